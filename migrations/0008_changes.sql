@@ -1,0 +1,113 @@
+-- Announce every change of a row that instances cache, whoever makes it: the service, the command line, or a person
+-- with psql. Postgres delivers the messages at commit, in commit order, and folds equal ones of a transaction into one.
+--
+-- The payload names the owner whose cached entries are void (src/cluster/owner.rs reads it):
+--   bundle <account_id> <supplier_code>   the credentials of one account and supplier
+--   supplier <code>                       the directory entry and its default credentials
+--   account <id>                          an account's status and its data keys
+--   key <first 16 hex digits of the hash> an API key
+--   everything
+
+create function announce_bundle() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'INSERT' then
+        perform pg_notify('credenza_changes', 'bundle ' || old.account_id || ' ' || old.supplier_code);
+    end if;
+    if tg_op <> 'DELETE' then
+        perform pg_notify('credenza_changes', 'bundle ' || new.account_id || ' ' || new.supplier_code);
+    end if;
+    return null;
+end $$;
+
+create function announce_supplier() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'INSERT' then
+        perform pg_notify('credenza_changes', 'supplier ' || old.code);
+    end if;
+    if tg_op <> 'DELETE' then
+        perform pg_notify('credenza_changes', 'supplier ' || new.code);
+    end if;
+    return null;
+end $$;
+
+create function announce_default() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'INSERT' then
+        perform pg_notify('credenza_changes', 'supplier ' || old.supplier_code);
+    end if;
+    if tg_op <> 'DELETE' then
+        perform pg_notify('credenza_changes', 'supplier ' || new.supplier_code);
+    end if;
+    return null;
+end $$;
+
+create function announce_account() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'INSERT' then
+        perform pg_notify('credenza_changes', 'account ' || old.id);
+    end if;
+    if tg_op <> 'DELETE' then
+        perform pg_notify('credenza_changes', 'account ' || new.id);
+    end if;
+    return null;
+end $$;
+
+create function announce_key() returns trigger language plpgsql as $$
+begin
+    if tg_op <> 'INSERT' then
+        perform pg_notify('credenza_changes', 'key ' || left(encode(old.hash, 'hex'), 16));
+    end if;
+    if tg_op <> 'DELETE' then
+        perform pg_notify('credenza_changes', 'key ' || left(encode(new.hash, 'hex'), 16));
+    end if;
+    return null;
+end $$;
+
+create function announce_data_key() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('credenza_changes', 'account ' || old.account_id);
+    return null;
+end $$;
+
+create function announce_everything() returns trigger language plpgsql as $$
+begin
+    perform pg_notify('credenza_changes', 'everything');
+    return null;
+end $$;
+
+create trigger supplier_credentials_announce after insert or update or delete on supplier_credentials
+    for each row execute function announce_bundle();
+create trigger service_credentials_announce after insert or update or delete on service_credentials
+    for each row execute function announce_bundle();
+create trigger suppliers_announce after insert or update or delete on suppliers
+    for each row execute function announce_supplier();
+create trigger default_credentials_announce after insert or update or delete on default_credentials
+    for each row execute function announce_default();
+create trigger accounts_announce after insert or update or delete on accounts
+    for each row execute function announce_account();
+create trigger api_keys_announce after insert or update or delete on api_keys
+    for each row execute function announce_key();
+-- A new data key concerns nobody yet.
+create trigger data_keys_announce after update or delete on data_keys
+    for each row execute function announce_data_key();
+
+-- A user's address is part of what is cached of its keys. It changes so rarely that naming the entries would not pay.
+create trigger users_announce after update or delete on users
+    for each statement execute function announce_everything();
+
+create trigger supplier_credentials_announce_truncate after truncate on supplier_credentials
+    for each statement execute function announce_everything();
+create trigger service_credentials_announce_truncate after truncate on service_credentials
+    for each statement execute function announce_everything();
+create trigger suppliers_announce_truncate after truncate on suppliers
+    for each statement execute function announce_everything();
+create trigger default_credentials_announce_truncate after truncate on default_credentials
+    for each statement execute function announce_everything();
+create trigger accounts_announce_truncate after truncate on accounts
+    for each statement execute function announce_everything();
+create trigger api_keys_announce_truncate after truncate on api_keys
+    for each statement execute function announce_everything();
+create trigger users_announce_truncate after truncate on users
+    for each statement execute function announce_everything();
+create trigger data_keys_announce_truncate after truncate on data_keys
+    for each statement execute function announce_everything();

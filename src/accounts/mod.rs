@@ -1,0 +1,93 @@
+//! Accounts (tenants), and the people who own their keys.
+
+mod status;
+mod store;
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use sqlx::{PgConnection, PgExecutor};
+use uuid::Uuid;
+
+pub use status::{AccountStatus, AccountStatuses};
+
+use crate::app::App;
+use crate::audit::{self, Action, Event};
+use crate::error::{Error, Missing};
+use crate::principal::Actor;
+use crate::types::{AccountId, Name};
+
+/// What an account may do beyond its own credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Plan {
+    /// An account of its own.
+    Standard,
+    /// May have sub-accounts, if they are enabled for it.
+    Enterprise,
+}
+
+impl Plan {
+    /// The plan's name, as stored and returned.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Plan::Standard => "standard",
+            Plan::Enterprise => "enterprise",
+        }
+    }
+}
+
+/// An account to be made.
+#[derive(Clone, Debug)]
+pub struct NewAccount {
+    /// Its display name.
+    pub name: Name,
+    /// Its plan.
+    pub plan: Plan,
+    /// Whether it may have sub-accounts.
+    pub subaccounts_enabled: bool,
+    /// E-mail of its first user, who owns its first keys.
+    pub owner_email: Name,
+}
+
+/// An account in a listing.
+#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+pub struct AccountSummary {
+    /// Its id.
+    pub id: AccountId,
+    /// Its parent, if it is a sub-account.
+    pub parent_id: Option<AccountId>,
+    /// Its display name.
+    pub name: String,
+    /// Its plan.
+    pub plan: String,
+    /// Whether its keys work.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Makes an account with its first user.
+pub async fn create(app: &App, account: &NewAccount) -> Result<AccountId, Error> {
+    let now = app.clock.now();
+    let mut change = app.cluster.begin().await?;
+    let id = store::insert(&mut change, account, now).await?;
+    store::insert_user(&mut change, id, Uuid::now_v7(), account.owner_email.as_str(), now).await?;
+    let events = [Event::new(Action::AccountCreated), Event::new(Action::UserCreated)];
+    audit::record(&mut change, &app.audit_key, id, &Actor::operator(), now, &events).await?;
+    change.commit(&[crate::cluster::Owner::Account(id)]).await?;
+    Ok(id)
+}
+
+/// Every account but the operator's own, by id.
+pub async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, sqlx::Error> {
+    store::list(executor).await
+}
+
+/// The user of an account with this e-mail; the account's oldest user if none is named.
+pub(crate) async fn user(
+    connection: &mut PgConnection,
+    account: AccountId,
+    email: Option<&str>,
+) -> Result<(Uuid, String), Error> {
+    store::find_user(connection, account, email).await?.ok_or(Error::missing(Missing::User))
+}

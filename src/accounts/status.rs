@@ -1,0 +1,53 @@
+//! Whether an account's keys work and who its parent is: asked on every request, so answered from memory.
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+use super::store;
+use crate::cluster::{Cluster, Coherent, Limits, Owner};
+use crate::error::Error;
+use crate::types::AccountId;
+
+/// What a request needs to know of an account.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct AccountStatus {
+    /// Its parent, if it is a sub-account.
+    pub parent_id: Option<AccountId>,
+    /// Its own flag. Ask [`AccountStatuses::is_active`] for what counts.
+    pub is_active: bool,
+}
+
+/// Statuses of accounts, cached. Cheap to clone.
+#[derive(Clone)]
+pub struct AccountStatuses {
+    pool: PgPool,
+    cache: Coherent<AccountId, Option<AccountStatus>>,
+}
+
+impl AccountStatuses {
+    /// An empty cache over the accounts of the database.
+    pub fn new(pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
+        let cache = Coherent::new(Arc::clone(cluster.generations()), limits, |_, _| size_of::<AccountStatus>());
+        Self { pool, cache }
+    }
+
+    /// The account's status; `None` if there is no such account.
+    pub async fn get(&self, account: AccountId) -> Result<Option<AccountStatus>, Error> {
+        let pool = self.pool.clone();
+        let load = async move { Ok(store::status(&pool, account).await?) };
+        self.cache.get(&Owner::Account(account), account, load).await
+    }
+
+    /// Whether the account exists and is active, and its parent as well if it has one.
+    pub async fn is_active(&self, account: AccountId) -> Result<bool, Error> {
+        let mut next = Some(account);
+        while let Some(account) = next {
+            match self.get(account).await? {
+                Some(status) if status.is_active => next = status.parent_id,
+                _ => return Ok(false),
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,75 @@
+//! What can happen, and to what.
+
+use crate::types::{Environment, Service, SupplierCode};
+
+/// What was done. The name on record is stable; events are read long after they were written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "each says what its name on record says")]
+pub enum Action {
+    CredentialsCreated,
+    CredentialsUpdated,
+    CredentialsDeleted,
+    ServiceCredentialsCreated,
+    ServiceCredentialsUpdated,
+    ServiceCredentialsDeleted,
+    DefaultCredentialsSet,
+    DefaultCredentialsRemoved,
+    SupplierCreated,
+    SupplierUpdated,
+    AccountCreated,
+    UserCreated,
+    ApiKeyCreated,
+    ApiKeyRevoked,
+}
+
+impl Action {
+    /// The name on record.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::CredentialsCreated => "credentials.created",
+            Action::CredentialsUpdated => "credentials.updated",
+            Action::CredentialsDeleted => "credentials.deleted",
+            Action::ServiceCredentialsCreated => "service_credentials.created",
+            Action::ServiceCredentialsUpdated => "service_credentials.updated",
+            Action::ServiceCredentialsDeleted => "service_credentials.deleted",
+            Action::DefaultCredentialsSet => "default_credentials.set",
+            Action::DefaultCredentialsRemoved => "default_credentials.removed",
+            Action::SupplierCreated => "supplier.created",
+            Action::SupplierUpdated => "supplier.updated",
+            Action::AccountCreated => "account.created",
+            Action::UserCreated => "user.created",
+            Action::ApiKeyCreated => "api_key.created",
+            Action::ApiKeyRevoked => "api_key.revoked",
+        }
+    }
+}
+
+/// One change of one row.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What was done.
+    pub action: Action,
+    /// To credentials of, or to, this supplier.
+    pub supplier: Option<SupplierCode>,
+    /// For this service.
+    pub service: Option<Service>,
+    /// For this environment.
+    pub environment: Option<Environment>,
+}
+
+impl Event {
+    /// A change that concerns no supplier.
+    pub fn new(action: Action) -> Self {
+        Self { action, supplier: None, service: None, environment: None }
+    }
+
+    /// A change that concerns a supplier.
+    pub fn of_supplier(action: Action, supplier: &SupplierCode) -> Self {
+        Self { supplier: Some(supplier.clone()), ..Self::new(action) }
+    }
+
+    /// A change of service credentials.
+    pub fn of_service(action: Action, supplier: &SupplierCode, service: Service, environment: Environment) -> Self {
+        Self { service: Some(service), environment: Some(environment), ..Self::of_supplier(action, supplier) }
+    }
+}

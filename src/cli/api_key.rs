@@ -1,0 +1,110 @@
+//! `credenza api-key`.
+
+use anyhow::bail;
+use uuid::Uuid;
+
+use crate::api_credentials::{self, NewKey, key::Kind};
+use crate::app::App;
+use crate::principal::{Actor, Scope};
+use crate::types::{AccountId, Name};
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Make a key; prints it this once
+    Create(Create),
+    /// List an account's keys
+    List {
+        /// The account's id
+        #[arg(long)]
+        account: i64,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Revoke a key, for good; it stops working at once
+    Revoke {
+        /// The account's id
+        #[arg(long)]
+        account: i64,
+        /// The key's id, as `list` shows it
+        id: Uuid,
+    },
+}
+
+#[derive(clap::Args)]
+pub(super) struct Create {
+    /// The account's id
+    #[arg(long)]
+    account: i64,
+    /// What people call it
+    #[arg(long, default_value = "command line")]
+    name: String,
+    /// E-mail of the user who owns it; the account's first user if none is named
+    #[arg(long, value_name = "EMAIL")]
+    user: Option<String>,
+    /// For browsers instead of servers
+    #[arg(long, conflicts_with_all = ["scopes", "operator"])]
+    public: bool,
+    /// Rights, comma-separated; all but credentials:resolve if none are named
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// May resolve for any account (with the scope credentials:resolve alone, unless others are named)
+    #[arg(long)]
+    operator: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Create {
+    fn scopes(&self) -> anyhow::Result<Vec<Scope>> {
+        if self.public {
+            return Ok(vec![]);
+        }
+        if self.scopes.is_empty() {
+            return Ok(if self.operator { vec![Scope::CredentialsResolve] } else { Scope::DEFAULT.to_vec() });
+        }
+        let known = || Scope::ALL.map(Scope::as_str).join(", ");
+        let parse = |name: &String| {
+            Scope::parse(name).ok_or_else(|| anyhow::anyhow!("`{name}` is no scope; there are {}", known()))
+        };
+        self.scopes.iter().map(parse).collect()
+    }
+}
+
+pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
+    match command {
+        Command::Create(create) => {
+            let new = NewKey {
+                name: Name::parse(&create.name).map_err(|why| anyhow::anyhow!("--name {why}"))?,
+                kind: if create.public { Kind::Public } else { Kind::Private },
+                scopes: create.scopes()?,
+                is_operator: create.operator,
+                user_email: create.user,
+            };
+            let account = AccountId(create.account);
+            let (id, key) = api_credentials::create(app, &Actor::operator(), account, &new).await?;
+            if create.json {
+                return super::print_json(&serde_json::json!({ "id": id, "key": key.expose() }));
+            }
+            super::print_line(key.expose())
+        }
+        Command::List { account, json } => {
+            let keys = api_credentials::list(&app.pool, AccountId(account)).await?;
+            if json {
+                return super::print_json(&keys);
+            }
+            for key in keys {
+                let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+                super::print_line(&format!("{}\t{}\t{state}\t{}\t{}", key.id, key.masked, key.created_by, key.name))?;
+            }
+            Ok(())
+        }
+        Command::Revoke { account, id } => {
+            if !api_credentials::revoke(app, &Actor::operator(), AccountId(account), id).await? {
+                bail!("account {account} has no key {id} that still works");
+            }
+            super::print_line("revoked")
+        }
+    }
+}

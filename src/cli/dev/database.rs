@@ -1,0 +1,77 @@
+//! The database of a development installation: an embedded Postgres, or the one that `DATABASE_URL` names.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::progress;
+use super::secrets::DevSecrets;
+use crate::config::Source;
+use crate::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
+use crate::postgres::embedded::{Embedded, Options};
+
+/// An open database, with its URLs.
+pub(super) struct Database {
+    embedded: Option<Embedded>,
+    application_url: String,
+    owner_url: String,
+    admin_url: String,
+}
+
+impl Database {
+    /// Starts the embedded server, unless `DATABASE_URL` names another database.
+    pub async fn open(source: &Source, data_dir: &Path, secrets: &DevSecrets) -> anyhow::Result<Self> {
+        if let Some(url) = source.get("DATABASE_URL") {
+            progress("using the database of DATABASE_URL");
+            let owner_url = source.get("CREDENZA_MIGRATION_DATABASE_URL").unwrap_or(url).to_owned();
+            return Ok(Self {
+                embedded: None,
+                application_url: url.to_owned(),
+                admin_url: owner_url.clone(),
+                owner_url,
+            });
+        }
+        progress("starting Postgres");
+        let options = Options {
+            data_dir: data_dir.to_owned(),
+            postgres_bin: source.get("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
+            search_path: source.search_path(),
+            durable: true,
+            allow_download: true,
+        };
+        let embedded = Embedded::start(options, &mut progress).await?;
+        let database = Self {
+            application_url: embedded.url(APPLICATION, &secrets.application_password, DATABASE),
+            owner_url: embedded.url(OWNER, &secrets.owner_password, DATABASE),
+            admin_url: embedded.admin_url(DATABASE),
+            embedded: None,
+        };
+        bootstrap(&embedded.admin_options("postgres"), &secrets.owner_password, &secrets.application_password)
+            .await
+            .context("the embedded database could not be prepared")?;
+        Ok(Self { embedded: Some(embedded), ..database })
+    }
+
+    /// How the service connects.
+    pub fn application_url(&self) -> &str {
+        &self.application_url
+    }
+
+    /// How migrations connect.
+    pub fn owner_url(&self) -> &str {
+        &self.owner_url
+    }
+
+    /// How a person with `psql` or `pg_dump` connects.
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    /// Stops the embedded server, if there is one.
+    pub async fn close(self) -> anyhow::Result<()> {
+        match self.embedded {
+            Some(embedded) => Ok(embedded.stop().await?),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! `credenza dev`: everything on this machine, with nothing set up. Not for production: the secrets lie beside the data.
+
+mod database;
+mod demo;
+mod private_file;
+mod screen;
+mod secrets;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use sqlx::postgres::PgConnectOptions;
+
+use self::database::Database;
+use self::demo::Demo;
+use self::secrets::DevSecrets;
+use super::serve::stop_signal;
+use crate::app::App;
+use crate::clock::Clock;
+use crate::cluster::feed;
+use crate::config::{self, Config, Source};
+use crate::http::server::Listeners;
+use crate::postgres;
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// Address of the public listener; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Address of the internal listener; port 0 picks a free one
+    #[arg(long, default_value = "127.0.0.1:8081")]
+    internal_listen: SocketAddr,
+    /// Where the database, the secrets and the logs are
+    #[arg(long, default_value = ".credenza", value_name = "FOLDER")]
+    data_dir: PathBuf,
+    /// Print one line of JSON on standard output when ready, and nothing more there
+    #[arg(long)]
+    json: bool,
+}
+
+/// A started installation.
+struct Installation {
+    app: Arc<App>,
+    listener_database: PgConnectOptions,
+    listeners: Listeners,
+    demo: Demo,
+}
+
+pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()> {
+    let stop = stop_signal()?;
+    tokio::pin!(stop);
+    let data_dir = &options.data_dir;
+    let data_dir = std::fs::create_dir_all(data_dir)
+        .and_then(|()| data_dir.canonicalize())
+        .with_context(|| format!("the data folder `{}` cannot be made", data_dir.display()))?;
+
+    let secrets = DevSecrets::load_or_make(&data_dir)?;
+    let database = tokio::select! {
+        database = Database::open(source, &data_dir, &secrets) => database?,
+        // A server that was just starting ends with the dropped future.
+        () = &mut stop => return Ok(()),
+    };
+    let env_file = secrets.write_env_file(&data_dir, &database)?;
+    let started = tokio::select! {
+        started = start(&options, &data_dir, &env_file) => started,
+        () = &mut stop => return database.close().await,
+    };
+    let result = match started {
+        Ok(installation) => serve(&options, &data_dir, &env_file, installation, &database, stop).await,
+        Err(error) => Err(error),
+    };
+    progress("stopping");
+    database.close().await?;
+    result
+}
+
+/// From an open database to bound listeners.
+async fn start(options: &Options, data_dir: &Path, env_file: &Path) -> anyhow::Result<Installation> {
+    let source = Source::load(Some(env_file))?;
+    let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
+    let config = Config::load(&source)?;
+    let state = postgres::migrate(&owner).await.context("the schema could not be brought up to date")?;
+    tracing::info!(migration = state.applied, "schema is up to date");
+    postgres::grant_application_role(&owner, config.database.get_username(), None).await?;
+
+    let listeners = Listeners::bind(options.listen, options.internal_listen).await?;
+    let pool = postgres::pool(&config.database, config.database_connections);
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.cache));
+    let demo = Demo::load_or_make(&app, data_dir).await?;
+    Ok(Installation { app, listener_database: config.listener_database, listeners, demo })
+}
+
+/// From bound listeners to the end.
+async fn serve(
+    options: &Options,
+    data_dir: &Path,
+    env_file: &Path,
+    installation: Installation,
+    database: &Database,
+    stop: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
+    let Installation { app, listener_database, listeners, demo } = installation;
+    let feed = tokio::spawn(feed::run(app.cluster.clone(), listener_database));
+    let (public, internal) = listeners.addresses()?;
+    let screen = screen::Screen {
+        url: format!("http://{public}"),
+        internal_url: format!("http://{internal}"),
+        demo: &demo,
+        database_url: database.admin_url(),
+        env_file,
+        data_dir,
+    };
+    if options.json {
+        screen.print_json()?;
+    } else {
+        screen.print();
+    }
+    let served = listeners.serve(Arc::clone(&app), stop).await;
+    feed.abort();
+    app.pool.close().await;
+    Ok(served?)
+}
+
+/// Tells a step on standard error: standard output may belong to a program.
+fn progress(step: &str) {
+    // Nobody may be reading; the work goes on.
+    let _ = writeln!(std::io::stderr(), "credenza: {step}");
+}

@@ -1,0 +1,42 @@
+//! `credenza migrate`.
+
+use anyhow::Context;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use crate::config::{self, Source};
+use crate::postgres;
+
+#[derive(clap::Args)]
+pub(super) struct Options {
+    /// Only tell which migration the database has and which one this version needs; exit 1 if it is older
+    #[arg(long)]
+    status: bool,
+}
+
+pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()> {
+    let owner = config::database(source, "CREDENZA_MIGRATION_DATABASE_URL")?;
+    if options.status {
+        let mut connection = sqlx::ConnectOptions::connect(&owner).await.context("the database cannot be reached")?;
+        let state = postgres::schema_state(&mut connection).await?;
+        let applied = state.applied.map_or("none".to_owned(), |version| version.to_string());
+        super::print_line(&format!("database: migration {applied}; this version needs: {}", state.needed))?;
+        anyhow::ensure!(state.is_sufficient(), "the database is older than this version needs: run `credenza migrate`");
+        return Ok(());
+    }
+    let application = config::database(source, "DATABASE_URL")?;
+    let state = postgres::migrate(&owner).await?;
+    let password = source.get("DATABASE_URL").and_then(password);
+    postgres::grant_application_role(&owner, application.get_username(), password.as_deref()).await?;
+    super::print_line(&format!(
+        "the schema is at migration {}; role {} may work with it",
+        state.applied.unwrap_or_default(),
+        application.get_username()
+    ))
+}
+
+/// The password in a URL.
+fn password(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    Some(percent_decode_str(url.password()?).decode_utf8().ok()?.into_owned())
+}

@@ -1,0 +1,138 @@
+//! The command line. Exit codes: 0 done, 1 the work failed or a fault was found, 2 wrong usage.
+
+// Help texts are read on a terminal, where backticks are noise.
+#![allow(clippy::doc_markdown)]
+
+mod account;
+mod api_key;
+mod default_credentials;
+mod dev;
+mod keys;
+mod migrate;
+mod serve;
+mod suppliers;
+
+use std::io::{Read, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use serde::Serialize;
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::{Config, LogFormat, Logging, Source};
+use crate::{postgres, telemetry};
+
+/// Keeps supplier credentials and answers which pair a call uses.
+#[derive(Parser)]
+#[command(version, about, max_term_width = 100)]
+struct Cli {
+    /// File with settings, one NAME=value a line; the environment wins over it
+    #[arg(long, global = true, value_name = "FILE")]
+    env_file: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start everything on this machine, with nothing set up: a database of its own, secrets, a demo account
+    Dev(dev::Options),
+    /// Serve, for production: settings come from the environment
+    Serve,
+    /// Bring the database's schema up to date
+    Migrate(migrate::Options),
+    /// Accounts
+    #[command(subcommand)]
+    Account(account::Command),
+    /// API keys
+    #[command(subcommand)]
+    ApiKey(api_key::Command),
+    /// The supplier directory
+    #[command(subcommand)]
+    Suppliers(suppliers::Command),
+    /// The operator's shared logins
+    #[command(subcommand)]
+    DefaultCredentials(default_credentials::Command),
+    /// Key-encryption keys
+    #[command(subcommand)]
+    Keys(keys::Command),
+}
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::new(error).context("the runtime could not be started")),
+    };
+    match runtime.block_on(execute(cli)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    // Standard error may be closed; there is nobody to tell then.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::FAILURE
+}
+
+async fn execute(cli: Cli) -> anyhow::Result<()> {
+    let source = Source::load(cli.env_file.as_deref())?;
+    let (filter, format) = match cli.command {
+        Command::Serve => ("info", LogFormat::Json),
+        _ => ("warn", LogFormat::Text),
+    };
+    telemetry::init(&Logging::load(&source, filter, format)?);
+    match cli.command {
+        Command::Dev(options) => dev::run(options, &source).await,
+        Command::Serve => serve::run(&source).await,
+        Command::Migrate(options) => migrate::run(&options, &source).await,
+        Command::Account(command) => account::run(command, &app(&source)?).await,
+        Command::ApiKey(command) => api_key::run(command, &app(&source)?).await,
+        Command::Suppliers(command) => suppliers::run(command, &app(&source)?).await,
+        Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source)?).await,
+        Command::Keys(command) => keys::run(&command),
+    }
+}
+
+/// The application for one command. It hears no changes, so it caches nothing.
+fn app(source: &Source) -> anyhow::Result<App> {
+    let config = Config::load(source)?;
+    let pool = postgres::pool(&config.database, 2);
+    Ok(App::new(pool, Clock::system(), config.secrets, config.cache))
+}
+
+/// Refuses a database whose schema is older than this version needs.
+async fn require_schema(app: &App) -> anyhow::Result<()> {
+    let mut connection = app.pool.acquire().await.context("the database of DATABASE_URL cannot be reached")?;
+    let state = postgres::schema_state(&mut connection).await?;
+    if !state.is_sufficient() {
+        bail!("the database's schema is older than this version needs: run `credenza migrate`");
+    }
+    Ok(())
+}
+
+/// Prints a line on standard output. A reader that went away, such as `head`, is no failure.
+fn print_line(line: &str) -> anyhow::Result<()> {
+    match writeln!(std::io::stdout(), "{line}") {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    print_line(&serde_json::to_string(value)?)
+}
+
+/// Reads a secret from standard input: everything up to the end, without one line end.
+fn secret_from_stdin() -> anyhow::Result<secrecy::SecretString> {
+    let mut text = zeroize::Zeroizing::new(String::new());
+    std::io::stdin().read_to_string(&mut text).context("the password could not be read from standard input")?;
+    let text = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(text.strip_suffix('\r').unwrap_or(text).into())
+}

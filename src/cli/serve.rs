@@ -1,0 +1,44 @@
+//! `credenza serve`.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::cluster::feed;
+use crate::config::{Config, Source};
+use crate::http::server::Listeners;
+use crate::postgres;
+
+pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
+    // A core file would hold passwords.
+    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
+        .context("core dumps cannot be forbidden")?;
+    let config = Config::load(source)?;
+    let pool = postgres::pool(&config.database, config.database_connections);
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.cache));
+    super::require_schema(&app).await?;
+    let listeners = Listeners::bind(config.listen, config.internal_listen).await?;
+    let (public, internal) = listeners.addresses()?;
+    tracing::info!(%public, %internal, "serving");
+    let feed = tokio::spawn(feed::run(app.cluster.clone(), config.listener_database));
+    let served = listeners.serve(Arc::clone(&app), stop_signal()?).await;
+    feed.abort();
+    app.pool.close().await;
+    Ok(served?)
+}
+
+/// Completes at the first SIGINT or SIGTERM. To be made before the work begins, so that none is missed.
+pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}

@@ -1,0 +1,69 @@
+//! `credenza suppliers`.
+
+use std::fs::File;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::app::App;
+use crate::suppliers::{self, import};
+use crate::types::Service;
+
+#[derive(clap::Subcommand)]
+pub(super) enum Command {
+    /// Create and update suppliers from a CSV file with the columns supplier_code, supplier_name and, optionally,
+    /// excluded_services (services, separated by blanks, that shared logins never serve); all or nothing
+    Import {
+        /// The file; `-` is standard input
+        file: PathBuf,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the directory
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
+    match command {
+        Command::Import { file, json } => {
+            let report = if file.as_os_str() == "-" {
+                import::import(app, std::io::stdin().lock()).await?
+            } else {
+                let file = File::open(&file).with_context(|| format!("`{}` cannot be read", file.display()))?;
+                import::import(app, file).await?
+            };
+            if json {
+                return super::print_json(&report);
+            }
+            let import::Report { created, updated, unchanged } = report;
+            super::print_line(&format!("{created} created, {updated} updated, {unchanged} unchanged"))
+        }
+        Command::List { json } => {
+            let suppliers = suppliers::list(&app.pool).await?;
+            let excluded = |services: &[Service]| services.iter().map(|s| s.as_str()).collect::<Vec<_>>().join(" ");
+            if json {
+                let rows: Vec<_> = suppliers
+                    .iter()
+                    .map(|supplier| {
+                        serde_json::json!({
+                            "supplier_code": supplier.code.as_str(),
+                            "supplier_name": supplier.name,
+                            "excluded_services": supplier.excluded_services,
+                        })
+                    })
+                    .collect();
+                return super::print_json(&rows);
+            }
+            for supplier in suppliers {
+                let excluded = excluded(&supplier.excluded_services);
+                super::print_line(&format!("{}\t{}\t{excluded}", supplier.code, supplier.name))?;
+            }
+            Ok(())
+        }
+    }
+}

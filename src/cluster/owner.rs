@@ -1,0 +1,64 @@
+//! Owners of cached entries, and the messages in which the database's triggers (`migrations/0008_changes.sql`) name them.
+
+use crate::types::{AccountId, SupplierCode};
+
+/// Whose cached entries a change makes void.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Owner {
+    /// What one account stores for one supplier.
+    Bundle(AccountId, SupplierCode),
+    /// A supplier's directory entry and default credentials.
+    Supplier(SupplierCode),
+    /// An account's status and its data keys.
+    Account(AccountId),
+    /// An API key, by the first eight bytes of its hash: enough to find the entry, useless for anything else.
+    Key([u8; 8]),
+    /// All of them.
+    Everything,
+}
+
+impl Owner {
+    /// The owner of the key with this hash.
+    pub fn key(hash: &[u8; 32]) -> Self {
+        let mut prefix = [0; 8];
+        prefix.copy_from_slice(&hash[..8]);
+        Owner::Key(prefix)
+    }
+
+    /// Reads a message. One that is not understood, from a newer version perhaps, concerns everything.
+    pub fn from_message(message: &str) -> Self {
+        Self::parse(message).unwrap_or(Owner::Everything)
+    }
+
+    fn parse(message: &str) -> Option<Self> {
+        let (kind, rest) = message.split_once(' ')?;
+        match kind {
+            "bundle" => {
+                let (account, supplier) = rest.split_once(' ')?;
+                Some(Owner::Bundle(AccountId(account.parse().ok()?), SupplierCode::parse(supplier).ok()?))
+            }
+            "supplier" => Some(Owner::Supplier(SupplierCode::parse(rest).ok()?)),
+            "account" => Some(Owner::Account(AccountId(rest.parse().ok()?))),
+            "key" => Some(Owner::Key(u64::from_str_radix(rest, 16).ok()?.to_be_bytes())),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_owners_and_doubt_concerns_everything() {
+        let code = |code| SupplierCode::parse(code).unwrap();
+        assert_eq!(Owner::from_message("bundle 42 S&S and Co"), Owner::Bundle(AccountId(42), code("S&S and Co")));
+        assert_eq!(Owner::from_message("supplier HIT"), Owner::Supplier(code("HIT")));
+        assert_eq!(Owner::from_message("account 7"), Owner::Account(AccountId(7)));
+        let hash = std::array::from_fn(|i| u8::try_from(i).unwrap());
+        assert_eq!(Owner::from_message("key 0001020304050607"), Owner::key(&hash));
+        for strange in ["", "everything", "bundle", "bundle x HIT", "bundle 1", "account ", "key xyz", "planet 9"] {
+            assert_eq!(Owner::from_message(strange), Owner::Everything, "{strange:?}");
+        }
+    }
+}

@@ -1,0 +1,339 @@
+//! The tables `supplier_credentials` and `service_credentials`.
+
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgConnection, PgExecutor, Row};
+
+use super::{AuditTrail, BaseCredentials, ServiceAuditTrail, ServiceCredential, Stamps};
+use crate::sealed_pair::SealedPair;
+use crate::types::{AccountId, Environment, Service, SupplierCode, UnknownCode, Username};
+use crate::vault::Sealed;
+
+/// Sealed base pairs, to be stored; what is `None` is kept.
+#[derive(Default)]
+pub(super) struct SealedPairs {
+    staging: Option<SealedPair>,
+    production: Option<SealedPair>,
+}
+
+/// Sealed base pairs, as stored.
+pub(super) type StoredPairs = SealedPairs;
+
+impl SealedPairs {
+    pub fn of(&self, environment: Environment) -> Option<&SealedPair> {
+        match environment {
+            Environment::Staging => self.staging.as_ref(),
+            Environment::Production => self.production.as_ref(),
+        }
+    }
+
+    pub fn of_mut(&mut self, environment: Environment) -> &mut Option<SealedPair> {
+        match environment {
+            Environment::Staging => &mut self.staging,
+            Environment::Production => &mut self.production,
+        }
+    }
+}
+
+/// The stored base pairs, locked until the end of the transaction; none if there is no base row.
+pub(super) async fn lock_pairs(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<StoredPairs, crate::error::Error> {
+    type Columns = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+    let row: Option<Columns> = sqlx::query_as(
+        "select staging_username, staging_password, production_username, production_password
+         from supplier_credentials where account_id = $1 and supplier_code = $2 for update",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .fetch_optional(connection)
+    .await?;
+    let Some((staging_username, staging_password, production_username, production_password)) = row else {
+        return Ok(StoredPairs::default());
+    };
+    Ok(StoredPairs {
+        staging: SealedPair::from_columns(staging_username, staging_password)?,
+        production: SealedPair::from_columns(production_username, production_password)?,
+    })
+}
+
+/// Locks the base row against change and deletion; tells whether there is one.
+pub(super) async fn lock_base(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("select 1 from supplier_credentials where account_id = $1 and supplier_code = $2 for update")
+        .bind(account)
+        .bind(supplier.as_str())
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Locks the base row against deletion alone; tells whether there is one.
+pub(super) async fn lock_base_for_child(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<bool, sqlx::Error> {
+    let row =
+        sqlx::query("select 1 from supplier_credentials where account_id = $1 and supplier_code = $2 for key share")
+            .bind(account)
+            .bind(supplier.as_str())
+            .fetch_optional(connection)
+            .await?;
+    Ok(row.is_some())
+}
+
+/// Creates the base row or updates the pairs that are given; tells whether it was created.
+pub(super) async fn upsert_base(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+    pairs: &SealedPairs,
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let username = |pair: &Option<SealedPair>| pair.as_ref().map(|pair| pair.username.as_bytes().to_vec());
+    let password = |pair: &Option<SealedPair>| pair.as_ref().map(|pair| pair.password.as_bytes().to_vec());
+    sqlx::query_scalar(
+        "insert into supplier_credentials as stored
+             (account_id, supplier_code, staging_username, staging_password, production_username, production_password,
+              created_at, created_by, modified_on, modified_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8)
+         on conflict on constraint supplier_credentials_pkey do update set
+             staging_username = coalesce(excluded.staging_username, stored.staging_username),
+             staging_password = coalesce(excluded.staging_password, stored.staging_password),
+             production_username = coalesce(excluded.production_username, stored.production_username),
+             production_password = coalesce(excluded.production_password, stored.production_password),
+             modified_on = excluded.modified_on,
+             modified_by = excluded.modified_by
+         returning xmax = 0",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .bind(username(&pairs.staging))
+    .bind(password(&pairs.staging))
+    .bind(username(&pairs.production))
+    .bind(password(&pairs.production))
+    .bind(now)
+    .bind(by)
+    .fetch_one(connection)
+    .await
+}
+
+/// Creates or updates the credentials of a service; tells whether they were created.
+pub(super) async fn upsert_service(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+    (service, environment): (Service, Environment),
+    (username, password): (&Username, &Sealed),
+    by: &str,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar(
+        "insert into service_credentials
+             (account_id, supplier_code, service, environment, username, password,
+              created_at, created_by, modified_on, modified_by)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $7, $8)
+         on conflict on constraint service_credentials_pkey do update set
+             username = excluded.username, password = excluded.password,
+             modified_on = excluded.modified_on, modified_by = excluded.modified_by
+         returning xmax = 0",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .bind(service.as_str())
+    .bind(environment.as_str())
+    .bind(username.expose())
+    .bind(password.as_bytes())
+    .bind(now)
+    .bind(by)
+    .fetch_one(connection)
+    .await
+}
+
+/// Deletes all service credentials for a supplier; tells which there were, in listing order.
+pub(super) async fn delete_services(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<Vec<(Service, Environment)>, sqlx::Error> {
+    let rows: Vec<(String, String)> = sqlx::query_as(
+        "delete from service_credentials where account_id = $1 and supplier_code = $2 returning service, environment",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .fetch_all(connection)
+    .await?;
+    let mut deleted = rows
+        .into_iter()
+        .map(|(service, environment)| Ok((service.try_into()?, environment.try_into()?)))
+        .collect::<Result<Vec<_>, UnknownCode>>()
+        .map_err(decode)?;
+    deleted.sort_unstable();
+    Ok(deleted)
+}
+
+/// Deletes the base row.
+pub(super) async fn delete_base(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from supplier_credentials where account_id = $1 and supplier_code = $2")
+        .bind(account)
+        .bind(supplier.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Deletes the credentials of one service; tells whether there were any.
+pub(super) async fn delete_service(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+    service: Service,
+    environment: Environment,
+) -> Result<bool, sqlx::Error> {
+    let deleted = sqlx::query(
+        "delete from service_credentials
+         where account_id = $1 and supplier_code = $2 and service = $3 and environment = $4",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .bind(service.as_str())
+    .bind(environment.as_str())
+    .execute(connection)
+    .await?;
+    Ok(deleted.rows_affected() > 0)
+}
+
+/// A base row beside one of its service rows, or beside none.
+struct JoinedRow {
+    base: BaseCredentials,
+    service: Option<ServiceCredential>,
+}
+
+impl FromRow<'_, PgRow> for JoinedRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let service = match row.try_get::<Option<String>, _>("service")? {
+            None => None,
+            Some(service) => Some(ServiceCredential {
+                service: service.try_into().map_err(decode)?,
+                environment: row.try_get::<String, _>("environment")?.try_into().map_err(decode)?,
+                username: row.try_get("username")?,
+            }),
+        };
+        Ok(Self {
+            base: BaseCredentials {
+                supplier_code: row.try_get("supplier_code")?,
+                supplier_name: row.try_get("supplier_name")?,
+                has_staging_credentials: row.try_get("has_staging")?,
+                has_production_credentials: row.try_get("has_production")?,
+                service_credentials: Vec::new(),
+            },
+            service,
+        })
+    }
+}
+
+/// The query of `list` and `find`, without its last condition.
+macro_rules! select_configured {
+    ($condition:literal) => {
+        concat!(
+            "select b.supplier_code, d.name as supplier_name,
+                 b.staging_username is not null as has_staging,
+                 b.production_username is not null as has_production,
+                 s.service, s.environment, s.username
+             from supplier_credentials b
+             join suppliers d on d.code = b.supplier_code
+             left join service_credentials s on s.account_id = b.account_id and s.supplier_code = b.supplier_code
+             where b.account_id = $1 ",
+            $condition
+        )
+    };
+}
+
+/// Everything that the account has configured, by supplier code; one query.
+pub(super) async fn list(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+) -> Result<Vec<BaseCredentials>, sqlx::Error> {
+    let rows = sqlx::query_as(select_configured!("order by b.supplier_code")).bind(account).fetch_all(executor).await?;
+    Ok(fold(rows))
+}
+
+/// What the account has configured for a supplier.
+pub(super) async fn find(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<Option<BaseCredentials>, sqlx::Error> {
+    let rows = sqlx::query_as(select_configured!("and b.supplier_code = $2"))
+        .bind(account)
+        .bind(supplier.as_str())
+        .fetch_all(executor)
+        .await?;
+    Ok(fold(rows).pop())
+}
+
+/// Folds rows that are ordered by supplier code, and puts each supplier's services in listing order.
+fn fold(rows: Vec<JoinedRow>) -> Vec<BaseCredentials> {
+    let mut folded: Vec<BaseCredentials> = Vec::new();
+    for JoinedRow { base, service } in rows {
+        if folded.last().is_none_or(|last| last.supplier_code != base.supplier_code) {
+            folded.push(base);
+        }
+        if let Some(last) = folded.last_mut() {
+            last.service_credentials.extend(service);
+        }
+    }
+    for base in &mut folded {
+        base.service_credentials.sort_unstable_by_key(|row| (row.service, row.environment));
+    }
+    folded
+}
+
+/// The audit fields of a supplier's rows.
+pub(super) async fn audit_trail(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<Option<AuditTrail>, sqlx::Error> {
+    // The base row comes first: its service is null.
+    let rows = sqlx::query(
+        "select null as service, null as environment, created_at, created_by, modified_on, modified_by
+         from supplier_credentials where account_id = $1 and supplier_code = $2
+         union all
+         select service, environment, created_at, created_by, modified_on, modified_by
+         from service_credentials where account_id = $1 and supplier_code = $2",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .fetch_all(connection)
+    .await?;
+    let (mut base, mut services) = (None, Vec::new());
+    for row in &rows {
+        let stamps = Stamps::from_row(row)?;
+        match row.try_get::<Option<String>, _>("service")? {
+            None => base = Some(stamps),
+            Some(service) => services.push(ServiceAuditTrail {
+                service: service.try_into().map_err(decode)?,
+                environment: row.try_get::<String, _>("environment")?.try_into().map_err(decode)?,
+                stamps,
+            }),
+        }
+    }
+    services.sort_unstable_by_key(|row| (row.service, row.environment));
+    Ok(base.map(|stamps| AuditTrail { supplier_code: supplier.to_string(), stamps, service_credentials: services }))
+}
+
+fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}

@@ -1,0 +1,103 @@
+//! Create or update the base credentials of an account for a supplier.
+
+use super::{BaseCredentials, store};
+use crate::app::App;
+use crate::audit::{self, Action, Event};
+use crate::cluster::Owner;
+use crate::error::{Error, FieldError, FieldErrors, Missing};
+use crate::postgres::violates;
+use crate::principal::Actor;
+use crate::sealed_pair::{Place, Storage};
+use crate::suppliers;
+use crate::types::{AccountId, Environment, HalfPair, Pair, SupplierCode};
+
+/// What to store. What is absent is kept.
+#[derive(Clone, Debug)]
+pub struct BaseUpdate {
+    /// For this supplier.
+    pub supplier: SupplierCode,
+    /// The staging pair, or a half of it.
+    pub staging: HalfPair,
+    /// The production pair, or a half of it.
+    pub production: HalfPair,
+}
+
+impl BaseUpdate {
+    fn halves(&self) -> [(Environment, &HalfPair); 2] {
+        [(Environment::Staging, &self.staging), (Environment::Production, &self.production)]
+    }
+}
+
+/// Stores what the update brings and keeps the rest. A half pair is never stored: half of a pair may come alone only
+/// if the other half is there.
+pub async fn upsert_base(
+    app: &App,
+    actor: &Actor,
+    account: AccountId,
+    update: BaseUpdate,
+) -> Result<BaseCredentials, Error> {
+    let now = app.clock.now();
+    let mut change = app.cluster.begin().await?;
+    suppliers::get(&mut change, &update.supplier).await?;
+
+    // A half that comes alone needs its other half, to be sealed with it. The row stays locked until the commit.
+    let stored = if update.halves().iter().any(|(_, half)| half.is_one_half()) {
+        store::lock_pairs(&mut change, account, &update.supplier).await?
+    } else {
+        store::StoredPairs::default()
+    };
+    let mut errors = FieldErrors::default();
+    let mut complete = Vec::new();
+    for (environment, half) in update.halves() {
+        let place = Place { supplier: &update.supplier, storage: Storage::Base, environment };
+        match (half.username.clone(), half.password.clone(), stored.of(environment)) {
+            (None, None, _) => {}
+            (Some(username), Some(password), _) => complete.push((place, Pair { username, password })),
+            (username, password, Some(sealed)) => {
+                let stored = place.open(&app.vault, account, sealed).await?;
+                let username = username.unwrap_or(stored.username);
+                let password = password.unwrap_or(stored.password);
+                complete.push((place, Pair { username, password }));
+            }
+            (username, _, None) => errors.push(missing_half(environment, username.is_none())),
+        }
+    }
+    errors.into_result()?;
+
+    let mut pairs = store::SealedPairs::default();
+    if !complete.is_empty() {
+        let sealer = app.vault.sealer(&mut change, account, now).await?;
+        for (place, pair) in &complete {
+            *pairs.of_mut(place.environment) = Some(place.seal(&sealer, pair)?);
+        }
+    }
+    let created = store::upsert_base(&mut change, account, &update.supplier, &pairs, actor.name(), now).await.map_err(
+        |error| {
+            // The supplier left the directory since we looked.
+            if violates(&error, "supplier_credentials_supplier_fkey") {
+                Error::missing(Missing::Supplier)
+            } else {
+                error.into()
+            }
+        },
+    )?;
+    let result = store::find(&mut *change, account, &update.supplier).await?;
+    let result = result.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
+    let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };
+    let event = Event::of_supplier(action, &update.supplier);
+    audit::record(&mut change, &app.audit_key, account, actor, now, &[event]).await?;
+    change.commit(&[Owner::Bundle(account, update.supplier)]).await?;
+    Ok(result)
+}
+
+fn missing_half(environment: Environment, username_is_missing: bool) -> FieldError {
+    let prefix = match environment {
+        Environment::Staging => "staging",
+        Environment::Production => "production",
+    };
+    let (missing, present) = if username_is_missing { ("username", "password") } else { ("password", "username") };
+    FieldError::new(
+        &format!("{prefix}_{missing}"),
+        format!("is required together with {prefix}_{present}, because no {prefix} pair is stored yet"),
+    )
+}

@@ -1,0 +1,65 @@
+//! Create or update the credentials of an account for one service and environment of a supplier.
+
+use super::{ServiceCredential, store};
+use crate::app::App;
+use crate::audit::{self, Action, Event};
+use crate::cluster::Owner;
+use crate::error::{Error, Missing};
+use crate::postgres::violates;
+use crate::principal::Actor;
+use crate::sealed_pair::{Place, Storage};
+use crate::suppliers;
+use crate::types::{AccountId, Environment, Pair, Service, SupplierCode};
+
+/// What to store.
+#[derive(Clone, Debug)]
+pub struct ServiceUpdate {
+    /// For this service.
+    pub service: Service,
+    /// In this environment.
+    pub environment: Environment,
+    /// The pair, always whole.
+    pub pair: Pair,
+}
+
+/// Stores a service pair beneath base credentials that exist.
+pub async fn upsert_service(
+    app: &App,
+    actor: &Actor,
+    account: AccountId,
+    supplier: &SupplierCode,
+    update: ServiceUpdate,
+) -> Result<ServiceCredential, Error> {
+    let ServiceUpdate { service, environment, pair } = update;
+    let now = app.clock.now();
+    let mut change = app.cluster.begin().await?;
+    // Locked against deletion, before a data key is made for nothing.
+    if !store::lock_base_for_child(&mut change, account, supplier).await? {
+        return Err(suppliers::not_found(&mut change, Missing::ParentCredentials, supplier.as_str()).await);
+    }
+    let sealer = app.vault.sealer(&mut change, account, now).await?;
+    let place = Place { supplier, storage: Storage::Service(service), environment };
+    let password = place.seal_password(&sealer, &pair.username, &pair.password)?;
+    let created = store::upsert_service(
+        &mut change,
+        account,
+        supplier,
+        (service, environment),
+        (&pair.username, &password),
+        actor.name(),
+        now,
+    )
+    .await
+    .map_err(|error| {
+        if violates(&error, "service_credentials_parent_fkey") {
+            Error::missing(Missing::ParentCredentials)
+        } else {
+            error.into()
+        }
+    })?;
+    let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
+    let event = Event::of_service(action, supplier, service, environment);
+    audit::record(&mut change, &app.audit_key, account, actor, now, &[event]).await?;
+    change.commit(&[Owner::Bundle(account, supplier.clone())]).await?;
+    Ok(ServiceCredential { service, environment, username: pair.username.expose().to_owned() })
+}

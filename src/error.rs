@@ -1,0 +1,219 @@
+//! What can go wrong, in the words of the domain. No HTTP here: `http/error.rs` gives each its status.
+
+use crate::principal::Scope;
+use crate::types::{Environment, InvalidText, Service};
+
+/// One field of a request that was refused. Never holds the value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FieldError {
+    /// Name of the field as the caller wrote it.
+    pub field: String,
+    /// What is wrong, as a sentence without the field's name; or a sentence of its own, see `complete`.
+    pub message: String,
+    /// Whether the message stands alone, without the field's name before it.
+    pub complete: bool,
+}
+
+impl FieldError {
+    /// A refusal that reads `<field> <message>`.
+    pub fn new(field: &str, message: impl Into<String>) -> Self {
+        Self { field: field.to_owned(), message: message.into(), complete: false }
+    }
+
+    /// A refusal whose message is a whole sentence.
+    pub fn sentence_alone(field: &str, message: &str) -> Self {
+        Self { field: field.to_owned(), message: message.to_owned(), complete: true }
+    }
+
+    /// The contract's own sentence about services.
+    pub fn invalid_service(field: &str) -> Self {
+        Self::sentence_alone(field, "Invalid service (must be one of Product, MED, INV, PPC, PO, OSN, OSTAT, Invoice)")
+    }
+
+    /// The contract's own sentence about environments.
+    pub fn invalid_environment(field: &str) -> Self {
+        Self::sentence_alone(field, "Invalid environment (must be STAGING or PROD)")
+    }
+
+    /// The refusal as one sentence.
+    pub fn sentence(&self) -> String {
+        if self.complete { self.message.clone() } else { format!("{}: {}", self.field, self.message) }
+    }
+}
+
+/// What was looked for and is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No such supplier in the directory.
+    Supplier,
+    /// The account has no base credentials for the supplier.
+    Credentials,
+    /// Service credentials were to be stored without base credentials.
+    ParentCredentials,
+    /// The account has no such service credentials.
+    ServiceCredential,
+    /// No such account.
+    Account,
+    /// The account has no such user.
+    User,
+    /// Nothing lives at this path.
+    Path,
+}
+
+/// Why somebody may not do something. What is told to the caller is in `http/error.rs`, the truth goes to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denied {
+    /// Nothing was presented.
+    NotAuthenticated,
+    /// What was presented is no valid key. The reason is for the log alone.
+    BadKey(&'static str),
+    /// A public key where only private ones serve.
+    PublicKey,
+    /// The key lacks this scope.
+    MissingScope(Scope),
+    /// The account, or its parent, is inactive.
+    InactiveAccount,
+    /// The key's account is neither the one asked about nor its parent.
+    OtherAccount,
+}
+
+/// Any failure of a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong.
+    #[error("the request is invalid")]
+    Invalid(Vec<FieldError>),
+    /// Something named by the request does not exist; for a supplier code perhaps with the one that was meant.
+    #[error("not found: {what:?}")]
+    NotFound {
+        /// What is not there.
+        what: Missing,
+        /// The directory's closest code, if one is close.
+        hint: Option<String>,
+    },
+    /// Not allowed.
+    #[error("denied: {0:?}")]
+    Denied(Denied),
+    /// No level of the hierarchy has a pair for the call.
+    #[error("no credentials for {service} of {supplier_name}")]
+    OwnCredentialsRequired {
+        /// The supplier's display name.
+        supplier_name: String,
+        /// The service of the call.
+        service: Service,
+    },
+    /// A stored value does not open: it was tampered with, moved, or its key is missing.
+    #[error("a stored value cannot be opened")]
+    Unreadable(#[from] crate::vault::OpenError),
+    /// Nothing can be sealed just now.
+    #[error("a value cannot be sealed")]
+    Seal(#[from] crate::vault::SealError),
+    /// The database cannot be reached in time.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The database answered with something unexpected.
+    #[error("the database refused")]
+    Database(#[source] sqlx::Error),
+    /// A load that several callers shared has failed; the cause was logged where it ran.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Error>),
+}
+
+impl Error {
+    /// A missing thing, without a hint.
+    pub fn missing(what: Missing) -> Self {
+        Error::NotFound { what, hint: None }
+    }
+
+    /// One wrong field.
+    pub fn invalid(field: FieldError) -> Self {
+        Error::Invalid(vec![field])
+    }
+}
+
+impl From<Denied> for Error {
+    fn from(denied: Denied) -> Self {
+        Error::Denied(denied)
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if crate::postgres::is_unavailable(&error) { Error::Unavailable(error) } else { Error::Database(error) }
+    }
+}
+
+/// Collects every wrong field of a request, so that the caller learns of all of them at once.
+#[derive(Debug, Default)]
+pub struct FieldErrors(Vec<FieldError>);
+
+impl FieldErrors {
+    /// Parses a field that may be absent.
+    pub fn optional<V, T>(
+        &mut self,
+        field: &str,
+        value: Option<V>,
+        parse: impl FnOnce(V) -> Result<T, InvalidText>,
+    ) -> Option<T> {
+        value.and_then(|value| parse(value).map_err(|why| self.push(FieldError::new(field, why.to_string()))).ok())
+    }
+
+    /// Parses a field that must be there.
+    pub fn required<V, T>(
+        &mut self,
+        field: &str,
+        value: Option<V>,
+        parse: impl FnOnce(V) -> Result<T, InvalidText>,
+    ) -> Option<T> {
+        if value.is_none() {
+            self.push(FieldError::new(field, "is required"));
+        }
+        self.optional(field, value, parse)
+    }
+
+    /// Adds a refusal.
+    pub fn push(&mut self, error: FieldError) {
+        self.0.push(error);
+    }
+
+    /// Reads a service code that must be there.
+    pub fn required_service(&mut self, field: &str, code: Option<&str>) -> Option<Service> {
+        self.required_code(field, code, Service::parse, FieldError::invalid_service)
+    }
+
+    /// Reads an environment code that must be there.
+    pub fn required_environment(&mut self, field: &str, code: Option<&str>) -> Option<Environment> {
+        self.required_code(field, code, Environment::parse, FieldError::invalid_environment)
+    }
+
+    fn required_code<T>(
+        &mut self,
+        field: &str,
+        code: Option<&str>,
+        parse: fn(&str) -> Option<T>,
+        refusal: fn(&str) -> FieldError,
+    ) -> Option<T> {
+        let Some(code) = code else {
+            self.push(FieldError::new(field, "is required"));
+            return None;
+        };
+        let parsed = parse(code);
+        if parsed.is_none() {
+            self.push(refusal(field));
+        }
+        parsed
+    }
+
+    /// The value that was put together from the fields, if none of them was wrong.
+    pub fn complete<T>(self, value: Option<T>) -> Result<T, Error> {
+        match value {
+            Some(value) if self.0.is_empty() => Ok(value),
+            _ => Err(Error::Invalid(self.0)),
+        }
+    }
+
+    /// The error, if any field was wrong.
+    pub fn into_result(self) -> Result<(), Error> {
+        if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    }
+}

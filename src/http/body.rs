@@ -1,0 +1,157 @@
+//! JSON bodies. What is refused is described by place and kind alone: serde's own messages repeat the value, and a value
+//! may be a password.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
+
+use super::error::HttpError;
+use crate::error::{Error, FieldError};
+
+/// A request body, read as JSON.
+pub struct JsonBody<T>(pub T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        if !is_json(request.headers()) {
+            return Err(HttpError::UnsupportedMediaType);
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
+            match rejection.into_response().status() {
+                StatusCode::PAYLOAD_TOO_LARGE => HttpError::BodyTooLarge,
+                _ => HttpError::UnreadableBody,
+            }
+        })?;
+        Ok(Self(parse(&bytes)?))
+    }
+}
+
+/// A JSON object. Derived structs also read arrays, field by field in the order of the source; no client should come to
+/// depend on that.
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct OnlyMaps<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for OnlyMaps<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(OnlyMaps(PhantomData)).map(Object)
+    }
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Reads a body. The error names the field, or line and column; never a value.
+fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+        let path = error.path().to_string();
+        describe(&path, error.inner())
+    })?;
+    deserializer.end().map_err(|error| describe(".", &error))?;
+    Ok(value)
+}
+
+fn describe(path: &str, error: &serde_json::Error) -> Error {
+    let place = format!("at line {} column {}", error.line(), error.column());
+    let (field, message) = match error.classify() {
+        Category::Syntax | Category::Eof | Category::Io => ("body", format!("Malformed JSON {place}")),
+        Category::Data => {
+            let message = error.to_string();
+            // The kind of refusal stands at the front of the message, before anything that the caller wrote.
+            let kind = if message.starts_with("unknown field") {
+                "is not a field of this operation"
+            } else if message.starts_with("missing field") {
+                "lacks a required field"
+            } else if message.starts_with("duplicate field") {
+                "has a field twice"
+            } else {
+                "has the wrong type"
+            };
+            if is_field_path(path) {
+                return Error::invalid(FieldError::new(path, kind));
+            }
+            ("body", format!("The body {kind} ({place})"))
+        }
+    };
+    Error::invalid(FieldError::sentence_alone(field, &message))
+}
+
+/// Whether a path reads like names of fields. Anything else may be a value that was put in a field's place.
+fn is_field_path(path: &str) -> bool {
+    (1..=64).contains(&path.len())
+        && path != "."
+        && path.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.[]".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[allow(dead_code)]
+    struct Body {
+        supplier_code: Option<String>,
+        production_password: Option<SecretString>,
+    }
+
+    fn refusal(body: &str) -> String {
+        match parse::<Object<Body>>(body.as_bytes()) {
+            Err(Error::Invalid(fields)) => fields[0].sentence(),
+            Err(other) => panic!("{other:?}"),
+            Ok(_) => panic!("accepted {body}"),
+        }
+    }
+
+    #[test]
+    fn refusals_name_the_place_and_never_the_value() {
+        assert_eq!(refusal(r#"{"production_password": 4711}"#), "production_password: has the wrong type");
+        assert_eq!(refusal(r#"{"prod_password": "x"}"#), "prod_password: is not a field of this operation");
+        assert_eq!(refusal(r#"{"Hunter2!": 1}"#), "The body is not a field of this operation (at line 1 column 11)");
+        assert_eq!(refusal(r#"["hunter2"]"#), "The body has the wrong type (at line 1 column 0)");
+        assert_eq!(refusal("{"), "Malformed JSON at line 1 column 1");
+        assert_eq!(refusal(""), "Malformed JSON at line 1 column 0");
+        assert_eq!(refusal(r#"{} {"supplier_code": "hunter2"}"#), "Malformed JSON at line 1 column 4");
+        for body in [
+            r#"["hunter2", "hunter2"]"#,
+            r#"{"supplier_code": "a", "supplier_code": "b"}"#,
+            r#"{"production_password": {"hunter2": "hunter2"}}"#,
+            r#"{"production_password": ["hunter2"]}"#,
+            r#""hunter2""#,
+            r#"{"supplier_code": "hunter2"#,
+            &format!("{}1{}", "[".repeat(100_000), "]".repeat(100_000)),
+        ] {
+            assert!(!refusal(body).contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The one table from errors to answers. Every error is `{"detail": "..."}`; validation errors also carry `errors`, and a
+//! wrong supplier code may carry a `hint`. The cause travels to the edge in the response's extensions, is logged there
+//! once, and is never told to the caller.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::error::{Denied, Error, FieldError, Missing};
+
+/// Why a request gets no success.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// A use case refused or failed.
+    #[error(transparent)]
+    Domain(#[from] Error),
+    /// The body is larger than the operation takes.
+    #[error("the body is too large")]
+    BodyTooLarge,
+    /// The body is not declared as JSON.
+    #[error("the body is not JSON by its content type")]
+    UnsupportedMediaType,
+    /// The body did not arrive whole.
+    #[error("the body could not be read")]
+    UnreadableBody,
+}
+
+/// The body of an error.
+#[derive(Debug, Serialize)]
+pub struct ErrorBody {
+    /// One sentence.
+    pub detail: String,
+    /// The supplier code that was perhaps meant.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+    /// Every wrong field.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<WrongField>,
+}
+
+/// A wrong field. Never holds the value.
+#[derive(Debug, Serialize)]
+pub struct WrongField {
+    field: String,
+    message: String,
+}
+
+/// The cause of an error answer, on its way to the edge's log.
+#[derive(Clone)]
+pub(super) struct Cause(pub Arc<HttpError>);
+
+impl HttpError {
+    /// The answer: its status and its body.
+    pub fn answer(&self) -> (StatusCode, ErrorBody) {
+        match self {
+            HttpError::Domain(error) => domain_answer(error),
+            HttpError::BodyTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE),
+            HttpError::UnsupportedMediaType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            HttpError::UnreadableBody => plain(StatusCode::BAD_REQUEST),
+        }
+    }
+}
+
+fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
+    let detail = |status, detail: &str| (status, ErrorBody { detail: detail.to_owned(), hint: None, errors: vec![] });
+    match error {
+        Error::Invalid(fields) => (StatusCode::BAD_REQUEST, validation(fields)),
+        Error::NotFound { what, hint } => {
+            let (status, body) = detail(StatusCode::NOT_FOUND, missing(*what));
+            (status, ErrorBody { hint: hint.clone(), ..body })
+        }
+        Error::Denied(denied) => detail(StatusCode::FORBIDDEN, &denial(*denied)),
+        Error::OwnCredentialsRequired { supplier_name, service } => detail(
+            StatusCode::FORBIDDEN,
+            &format!(
+                "{supplier_name} requires your own credentials for the {service} service. \
+                 Please add your {supplier_name} credentials to your account."
+            ),
+        ),
+        Error::Unavailable(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
+        Error::Unreadable(_) | Error::Seal(_) | Error::Database(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
+        Error::Shared(error) => domain_answer(error),
+    }
+}
+
+fn missing(what: Missing) -> &'static str {
+    match what {
+        Missing::Supplier => "Supplier not found",
+        Missing::Credentials => "Credentials not found",
+        Missing::ParentCredentials => "Parent credentials must exist first",
+        Missing::ServiceCredential => "Service credential not found",
+        Missing::Account => "Account not found",
+        Missing::User => "User not found",
+        Missing::Path => "Not found",
+    }
+}
+
+fn denial(denied: Denied) -> String {
+    match denied {
+        Denied::NotAuthenticated => "Not authenticated".to_owned(),
+        // The same for a malformed, an unknown, a revoked and an expired key.
+        Denied::BadKey(_) => "Invalid API key".to_owned(),
+        Denied::PublicKey => "Public API keys are not supported for this endpoint".to_owned(),
+        Denied::MissingScope(scope) => format!("This key lacks the scope {scope}"),
+        Denied::InactiveAccount => "Account is inactive".to_owned(),
+        Denied::OtherAccount => "This key may not act for this account".to_owned(),
+    }
+}
+
+fn validation(fields: &[FieldError]) -> ErrorBody {
+    ErrorBody {
+        detail: fields.first().map_or_else(|| sentence(StatusCode::BAD_REQUEST).to_owned(), FieldError::sentence),
+        hint: None,
+        errors: fields
+            .iter()
+            .map(|error| WrongField { field: error.field.clone(), message: error.message.clone() })
+            .collect(),
+    }
+}
+
+/// An answer that says no more than its status.
+pub(super) fn plain(status: StatusCode) -> (StatusCode, ErrorBody) {
+    (status, ErrorBody { detail: sentence(status).to_owned(), hint: None, errors: vec![] })
+}
+
+fn sentence(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::BAD_REQUEST => "The request could not be read",
+        StatusCode::NOT_FOUND => "Not found",
+        StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
+        StatusCode::PAYLOAD_TOO_LARGE => "The request body is too large",
+        StatusCode::UNSUPPORTED_MEDIA_TYPE => "The request body must be application/json",
+        StatusCode::SERVICE_UNAVAILABLE => "The service cannot answer just now, please try again",
+        _ if status.is_server_error() => "Internal server error",
+        _ => "The request was refused",
+    }
+}
+
+impl IntoResponse for HttpError {
+    fn into_response(self) -> Response {
+        let (status, body) = self.answer();
+        let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(Cause(Arc::new(self)));
+        response
+    }
+}
+
+/// An error with everything behind it, for the log.
+pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        // Writing to a string cannot fail.
+        let _ = write!(text, ": {error}");
+        next = error.source();
+    }
+    text
+}

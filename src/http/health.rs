@@ -1,0 +1,53 @@
+//! `/healthz` and `/readyz`, on both listeners, without authentication.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Serialize;
+use tokio::time::timeout;
+
+use crate::app::App;
+use crate::postgres;
+
+/// Longest wait for the database. A load balancer asks often and does not wait.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the service rests on, each with "ok" or what is wrong.
+#[derive(Serialize)]
+pub struct Readiness {
+    database: &'static str,
+    schema: &'static str,
+    change_feed: &'static str,
+}
+
+/// The process lives.
+#[derive(Serialize)]
+pub struct Health {
+    status: &'static str,
+}
+
+pub async fn healthz() -> Json<Health> {
+    Json(Health { status: "ok" })
+}
+
+pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
+    let check = async {
+        let mut connection = app.pool.acquire().await.map_err(|_| ())?;
+        postgres::schema_state(&mut connection).await.map_err(|_| ())
+    };
+    let schema = timeout(PATIENCE, check).await.unwrap_or(Err(()));
+    let readiness = Readiness {
+        database: if schema.is_ok() { "ok" } else { "not reachable" },
+        schema: match schema {
+            Ok(state) if state.is_sufficient() => "ok",
+            Ok(_) => "older than this version needs: run `credenza migrate`",
+            Err(()) => "unknown",
+        },
+        change_feed: if app.cluster.generations().hearing() { "ok" } else { "not listening" },
+    };
+    let ready = [readiness.database, readiness.schema, readiness.change_feed].iter().all(|part| *part == "ok");
+    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
+}

@@ -1,0 +1,33 @@
+//! Credenza keeps other companies' passwords: the supplier logins that distributors of promotional products use to call
+//! `PromoStandards` services. Tenants store them over REST, sealed in Postgres; a resolver answers which pair a call uses.
+//!
+//! The modules in reading order, from the words of the domain up to what the outside sees. `docs/ARCHITECTURE.md` has the
+//! map and the two walks.
+
+pub mod types;
+
+pub mod clock;
+pub mod error;
+pub mod principal;
+
+pub mod cluster;
+pub mod postgres;
+pub mod vault;
+
+pub mod audit;
+pub mod sealed_pair;
+
+pub mod accounts;
+pub mod api_credentials;
+pub mod credentials;
+pub mod resolver;
+pub mod suppliers;
+
+pub mod auth;
+
+pub mod app;
+pub mod config;
+pub mod telemetry;
+
+pub mod cli;
+pub mod http;

@@ -1,0 +1,51 @@
+//! One process at a time holds a data folder.
+
+use std::fs::{File, TryLockError};
+use std::io::{Read, Seek, Write};
+use std::path::Path;
+use std::process;
+
+use super::error::Error;
+
+/// The file in the data folder that is locked and holds the owner's process id.
+const FILE: &str = "postgres.lock";
+
+/// Held as long as this value lives; the system lets go of it when the process ends, however it ends.
+pub(super) struct Lock(File);
+
+impl Lock {
+    /// Takes the folder, or says who has it.
+    pub(super) fn take(data_dir: &Path) -> Result<Self, Error> {
+        let path = data_dir.join(FILE);
+        let mut file = File::options()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)
+            .map_err(Error::io("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                let mut text = String::new();
+                let _ = file.read_to_string(&mut text);
+                return Err(Error::Held { folder: data_dir.to_path_buf(), pid: text.trim().parse().ok() });
+            }
+            Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path)(source)),
+        }
+        // What a former owner left is emptied first: a reader between these lines sees no id rather than a wrong one.
+        file.set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", process::id()))
+            .map_err(Error::io("write", &path))?;
+        Ok(Self(file))
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that another thread is just starting has the file open until its `exec`, and
+        // would hold the lock for that moment.
+        let _ = self.0.unlock();
+    }
+}

@@ -1,0 +1,81 @@
+//! The schema: bringing it up to date, granting the application's role what it needs, telling whether it is current.
+
+use sqlx::migrate::Migrator;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection, PgConnection};
+
+static MIGRATOR: Migrator = sqlx::migrate!("./migrations");
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// A migration failed, or the database holds one that differs from ours.
+    #[error("a migration could not be applied")]
+    Migration(#[from] sqlx::migrate::MigrateError),
+    /// The database cannot be reached, or refuses.
+    #[error("the database could not be used")]
+    Database(#[from] sqlx::Error),
+}
+
+/// How the database's schema stands to the one that this version needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SchemaState {
+    /// Newest migration that this version knows.
+    pub needed: i64,
+    /// Newest migration that the database has; `None` if it was never migrated.
+    pub applied: Option<i64>,
+}
+
+impl SchemaState {
+    /// Whether this version can work with it. A newer schema is tolerated: migrations only add.
+    pub fn is_sufficient(self) -> bool {
+        self.applied >= Some(self.needed)
+    }
+}
+
+/// Applies what is missing. To be run as the role that owns the schema. Migrations of a newer version are left alone.
+pub async fn migrate(options: &PgConnectOptions) -> Result<SchemaState, MigrateError> {
+    let mut connection = options.connect().await?;
+    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
+    migrator.set_ignore_missing(true).run(&mut connection).await?;
+    let state = schema_state(&mut connection).await?;
+    connection.close().await?;
+    Ok(state)
+}
+
+/// Compares the database's schema with the one that this version needs.
+pub async fn schema_state(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
+    let needed = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let known: Option<String> =
+        sqlx::query_scalar("select to_regclass('_sqlx_migrations')::text").fetch_one(&mut *connection).await?;
+    let applied = match known {
+        None => None,
+        Some(_) => {
+            sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(connection).await?
+        }
+    };
+    Ok(SchemaState { needed, applied })
+}
+
+/// Lets the application's role work with the rows, and with nothing else: it owns no table and cannot change the schema.
+/// Makes the role, with the password that the application connects with, if it does not exist yet.
+///
+/// Does nothing when the schema's owner and the application are one role.
+pub async fn grant_application_role(
+    options: &PgConnectOptions,
+    role: &str,
+    password: Option<&str>,
+) -> Result<(), MigrateError> {
+    let mut connection = options.connect().await?;
+    let mut transaction = connection.begin().await?;
+    // A DO block takes no parameters; settings of the transaction carry them in, and format('%I') quotes them.
+    sqlx::query("select set_config('credenza.role', $1, true), set_config('credenza.password', $2, true)")
+        .bind(role)
+        .bind(password.unwrap_or_default())
+        .execute(&mut *transaction)
+        .await?;
+    sqlx::raw_sql(include_str!("grant_application_role.sql")).execute(&mut *transaction).await?;
+    transaction.commit().await?;
+    connection.close().await?;
+    Ok(())
+}

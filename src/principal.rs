@@ -1,0 +1,118 @@
+//! Who acts, for whom, with which key and which rights. Plain data: made by `auth`, read by everything else.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use crate::types::AccountId;
+
+/// A right that a key can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Scope {
+    /// See which credentials are configured and explain which would be used.
+    CredentialsRead,
+    /// Store and delete credentials.
+    CredentialsWrite,
+    /// Be given a password. No key has it unless it was asked for.
+    CredentialsResolve,
+    /// Manage sub-accounts.
+    SubaccountsManage,
+    /// Manage keys and clients.
+    ApiKeysManage,
+    /// Read the audit events.
+    AuditRead,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Scope; 6] = [
+        Scope::CredentialsRead,
+        Scope::CredentialsWrite,
+        Scope::CredentialsResolve,
+        Scope::SubaccountsManage,
+        Scope::ApiKeysManage,
+        Scope::AuditRead,
+    ];
+
+    /// What a private key gets when nobody names scopes: everything except being given passwords.
+    pub const DEFAULT: [Scope; 5] = [
+        Scope::CredentialsRead,
+        Scope::CredentialsWrite,
+        Scope::SubaccountsManage,
+        Scope::ApiKeysManage,
+        Scope::AuditRead,
+    ];
+
+    /// The scope's name on the wire.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Scope::CredentialsRead => "credentials:read",
+            Scope::CredentialsWrite => "credentials:write",
+            Scope::CredentialsResolve => "credentials:resolve",
+            Scope::SubaccountsManage => "subaccounts:manage",
+            Scope::ApiKeysManage => "api-keys:manage",
+            Scope::AuditRead => "audit:read",
+        }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scope| scope.as_str() == name)
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The authenticated party behind a request.
+#[derive(Clone, Debug)]
+pub struct Principal {
+    /// The account whose rows the request is about.
+    pub account: AccountId,
+    /// The account whose key was presented. Differs from `account` only when a parent acts for a sub-account.
+    pub acting_account: AccountId,
+    /// E-mail of the user who owns the key; what `created_by` and `modified_by` say.
+    pub user_email: String,
+    /// The key that was presented.
+    pub key_id: Uuid,
+    /// Its rights.
+    pub scopes: Vec<Scope>,
+    /// An operator's key: may resolve for any account.
+    pub is_operator: bool,
+}
+
+impl Principal {
+    /// Whether the key carries this right.
+    pub fn has(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+/// Who is behind a change, for `created_by`, `modified_by` and the audit: a principal and the request it came with, or
+/// the operator on the command line.
+#[derive(Clone, Debug, Default)]
+pub struct Actor {
+    /// The caller; `None` for the operator on the command line.
+    pub principal: Option<Arc<Principal>>,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// Where the request came from.
+    pub client_address: Option<IpAddr>,
+}
+
+impl Actor {
+    /// The operator on the command line.
+    pub fn operator() -> Self {
+        Self::default()
+    }
+
+    /// What `created_by` and `modified_by` say.
+    pub fn name(&self) -> &str {
+        self.principal.as_ref().map_or("operator", |principal| &principal.user_email)
+    }
+}

@@ -1,0 +1,187 @@
+//! The cached units: everything that an account stores for a supplier in one entry, and everything that the operator says
+//! about a supplier in another. Both hold ciphertext; the choice runs over the two on each call.
+
+use sqlx::PgExecutor;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, Row};
+
+use crate::error::Error;
+use crate::sealed_pair::SealedPair;
+use crate::suppliers;
+use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
+use crate::vault::{OpenError, Sealed};
+
+/// What one account stores for one supplier. Empty if nothing: absence is cached as well.
+#[derive(Default)]
+pub(super) struct AccountBundle {
+    staging: Option<SealedPair>,
+    production: Option<SealedPair>,
+    services: Vec<ServicePair>,
+}
+
+/// Service credentials: the user name is in clear, as it is stored.
+pub(super) struct ServicePair {
+    pub service: Service,
+    pub environment: Environment,
+    pub username: Username,
+    pub password: Sealed,
+}
+
+impl AccountBundle {
+    pub fn base(&self, environment: Environment) -> Option<&SealedPair> {
+        match environment {
+            Environment::Staging => self.staging.as_ref(),
+            Environment::Production => self.production.as_ref(),
+        }
+    }
+
+    pub fn service(&self, service: Service, environment: Environment) -> Option<&ServicePair> {
+        self.services.iter().find(|pair| pair.service == service && pair.environment == environment)
+    }
+
+    /// Bytes in memory, nearly.
+    pub fn weight(&self) -> usize {
+        let base: usize = [&self.staging, &self.production].into_iter().flatten().map(SealedPair::len_bytes).sum();
+        let services: usize = self
+            .services
+            .iter()
+            .map(|pair| size_of::<ServicePair>() + pair.username.expose().len() + pair.password.as_bytes().len())
+            .sum();
+        size_of::<Self>() + base + services
+    }
+}
+
+/// What the operator says about a supplier.
+pub(super) struct SupplierBundle {
+    pub name: String,
+    excluded: Vec<Service>,
+    defaults: Vec<DefaultPair>,
+}
+
+struct DefaultPair {
+    environment: Environment,
+    services: Vec<Service>,
+    pair: SealedPair,
+}
+
+impl SupplierBundle {
+    /// The default pair of an environment, and whether it may be used for the service.
+    pub fn default_pair(&self, service: Service, environment: Environment) -> Option<(&SealedPair, bool)> {
+        let default = self.defaults.iter().find(|default| default.environment == environment)?;
+        let allowed = default.services.contains(&service) && !self.excluded.contains(&service);
+        Some((&default.pair, allowed))
+    }
+
+    /// Bytes in memory, nearly.
+    pub fn weight(&self) -> usize {
+        let defaults: usize =
+            self.defaults.iter().map(|default| size_of::<DefaultPair>() + default.pair.len_bytes() + 8).sum();
+        size_of::<Self>() + self.name.len() + self.excluded.len() + defaults
+    }
+}
+
+/// A base row beside one of its service rows, or beside none.
+struct AccountRow {
+    staging: (Option<Vec<u8>>, Option<Vec<u8>>),
+    production: (Option<Vec<u8>>, Option<Vec<u8>>),
+    service: Option<ServiceColumns>,
+}
+
+struct ServiceColumns {
+    service: String,
+    environment: String,
+    username: String,
+    password: Vec<u8>,
+}
+
+impl FromRow<'_, PgRow> for AccountRow {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let service = match row.try_get::<Option<String>, _>("service")? {
+            None => None,
+            Some(service) => Some(ServiceColumns {
+                service,
+                environment: row.try_get("environment")?,
+                username: row.try_get("username")?,
+                password: row.try_get("password")?,
+            }),
+        };
+        Ok(Self {
+            staging: (row.try_get("staging_username")?, row.try_get("staging_password")?),
+            production: (row.try_get("production_username")?, row.try_get("production_password")?),
+            service,
+        })
+    }
+}
+
+/// Loads an account's bundle; one query. A stored value that cannot be one is an error, never an absent level.
+pub(super) async fn load_account(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<AccountBundle, Error> {
+    let rows: Vec<AccountRow> = sqlx::query_as(
+        "select b.staging_username, b.staging_password, b.production_username, b.production_password,
+             s.service, s.environment, s.username, s.password
+         from supplier_credentials b
+         left join service_credentials s on s.account_id = b.account_id and s.supplier_code = b.supplier_code
+         where b.account_id = $1 and b.supplier_code = $2",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .fetch_all(executor)
+    .await?;
+    let mut bundle = AccountBundle::default();
+    for (index, row) in rows.into_iter().enumerate() {
+        // Every row repeats the base columns.
+        if index == 0 {
+            bundle.staging = SealedPair::from_columns(row.staging.0, row.staging.1)?;
+            bundle.production = SealedPair::from_columns(row.production.0, row.production.1)?;
+        }
+        if let Some(columns) = row.service {
+            bundle.services.push(ServicePair {
+                service: Service::try_from(columns.service).map_err(decode)?,
+                environment: Environment::try_from(columns.environment).map_err(decode)?,
+                username: Username::parse(columns.username.into()).map_err(|_| OpenError::NotText)?,
+                password: Sealed::parse(columns.password)?,
+            });
+        }
+    }
+    Ok(bundle)
+}
+
+/// Loads a supplier's bundle; `None` if the directory has no such supplier.
+pub(super) async fn load_supplier(
+    executor: impl PgExecutor<'_>,
+    supplier: &SupplierCode,
+) -> Result<Option<SupplierBundle>, Error> {
+    let rows = sqlx::query(
+        "select s.name, s.excluded_services, d.environment, d.services, d.username, d.password
+         from suppliers s left join default_credentials d on d.supplier_code = s.code
+         where s.code = $1",
+    )
+    .bind(supplier.as_str())
+    .fetch_all(executor)
+    .await?;
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut bundle = SupplierBundle {
+        name: first.try_get("name")?,
+        excluded: suppliers::services_from_codes(first.try_get("excluded_services")?).map_err(decode)?,
+        defaults: Vec::new(),
+    };
+    for row in &rows {
+        let Some(environment) = row.try_get::<Option<String>, _>("environment")? else { continue };
+        let Some(pair) = SealedPair::from_columns(row.try_get("username")?, row.try_get("password")?)? else {
+            continue;
+        };
+        bundle.defaults.push(DefaultPair {
+            environment: Environment::try_from(environment).map_err(decode)?,
+            services: suppliers::services_from_codes(row.try_get("services")?).map_err(decode)?,
+            pair,
+        });
+    }
+    Ok(Some(bundle))
+}
+
+fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
+    sqlx::Error::Decode(Box::new(error))
+}

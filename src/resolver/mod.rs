@@ -1,0 +1,215 @@
+//! Which pair a call uses: request → service → account → default.
+//!
+//! - [`precedence`]: the choice, a pure function.
+//! - `bundle`: what is cached, and how it is loaded.
+//! - [`Resolver`]: bundles from memory, the choice over them, and the one pair that won opened for the call.
+
+mod bundle;
+pub mod precedence;
+
+use std::sync::Arc;
+
+use sqlx::PgPool;
+
+use crate::accounts::AccountStatuses;
+use crate::cluster::{Cluster, Coherent, Limits, Owner};
+use crate::error::{Denied, Error, Missing};
+use crate::sealed_pair::{Place, SealedPair, Storage};
+use crate::suppliers;
+use crate::suppliers::defaults;
+use crate::types::{AccountId, Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
+use crate::vault::Vault;
+use bundle::{AccountBundle, ServicePair, SupplierBundle};
+use precedence::{Candidate, Choice, Level, Outcome, choose};
+
+/// What a call to a supplier is about.
+#[derive(Clone, Debug)]
+pub struct Call {
+    /// For this account.
+    pub account: AccountId,
+    /// To this supplier.
+    pub supplier: SupplierCode,
+    /// Of this service.
+    pub service: Service,
+    /// In this environment.
+    pub environment: Environment,
+}
+
+/// The pair that a call uses.
+#[derive(Debug)]
+pub struct Resolved {
+    /// The level that it comes from.
+    pub source: Level,
+    /// The pair, in plain. Wiped when dropped.
+    pub pair: Pair,
+}
+
+/// Why a call uses what it uses. Holds no password.
+#[derive(Debug)]
+pub struct Explanation {
+    /// The service asked about.
+    pub service: Service,
+    /// The environment asked about.
+    pub environment: Environment,
+    /// The level that answers; `None` if no level does.
+    pub source: Option<Level>,
+    /// The user name, if the pair is the account's own.
+    pub username: Option<String>,
+    /// What became of each level, in the order of [`Level::ALL`].
+    pub outcomes: [Outcome; 4],
+}
+
+/// Answers which pair a call uses. Cheap to clone.
+#[derive(Clone)]
+pub struct Resolver {
+    pool: PgPool,
+    vault: Vault,
+    statuses: AccountStatuses,
+    accounts: Coherent<(AccountId, SupplierCode), Arc<AccountBundle>>,
+    suppliers: Coherent<SupplierCode, Option<Arc<SupplierBundle>>>,
+}
+
+/// A pair that could answer, still sealed if it is stored.
+#[derive(Clone, Copy)]
+enum Offer<'a> {
+    Request(&'a Username, &'a Password),
+    Service(&'a ServicePair),
+    Stored(&'a SealedPair),
+}
+
+impl Resolver {
+    /// A resolver over the database. Accounts' bundles get the whole of `limits`, suppliers' an eighth of it on top.
+    pub fn new(pool: PgPool, vault: Vault, statuses: AccountStatuses, cluster: &Cluster, limits: Limits) -> Self {
+        let generations = cluster.generations();
+        let accounts = Coherent::new(
+            Arc::clone(generations),
+            limits,
+            |(_, supplier): &(AccountId, SupplierCode), bundle: &Arc<AccountBundle>| {
+                supplier.as_str().len() + bundle.weight()
+            },
+        );
+        let limits = Limits { bytes: limits.bytes / 8, ..limits };
+        let suppliers = Coherent::new(
+            Arc::clone(generations),
+            limits,
+            |code: &SupplierCode, bundle: &Option<Arc<SupplierBundle>>| {
+                code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
+            },
+        );
+        Self { pool, vault, statuses, accounts, suppliers }
+    }
+
+    /// The pair that the call uses, in plain. `request` is what came with the call itself.
+    ///
+    /// # Errors
+    /// An inactive account resolves nothing; an unknown supplier is not found; a stored pair that cannot be opened is
+    /// an error and never a reason to try the next level.
+    pub async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
+        let (account, supplier) = self.bundles(call.account, &call.supplier).await?;
+        let request = match (&request.username, &request.password) {
+            (Some(username), Some(password)) => Candidate::Complete(Offer::Request(username, password)),
+            (None, None) => Candidate::Absent,
+            _ => Candidate::Incomplete,
+        };
+        let choice = choose(candidates(request, &account, &supplier, call.service, call.environment));
+        let Some((source, offer)) = choice.answer else {
+            return Err(Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service });
+        };
+        let pair = match (source, offer) {
+            (_, Offer::Request(username, password)) => Pair { username: username.clone(), password: password.clone() },
+            (_, Offer::Service(stored)) => {
+                let place = place(call, Storage::Service(call.service));
+                let password =
+                    place.open_password(&self.vault, call.account, &stored.username, &stored.password).await?;
+                Pair { username: stored.username.clone(), password }
+            }
+            (Level::Default, Offer::Stored(sealed)) => {
+                let place = defaults::place(&call.supplier, call.environment);
+                place.open(&self.vault, AccountId::OPERATOR, sealed).await?
+            }
+            (_, Offer::Stored(sealed)) => place(call, Storage::Base).open(&self.vault, call.account, sealed).await?,
+        };
+        Ok(Resolved { source, pair })
+    }
+
+    /// Why calls of an account to a supplier use what they use, one explanation for each service and environment asked
+    /// about, in that order.
+    pub async fn explain(
+        &self,
+        account: AccountId,
+        supplier: &SupplierCode,
+        calls: &[(Service, Environment)],
+    ) -> Result<Vec<Explanation>, Error> {
+        let (account_bundle, supplier_bundle) = self.bundles(account, supplier).await?;
+        let mut explanations = Vec::with_capacity(calls.len());
+        for &(service, environment) in calls {
+            let Choice { answer, outcomes } =
+                choose(candidates(Candidate::Absent, &account_bundle, &supplier_bundle, service, environment));
+            let username = match answer {
+                Some((_, Offer::Service(stored))) => Some(stored.username.expose().to_owned()),
+                Some((Level::Account, Offer::Stored(sealed))) => {
+                    let place = Place { supplier, storage: Storage::Base, environment };
+                    let username = place.open_username(&self.vault, account, &sealed.username).await?;
+                    Some(username.expose().to_owned())
+                }
+                _ => None,
+            };
+            let source = answer.map(|(level, _)| level);
+            explanations.push(Explanation { service, environment, source, username, outcomes });
+        }
+        Ok(explanations)
+    }
+
+    async fn bundles(
+        &self,
+        account: AccountId,
+        supplier: &SupplierCode,
+    ) -> Result<(Arc<AccountBundle>, Arc<SupplierBundle>), Error> {
+        if !self.statuses.is_active(account).await? {
+            return Err(match self.statuses.get(account).await? {
+                Some(_) => Denied::InactiveAccount.into(),
+                None => Error::missing(Missing::Account),
+            });
+        }
+        let Some(supplier_bundle) = self.supplier_bundle(supplier).await? else {
+            let mut connection = self.pool.acquire().await?;
+            return Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await);
+        };
+        let (pool, code) = (self.pool.clone(), supplier.clone());
+        let load = async move { Ok(Arc::new(bundle::load_account(&pool, account, &code).await?)) };
+        let owner = Owner::Bundle(account, supplier.clone());
+        let account_bundle = self.accounts.get(&owner, (account, supplier.clone()), load).await?;
+        Ok((account_bundle, supplier_bundle))
+    }
+
+    async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Option<Arc<SupplierBundle>>, Error> {
+        let (pool, code) = (self.pool.clone(), supplier.clone());
+        let load = async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) };
+        self.suppliers.get(&Owner::Supplier(supplier.clone()), supplier.clone(), load).await
+    }
+}
+
+fn place(call: &Call, storage: Storage) -> Place<'_> {
+    Place { supplier: &call.supplier, storage, environment: call.environment }
+}
+
+/// What each level has to offer, highest priority first.
+fn candidates<'a>(
+    request: Candidate<Offer<'a>>,
+    account: &'a AccountBundle,
+    supplier: &'a SupplierBundle,
+    service: Service,
+    environment: Environment,
+) -> [Candidate<Offer<'a>>; 4] {
+    let stored = |offer: Option<Offer<'a>>| offer.map_or(Candidate::Absent, Candidate::Complete);
+    [
+        request,
+        stored(account.service(service, environment).map(Offer::Service)),
+        stored(account.base(environment).map(Offer::Stored)),
+        match supplier.default_pair(service, environment) {
+            None => Candidate::Absent,
+            Some((_, false)) => Candidate::NotAllowed,
+            Some((pair, true)) => Candidate::Complete(Offer::Stored(pair)),
+        },
+    ]
+}

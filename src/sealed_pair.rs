@@ -1,0 +1,115 @@
+//! Pairs, sealed to their place: which account, supplier, level, service, environment and column a value belongs to, and
+//! which user name a password belongs to. This is the only page that names places, so that every level binds alike.
+
+use crate::error::Error;
+use crate::types::{AccountId, Environment, Pair, Password, Service, SupplierCode, Username};
+use crate::vault::{Binding, OpenError, SealError, Sealed, Sealer, Vault};
+
+/// A level of storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// Base credentials of an account.
+    Base,
+    /// Service credentials of an account.
+    Service(Service),
+    /// Default credentials of the operator.
+    Default,
+}
+
+/// Where a pair of an account is stored.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The supplier that the pair logs in to.
+    pub supplier: &'a SupplierCode,
+    /// The level.
+    pub storage: Storage,
+    /// The environment.
+    pub environment: Environment,
+}
+
+/// Both halves of a pair, sealed.
+#[derive(Clone)]
+pub struct SealedPair {
+    /// The user name.
+    pub username: Sealed,
+    /// The password, which opens only together with its user name.
+    pub password: Sealed,
+}
+
+impl SealedPair {
+    /// Both halves or nothing, as the columns come from the database.
+    pub fn from_columns(username: Option<Vec<u8>>, password: Option<Vec<u8>>) -> Result<Option<Self>, OpenError> {
+        match (username, password) {
+            (Some(username), Some(password)) => {
+                Ok(Some(Self { username: Sealed::parse(username)?, password: Sealed::parse(password)? }))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Bytes of both halves.
+    pub fn len_bytes(&self) -> usize {
+        self.username.as_bytes().len() + self.password.as_bytes().len()
+    }
+}
+
+impl Place<'_> {
+    fn binding(&self, field: &str, username: &[u8]) -> Binding {
+        let (level, service) = match self.storage {
+            Storage::Base => ("base", ""),
+            Storage::Service(service) => ("service", service.as_str()),
+            Storage::Default => ("default", ""),
+        };
+        Binding::new(&[
+            self.supplier.as_str().as_bytes(),
+            level.as_bytes(),
+            service.as_bytes(),
+            self.environment.as_str().as_bytes(),
+            field.as_bytes(),
+            username,
+        ])
+    }
+
+    /// Seals both halves.
+    pub fn seal(&self, sealer: &Sealer, pair: &Pair) -> Result<SealedPair, SealError> {
+        Ok(SealedPair {
+            username: sealer.seal(pair.username.expose(), &self.binding("username", b""))?,
+            password: self.seal_password(sealer, &pair.username, &pair.password)?,
+        })
+    }
+
+    /// Seals a password whose user name is stored in clear, and bound all the same.
+    pub fn seal_password(
+        &self,
+        sealer: &Sealer,
+        username: &Username,
+        password: &Password,
+    ) -> Result<Sealed, SealError> {
+        sealer.seal(password.expose(), &self.binding("password", username.expose().as_bytes()))
+    }
+
+    /// Opens both halves.
+    pub async fn open(&self, vault: &Vault, account: AccountId, pair: &SealedPair) -> Result<Pair, Error> {
+        let username = self.open_username(vault, account, &pair.username).await?;
+        let password = self.open_password(vault, account, &username, &pair.password).await?;
+        Ok(Pair { username, password })
+    }
+
+    /// Opens a user name alone.
+    pub async fn open_username(&self, vault: &Vault, account: AccountId, sealed: &Sealed) -> Result<Username, Error> {
+        let text = vault.open(account, sealed, &self.binding("username", b"")).await?;
+        Ok(Username::parse(text).map_err(|_| OpenError::NotText)?)
+    }
+
+    /// Opens the password of a user name.
+    pub async fn open_password(
+        &self,
+        vault: &Vault,
+        account: AccountId,
+        username: &Username,
+        sealed: &Sealed,
+    ) -> Result<Password, Error> {
+        let text = vault.open(account, sealed, &self.binding("password", username.expose().as_bytes())).await?;
+        Ok(Password::parse(text).map_err(|_| OpenError::NotText)?)
+    }
+}

@@ -1,0 +1,144 @@
+//! The directory as CSV: `supplier_code, supplier_name` and, optionally, `excluded_services`, the services that default
+//! credentials never serve for a supplier, separated by blanks. A file without that column keeps what is stored.
+
+use std::io::Read;
+
+use serde::Deserialize;
+
+use super::store::{self, Stored};
+use crate::app::App;
+use crate::audit::{self, Action, Event};
+use crate::cluster::Owner;
+use crate::error::Error;
+use crate::principal::Actor;
+use crate::types::{AccountId, Name, Service, SupplierCode};
+
+/// Why a file was refused, with the line. Nothing of it was stored.
+#[derive(Debug, thiserror::Error)]
+pub enum ImportError {
+    /// The file is not CSV with the expected columns.
+    #[error("the file is not CSV with the columns supplier_code, supplier_name and, optionally, excluded_services")]
+    Csv(#[from] csv::Error),
+    /// A value is wrong.
+    #[error("line {line}: {field} {message}")]
+    Value {
+        /// Line in the file, from 1.
+        line: u64,
+        /// The column.
+        field: &'static str,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// It could not be stored.
+    #[error("the directory could not be stored")]
+    Store(#[from] Error),
+}
+
+/// What an import did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Report {
+    /// Suppliers that are new.
+    pub created: usize,
+    /// Suppliers whose name or exclusions changed.
+    pub updated: usize,
+    /// Suppliers that were already as the file says.
+    pub unchanged: usize,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    supplier_code: String,
+    supplier_name: String,
+    excluded_services: Option<String>,
+}
+
+struct Entry {
+    code: SupplierCode,
+    name: Name,
+    excluded: Option<Vec<Service>>,
+}
+
+/// Creates and updates suppliers from a file; removes none. All or nothing.
+pub async fn import(app: &App, file: impl Read) -> Result<Report, ImportError> {
+    let entries = parse(file)?;
+    let now = app.clock.now();
+    let mut change = app.cluster.begin().await?;
+    let mut report = Report::default();
+    let (mut events, mut changed) = (Vec::new(), Vec::new());
+    for Entry { code, name, excluded } in &entries {
+        let stored = store::upsert(&mut change, code, name.as_str(), excluded.as_deref(), now).await;
+        let action = match stored.map_err(Error::from)? {
+            Stored::Unchanged => {
+                report.unchanged += 1;
+                continue;
+            }
+            Stored::Created => {
+                report.created += 1;
+                Action::SupplierCreated
+            }
+            Stored::Updated => {
+                report.updated += 1;
+                Action::SupplierUpdated
+            }
+        };
+        events.push(Event::of_supplier(action, code));
+        changed.push(Owner::Supplier(code.clone()));
+    }
+    audit::record(&mut change, &app.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &events)
+        .await
+        .map_err(Error::from)?;
+    change.commit(&changed).await?;
+    Ok(report)
+}
+
+fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
+    let mut reader = csv::ReaderBuilder::new().from_reader(file);
+    let headers = reader.headers()?.clone();
+    let has_exclusions = headers.iter().any(|header| header == "excluded_services");
+    let mut entries = Vec::new();
+    for record in reader.records() {
+        let record = record?;
+        let line = record.position().map_or(0, csv::Position::line);
+        let wrong = |field, message: String| ImportError::Value { line, field, message };
+        let row: Line = record.deserialize(Some(&headers))?;
+        // An empty value excludes nothing; only a file without the column keeps what is stored.
+        let excluded = has_exclusions.then(|| row.excluded_services.unwrap_or_default());
+        let excluded = excluded.map(|services| {
+            let parse = |code| {
+                Service::parse(code)
+                    .ok_or_else(|| wrong("excluded_services", format!("has an unknown service `{code}`")))
+            };
+            services.split_whitespace().map(parse).collect::<Result<Vec<_>, _>>()
+        });
+        entries.push(Entry {
+            code: SupplierCode::parse(&row.supplier_code).map_err(|why| wrong("supplier_code", why.to_string()))?,
+            name: Name::parse(&row.supplier_name).map_err(|why| wrong("supplier_name", why.to_string()))?,
+            excluded: excluded.transpose()?,
+        });
+    }
+    Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_column_of_exclusions_may_be_missing_or_empty() {
+        let excluded = |file: &str| parse(file.as_bytes()).unwrap().remove(0).excluded;
+        assert_eq!(excluded("supplier_code,supplier_name\nA,A\n"), None);
+        let headers = "\u{feff}supplier_code,supplier_name,excluded_services";
+        assert_eq!(excluded(&format!("{headers}\r\nA,A,\r\n")), Some(vec![]));
+        assert_eq!(excluded(&format!("{headers}\nA,\"A, B\",PPC INV\n")), Some(vec![Service::Ppc, Service::Inv]));
+    }
+
+    #[test]
+    fn a_wrong_line_is_named() {
+        let error = |file: &str| parse(file.as_bytes()).err().unwrap().to_string();
+        assert_eq!(error("supplier_code,supplier_name\nA,\n"), "line 2: supplier_name must not be empty");
+        let file = "supplier_code,supplier_name,excluded_services\nA,A,PPC\nB,B,PPC XYZ\n";
+        assert_eq!(error(file), "line 3: excluded_services has an unknown service `XYZ`");
+        assert!(error("code,name\nA,A\n").starts_with("the file is not CSV with the columns"));
+    }
+}

@@ -1,0 +1,42 @@
+//! The operator's supplier directory: which suppliers exist, and the default credentials of each.
+
+pub mod defaults;
+mod hint;
+pub mod import;
+mod store;
+
+use sqlx::PgConnection;
+
+pub use hint::hint;
+pub use store::list;
+pub(crate) use store::services_from_codes;
+
+use crate::error::{Error, Missing};
+use crate::types::{Service, SupplierCode};
+
+/// An entry of the directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Supplier {
+    /// Its exact code.
+    pub code: SupplierCode,
+    /// Its display name.
+    pub name: String,
+    /// Services that default credentials never serve for it.
+    pub excluded_services: Vec<Service>,
+}
+
+/// The supplier of this code, or the error that says there is none.
+pub async fn get(connection: &mut PgConnection, code: &SupplierCode) -> Result<Supplier, Error> {
+    match store::find(&mut *connection, code).await? {
+        Some(supplier) => Ok(supplier),
+        None => Err(not_found(connection, Missing::Supplier, code.as_str()).await),
+    }
+}
+
+/// The error for something that is missing under a supplier code, with the code that was perhaps meant.
+pub async fn not_found(connection: &mut PgConnection, what: Missing, code: &str) -> Error {
+    match hint(connection, code).await {
+        Ok(hint) => Error::NotFound { what, hint },
+        Err(error) => error.into(),
+    }
+}

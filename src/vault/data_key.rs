@@ -1,0 +1,59 @@
+//! A data key in use: seals and opens values of one account.
+
+use aes_gcm::aead::{Aead, Generate, Key, KeyInit, Nonce, Payload};
+use aes_gcm::{AeadInOut, Aes256Gcm};
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use super::sealed::{FORMAT, NONCE, Sealed};
+use super::{Binding, OpenError, SealError};
+use crate::types::AccountId;
+
+/// The key schedule of one data key. Setting it up costs as much as sealing a password, so it is kept.
+pub(super) struct DataKey {
+    generation: u32,
+    cipher: Aes256Gcm,
+}
+
+impl DataKey {
+    pub(super) fn new(generation: u32, key: &Zeroizing<[u8; 32]>) -> Self {
+        Self { generation, cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(**key)) }
+    }
+
+    pub(super) fn seal(&self, account: AccountId, text: &str, binding: &Binding) -> Result<Sealed, SealError> {
+        let aad = binding.authenticated(FORMAT, account, &self.generation.to_be_bytes());
+        let (nonce, ciphertext) = encrypt(&self.cipher, text.as_bytes(), &aad)?;
+        Ok(Sealed::assemble(self.generation, &nonce, &ciphertext))
+    }
+
+    pub(super) fn open(
+        &self,
+        account: AccountId,
+        sealed: &Sealed,
+        binding: &Binding,
+    ) -> Result<SecretString, OpenError> {
+        let aad = binding.authenticated(FORMAT, account, &sealed.generation().to_be_bytes());
+        let plain = decrypt(&self.cipher, &sealed.nonce(), sealed.ciphertext(), &aad)?;
+        let text = std::str::from_utf8(&plain).map_err(|_| OpenError::NotText)?;
+        Ok(SecretString::from(text))
+    }
+}
+
+/// Encrypts under a fresh nonce from the operating system. The ciphertext ends with the tag.
+pub(super) fn encrypt(cipher: &Aes256Gcm, plain: &[u8], aad: &[u8]) -> Result<([u8; NONCE], Vec<u8>), SealError> {
+    let nonce = Nonce::<Aes256Gcm>::try_generate().map_err(|_| SealError)?;
+    let ciphertext = cipher.encrypt(&nonce, Payload { msg: plain, aad }).map_err(|_| SealError)?;
+    Ok((nonce.into(), ciphertext))
+}
+
+/// Decrypts into memory that is wiped.
+pub(super) fn decrypt(
+    cipher: &Aes256Gcm,
+    nonce: &[u8; NONCE],
+    ciphertext: &[u8],
+    aad: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, OpenError> {
+    let mut buffer = Zeroizing::new(ciphertext.to_vec());
+    cipher.decrypt_in_place(&Nonce::<Aes256Gcm>::from(*nonce), aad, &mut *buffer).map_err(|_| OpenError::Rejected)?;
+    Ok(buffer)
+}

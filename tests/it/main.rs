@@ -1,0 +1,9 @@
+//! Tests at the boundary: through the routers against a real Postgres, and against the real program. One binary, so that
+//! there is one build and one database server; one module per feature.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod support;
+
+mod contract;
+mod embedded_postgres;

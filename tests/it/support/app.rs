@@ -1,0 +1,216 @@
+//! An application on a database of its own, with both routers and callers for them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request};
+use chrono::{DateTime, TimeDelta};
+use credenza::accounts::{self, NewAccount, Plan};
+use credenza::api_credentials::key::Kind;
+use credenza::api_credentials::{self, NewKey};
+use credenza::app::App;
+use credenza::clock::Clock;
+use credenza::cluster::{Limits, feed};
+use credenza::config::{Config, Source};
+use credenza::http::{internal_router, public_router};
+use credenza::postgres;
+use credenza::principal::{Actor, Scope};
+use credenza::sealed_pair::Place;
+use credenza::suppliers::defaults;
+use credenza::types::{AccountId, Environment, Name, Pair, Password, Service, SupplierCode, Username};
+use serde_json::Value;
+use tower::ServiceExt;
+
+use super::cluster::{Database, database};
+use super::response::Answer;
+
+/// A moment that tests start at: 2026-01-02T03:04:05Z.
+const START: i64 = 1_767_323_045;
+
+/// An application as `credenza serve` composes it, with a clock that stands still.
+pub struct TestApp {
+    pub app: Arc<App>,
+    pub database: Database,
+    public: Router,
+    internal: Router,
+    seconds: Arc<AtomicI64>,
+    feed: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for TestApp {
+    fn drop(&mut self) {
+        self.feed.abort();
+    }
+}
+
+impl TestApp {
+    /// A fresh installation whose change feed listens.
+    pub async fn start() -> Self {
+        let app = Self::start_deaf().await;
+        while !app.app.cluster.generations().hearing() {
+            tokio::task::yield_now().await;
+        }
+        app
+    }
+
+    /// The same, but it may not hear changes yet.
+    pub async fn start_deaf() -> Self {
+        super::logs::capture();
+        let database = database().await;
+        let seconds = Arc::new(AtomicI64::new(START));
+        let app = Arc::new(compose(&database, Arc::clone(&seconds)));
+        let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
+        Self {
+            public: public_router(Arc::clone(&app)),
+            internal: internal_router(Arc::clone(&app)),
+            app,
+            database,
+            seconds,
+            feed,
+        }
+    }
+
+    /// A second application on the same database, as another process would be: it shares nothing with this one but rows.
+    pub fn other_process(&self) -> App {
+        compose(&self.database, Arc::clone(&self.seconds))
+    }
+
+    /// Moves the clock.
+    pub fn advance(&self, by: Duration) {
+        self.seconds.fetch_add(by.as_secs().try_into().unwrap(), Ordering::SeqCst);
+    }
+
+    /// A caller with a new account and a private key of the usual scopes.
+    pub async fn account(&self, email: &str) -> Caller<'_> {
+        let account = NewAccount {
+            name: name(&format!("Account of {email}")),
+            plan: Plan::Enterprise,
+            subaccounts_enabled: true,
+            owner_email: name(email),
+        };
+        let account = accounts::create(&self.app, &account).await.unwrap();
+        let key = self.key(account, Kind::Private, &Scope::DEFAULT, false).await;
+        Caller { app: self, account, key: Some(key) }
+    }
+
+    /// A new key of an account, in plain.
+    pub async fn key(&self, account: AccountId, kind: Kind, scopes: &[Scope], is_operator: bool) -> String {
+        let new = NewKey { name: name("test"), kind, scopes: scopes.to_vec(), is_operator, user_email: None };
+        let (_, key) = api_credentials::create(&self.app, &Actor::operator(), account, &new).await.unwrap();
+        key.expose().to_owned()
+    }
+
+    /// A caller who presents nothing.
+    pub fn nobody(&self) -> Caller<'_> {
+        Caller { app: self, account: AccountId(0), key: None }
+    }
+
+    /// Sets a shared login, as the operator does on the command line.
+    pub async fn set_default(
+        &self,
+        supplier: &str,
+        environment: Environment,
+        services: &[Service],
+        pair: (&str, &str),
+    ) {
+        let pair = pair_of(pair.0, pair.1);
+        defaults::set(&self.app, &code(supplier), environment, services.to_vec(), &pair).await.unwrap();
+    }
+}
+
+fn compose(database: &Database, seconds: Arc<AtomicI64>) -> App {
+    let clock = Clock::from_fn(move || DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds.load(Ordering::SeqCst)));
+    let settings = Source::from_pairs([
+        ("DATABASE_URL", "postgres://unused@localhost/unused"),
+        ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
+        ("CREDENZA_KEY_PEPPER", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="),
+        ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="),
+    ]);
+    let secrets = Config::load(&settings).unwrap().secrets;
+    let pool = postgres::pool(&database.application, 8);
+    App::new(pool, clock, secrets, Limits { ttl: Duration::from_secs(24 * 60 * 60), bytes: 8 << 20 })
+}
+
+/// Somebody who calls, with the key that they present.
+#[derive(Clone)]
+pub struct Caller<'a> {
+    app: &'a TestApp,
+    pub account: AccountId,
+    pub key: Option<String>,
+}
+
+impl<'a> Caller<'a> {
+    /// The same account with another key.
+    pub fn with_key(&self, key: &str) -> Caller<'a> {
+        Caller { key: Some(key.to_owned()), ..self.clone() }
+    }
+
+    /// The same account with a new key of these scopes.
+    pub async fn with_scopes(&self, scopes: &[Scope]) -> Caller<'a> {
+        self.with_key(&self.app.key(self.account, Kind::Private, scopes, false).await)
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.send(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.send(Method::POST, path, Some(body)).await
+    }
+
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.send(Method::DELETE, path, None).await
+    }
+
+    /// Sends a request to the listener that its path belongs to.
+    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(key) = &self.key {
+            request = request.header("x-api-key", key);
+        }
+        let request = match body {
+            None => request.body(Body::empty()),
+            Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
+        };
+        self.app.send(request.unwrap()).await
+    }
+
+    /// Resolves a call of this account with this caller's key.
+    pub async fn resolve(&self, supplier: &str, service: &str, environment: &str) -> Answer {
+        let body = serde_json::json!({
+            "account_id": self.account,
+            "supplier_code": supplier,
+            "service": service,
+            "environment": environment,
+        });
+        self.post("/internal/v1/resolve", body).await
+    }
+}
+
+impl TestApp {
+    /// Sends any request to the listener that its path belongs to.
+    pub async fn send(&self, request: Request<Body>) -> Answer {
+        let router = if request.uri().path().starts_with("/internal") { &self.internal } else { &self.public };
+        Answer::read(router.clone().oneshot(request).await.unwrap()).await
+    }
+}
+
+pub fn name(text: &str) -> Name {
+    Name::parse(text).unwrap()
+}
+
+pub fn code(text: &str) -> SupplierCode {
+    SupplierCode::parse(text).unwrap()
+}
+
+pub fn pair_of(username: &str, password: &str) -> Pair {
+    Pair { username: Username::parse(username.into()).unwrap(), password: Password::parse(password.into()).unwrap() }
+}
+
+/// The place of an account's pair, for tests that open what is stored.
+pub fn place(supplier: &SupplierCode, storage: credenza::sealed_pair::Storage, environment: Environment) -> Place<'_> {
+    Place { supplier, storage, environment }
+}

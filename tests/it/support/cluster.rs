@@ -1,0 +1,96 @@
+//! One Postgres server for the whole run, started by the first test that needs it, and a database of its own for each
+//! test, copied from a migrated template.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use credenza::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
+use credenza::postgres::embedded::{Embedded, Options};
+use credenza::postgres::{grant_application_role, migrate};
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
+use tokio::sync::OnceCell;
+
+const PREFIX: &str = "credenza-test-";
+const PASSWORD: &str = "only-in-tests";
+
+/// The server. Never dropped: when the process ends, however it ends, the server's watchdog ends it.
+static SERVER: OnceCell<Embedded> = OnceCell::const_new();
+static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// A database of a test's own, and the ways into it.
+pub struct Database {
+    /// As the application's role, the way the service connects.
+    pub application: PgConnectOptions,
+    /// As the owner of the schema.
+    pub owner: PgConnectOptions,
+    /// As the superuser, for looking behind the scenes.
+    pub admin: PgConnectOptions,
+}
+
+/// The tests' server.
+pub async fn server() -> &'static Embedded {
+    SERVER.get_or_init(start).await
+}
+
+async fn start() -> Embedded {
+    remove_stale_folders();
+    let options = Options {
+        data_dir: scratch_folder("cluster"),
+        postgres_bin: setting("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
+        search_path: setting("PATH"),
+        durable: false,
+        allow_download: true,
+    };
+    let server = Embedded::start(options, &mut |step| eprintln!("{step}")).await.unwrap();
+    bootstrap(&server.admin_options("postgres"), PASSWORD, PASSWORD).await.unwrap();
+    let owner: PgConnectOptions = server.url(OWNER, PASSWORD, DATABASE).parse().unwrap();
+    migrate(&owner).await.unwrap();
+    grant_application_role(&owner, APPLICATION, None).await.unwrap();
+    server
+}
+
+/// A fresh, migrated database.
+pub async fn database() -> Database {
+    let server = server().await;
+    let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let mut admin = server.admin_options("postgres").connect().await.unwrap();
+    sqlx::raw_sql(in_tests(format!("create database {name} template {DATABASE} owner {OWNER}")))
+        .execute(&mut admin)
+        .await
+        .unwrap();
+    admin.close().await.unwrap();
+    let as_role = |role| server.url(role, PASSWORD, &name).parse().unwrap();
+    Database { application: as_role(APPLICATION), owner: as_role(OWNER), admin: server.admin_options(&name) }
+}
+
+/// SQL that is put together. Names cannot be bound.
+#[allow(clippy::disallowed_types, reason = "tests look at whole tables by name")]
+pub fn in_tests(sql: String) -> sqlx::AssertSqlSafe<String> {
+    sqlx::AssertSqlSafe(sql)
+}
+
+/// Removes what earlier runs left: a test process has no moment after its last test.
+fn remove_stale_folders() {
+    for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
+        let name = entry.file_name().into_string().unwrap_or_default();
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let pid = rest.split('-').next().and_then(|pid| pid.parse().ok()).and_then(rustix::process::Pid::from_raw);
+        if pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_err()) {
+            let _ = std::fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// An empty folder of this run's own below the system's folder for such.
+pub fn scratch_folder(name: &str) -> PathBuf {
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    let folder = std::env::temp_dir().join(format!("{PREFIX}{}-{name}-{number}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    folder
+}
+
+#[allow(clippy::disallowed_methods, reason = "the tests' own settings")]
+fn setting(name: &str) -> Option<std::ffi::OsString> {
+    std::env::var_os(name)
+}

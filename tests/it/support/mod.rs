@@ -1,0 +1,9 @@
+//! What tests are written with: an application on a database of its own, and callers that read like sentences.
+
+pub mod app;
+pub mod cluster;
+pub mod logs;
+pub mod response;
+
+pub use app::{Caller, TestApp};
+pub use response::Answer;

@@ -278,7 +278,7 @@ mod tests {
         let config = Config::load(&Source::from_pairs(complete())).unwrap();
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
         assert_eq!(config.internal_listen.to_string(), "127.0.0.1:8081");
-        assert_eq!(config.cache.ttl, Duration::from_secs(24 * 3600));
+        assert_eq!(config.cache.ttl, Duration::from_hours(24));
         assert_eq!(config.cache.bytes, 64 << 20);
     }
 

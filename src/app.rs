@@ -1,16 +1,18 @@
 //! The application: every shared part, composed once, in one visible place.
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 
 use crate::accounts::AccountStatuses;
-use crate::api_credentials::key::Pepper;
+use crate::api_key::Pepper;
 use crate::audit::AuditKey;
 use crate::auth::Authenticator;
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Limits};
+use crate::core::Core;
 use crate::resolver::Resolver;
 use crate::vault::{Keyring, Vault};
 
@@ -24,20 +26,10 @@ pub struct Secrets {
     pub audit_key: AuditKey,
 }
 
-/// The shared parts. Use cases take a reference to it.
+/// The core, and what answers from memory on top of it. Dereferences to the core, so that a handler passes `&app` to a
+/// use case.
 pub struct App {
-    /// The database.
-    pub pool: PgPool,
-    /// The time.
-    pub clock: Clock,
-    /// Writes, and what they invalidate.
-    pub cluster: Cluster,
-    /// Sealing.
-    pub vault: Vault,
-    /// The key of the audit chains.
-    pub audit_key: AuditKey,
-    /// What API keys are hashed under.
-    pub pepper: Arc<Pepper>,
+    core: Core,
     /// Whether accounts are active.
     pub statuses: AccountStatuses,
     /// Who calls.
@@ -60,6 +52,15 @@ impl App {
         let authenticator =
             Authenticator::new(pool.clone(), clock.clone(), Arc::clone(&pepper), statuses.clone(), &cluster, small(16));
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, cache);
-        Self { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper, statuses, authenticator, resolver }
+        let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
+        Self { core, statuses, authenticator, resolver }
+    }
+}
+
+impl Deref for App {
+    type Target = Core;
+
+    fn deref(&self) -> &Core {
+        &self.core
     }
 }

@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use zeroize::Zeroizing;
 
-use crate::api_credentials::key::Pepper;
+use crate::api_key::Pepper;
 use crate::app::Secrets;
 use crate::audit::AuditKey;
 use crate::cluster::Limits;

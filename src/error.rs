@@ -77,6 +77,34 @@ pub enum Denied {
     OtherAccount,
 }
 
+/// Why a sealed value or a wrapped data key does not open. Never says more than that: not which byte, not what was inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// Too short to be one.
+    #[error("the sealed form is malformed")]
+    Malformed,
+    /// Written by a version that this one does not know.
+    #[error("the sealed form has an unknown format")]
+    UnknownFormat,
+    /// Tampered with, or not sealed for this place.
+    #[error("the seal does not match the value or its place")]
+    Rejected,
+    /// The account has no data key of this generation.
+    #[error("the data key of generation {0} is missing")]
+    NoDataKey(u32),
+    /// The keyring lacks the key that wraps the data key.
+    #[error("the key-encryption key of a data key is not in the keyring")]
+    NoMasterKey,
+    /// What was sealed is not text.
+    #[error("the sealed value is not text")]
+    NotText,
+}
+
+/// The operating system gave no random numbers, so nothing can be sealed.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("no random numbers for sealing")]
+pub struct SealError;
+
 /// Any failure of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -104,10 +132,10 @@ pub enum Error {
     },
     /// A stored value does not open: it was tampered with, moved, or its key is missing.
     #[error("a stored value cannot be opened")]
-    Unreadable(#[from] crate::vault::OpenError),
+    Unreadable(#[from] OpenError),
     /// Nothing can be sealed just now.
     #[error("a value cannot be sealed")]
-    Seal(#[from] crate::vault::SealError),
+    Seal(#[from] SealError),
     /// The database cannot be reached in time.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),

@@ -6,15 +6,17 @@
 
 pub mod types;
 
+pub mod api_key;
 pub mod clock;
 pub mod error;
+pub mod postgres;
 pub mod principal;
 
+pub mod audit;
 pub mod cluster;
-pub mod postgres;
 pub mod vault;
 
-pub mod audit;
+pub mod core;
 pub mod sealed_pair;
 
 pub mod accounts;

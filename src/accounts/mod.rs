@@ -10,8 +10,8 @@ use uuid::Uuid;
 
 pub use status::{AccountStatus, AccountStatuses};
 
-use crate::app::App;
 use crate::audit::{self, Action, Event};
+use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::principal::Actor;
 use crate::types::{AccountId, Name};
@@ -67,13 +67,13 @@ pub struct AccountSummary {
 }
 
 /// Makes an account with its first user.
-pub async fn create(app: &App, account: &NewAccount) -> Result<AccountId, Error> {
-    let now = app.clock.now();
-    let mut change = app.cluster.begin().await?;
+pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
     let id = store::insert(&mut change, account, now).await?;
     store::insert_user(&mut change, id, Uuid::now_v7(), account.owner_email.as_str(), now).await?;
     let events = [Event::new(Action::AccountCreated), Event::new(Action::UserCreated)];
-    audit::record(&mut change, &app.audit_key, id, &Actor::operator(), now, &events).await?;
+    audit::record(&mut change, &core.audit_key, id, &Actor::operator(), now, &events).await?;
     change.commit(&[crate::cluster::Owner::Account(id)]).await?;
     Ok(id)
 }

@@ -1,6 +1,5 @@
 //! API keys: made, listed, revoked. (Who a presented key belongs to is `auth`'s business.)
 
-pub mod key;
 mod store;
 
 use chrono::{DateTime, Utc};
@@ -11,13 +10,13 @@ use uuid::Uuid;
 pub(crate) use store::{KeyRow, find_by_hash};
 
 use crate::accounts;
-use crate::app::App;
+use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
+use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Name};
-use key::{ApiKey, Kind};
 
 /// Most keys of an account that work at one time, private and public together.
 pub const MAX_ACTIVE_KEYS: i64 = 6;
@@ -63,25 +62,25 @@ pub struct KeySummary {
 }
 
 /// Makes a key. It is returned this once; what is stored cannot be turned back into it.
-pub async fn create(app: &App, actor: &Actor, account: AccountId, new: &NewKey) -> Result<(Uuid, ApiKey), Error> {
+pub async fn create(core: &Core, actor: &Actor, account: AccountId, new: &NewKey) -> Result<(Uuid, ApiKey), Error> {
     let key = ApiKey::generate(new.kind);
-    let id = store_key(app, actor, account, new, &key).await?;
+    let id = store_key(core, actor, account, new, &key).await?;
     Ok((id, key))
 }
 
 /// Stores a key that was made elsewhere, unless it is stored already, in whatever state. For `dev`, whose keys are kept
 /// in a file.
-pub async fn ensure(app: &App, actor: &Actor, account: AccountId, new: &NewKey, key: &ApiKey) -> Result<(), Error> {
-    if store::find_by_hash(&app.pool, &app.pepper.hash(key)).await?.is_none() {
-        store_key(app, actor, account, new, key).await?;
+pub async fn ensure(core: &Core, actor: &Actor, account: AccountId, new: &NewKey, key: &ApiKey) -> Result<(), Error> {
+    if store::find_by_hash(&core.pool, &core.pepper.hash(key)).await?.is_none() {
+        store_key(core, actor, account, new, key).await?;
     }
     Ok(())
 }
 
-async fn store_key(app: &App, actor: &Actor, account: AccountId, new: &NewKey, key: &ApiKey) -> Result<Uuid, Error> {
-    let now = app.clock.now();
-    let hash = app.pepper.hash(key);
-    let mut change = app.cluster.begin().await?;
+async fn store_key(core: &Core, actor: &Actor, account: AccountId, new: &NewKey, key: &ApiKey) -> Result<Uuid, Error> {
+    let now = core.clock.now();
+    let hash = core.pepper.hash(key);
+    let mut change = core.cluster.begin().await?;
     // The account's row lock puts creations in a row, so that the count is true until the commit.
     let active = store::lock_and_count_active(&mut change, account, now).await?;
     if active.ok_or(Error::missing(Missing::Account))? >= MAX_ACTIVE_KEYS {
@@ -93,17 +92,17 @@ async fn store_key(app: &App, actor: &Actor, account: AccountId, new: &NewKey, k
     let (user_id, _) = accounts::user(&mut change, account, new.user_email.as_deref()).await?;
     let id = Uuid::now_v7();
     store::insert(&mut change, account, id, user_id, new, &hash, key.last_four(), now).await?;
-    audit::record(&mut change, &app.audit_key, account, actor, now, &[Event::new(Action::ApiKeyCreated)]).await?;
+    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyCreated)]).await?;
     change.commit(&[Owner::key(&hash.0)]).await?;
     Ok(id)
 }
 
 /// Revokes a key, for good; tells whether there was one that still worked.
-pub async fn revoke(app: &App, actor: &Actor, account: AccountId, id: Uuid) -> Result<bool, Error> {
-    let now = app.clock.now();
-    let mut change = app.cluster.begin().await?;
+pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<bool, Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
     let Some(hash) = store::revoke(&mut change, account, id, now).await? else { return Ok(false) };
-    audit::record(&mut change, &app.audit_key, account, actor, now, &[Event::new(Action::ApiKeyRevoked)]).await?;
+    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyRevoked)]).await?;
     change.commit(&[Owner::key(&hash)]).await?;
     Ok(true)
 }

@@ -5,8 +5,8 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
-use super::key::{KeyHash, Kind};
 use super::{KeySummary, NewKey};
+use crate::api_key::{KeyHash, Kind};
 use crate::principal::Scope;
 use crate::types::AccountId;
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use crate::accounts::AccountStatuses;
-use crate::api_credentials::key::{ApiKey, KeyHash, Kind, Pepper};
 use crate::api_credentials::{self, KeyRow};
+use crate::api_key::{ApiKey, KeyHash, Kind, Pepper};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Coherent, Limits, Owner};
 use crate::error::{Denied, Error};

@@ -3,7 +3,8 @@
 use anyhow::bail;
 use uuid::Uuid;
 
-use crate::api_credentials::{self, NewKey, key::Kind};
+use crate::api_credentials::{self, NewKey};
+use crate::api_key::Kind;
 use crate::app::App;
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Name};

@@ -23,7 +23,8 @@ use serde::Serialize;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat, Logging, Source};
-use crate::{postgres, telemetry};
+use crate::postgres;
+use crate::telemetry;
 
 /// Keeps supplier credentials and answers which pair a call uses.
 #[derive(Parser)]

@@ -1,19 +1,19 @@
 //! Read what is configured: never a password, never a base user name.
 
 use super::{AuditTrail, BaseCredentials, store};
-use crate::app::App;
+use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::suppliers;
 use crate::types::{AccountId, SupplierCode};
 
 /// Everything that the account has configured, by supplier code.
-pub async fn list(app: &App, account: AccountId) -> Result<Vec<BaseCredentials>, Error> {
-    Ok(store::list(&app.pool, account).await?)
+pub async fn list(core: &Core, account: AccountId) -> Result<Vec<BaseCredentials>, Error> {
+    Ok(store::list(&core.pool, account).await?)
 }
 
 /// What the account has configured for a supplier.
-pub async fn find(app: &App, account: AccountId, supplier: &SupplierCode) -> Result<BaseCredentials, Error> {
-    let mut connection = app.pool.acquire().await?;
+pub async fn find(core: &Core, account: AccountId, supplier: &SupplierCode) -> Result<BaseCredentials, Error> {
+    let mut connection = core.pool.acquire().await?;
     match store::find(&mut *connection, account, supplier).await? {
         Some(found) => Ok(found),
         None => Err(suppliers::not_found(&mut connection, Missing::Credentials, supplier.as_str()).await),
@@ -21,8 +21,8 @@ pub async fn find(app: &App, account: AccountId, supplier: &SupplierCode) -> Res
 }
 
 /// Who made and changed what the account has configured for a supplier, and when.
-pub async fn audit_trail(app: &App, account: AccountId, supplier: &SupplierCode) -> Result<AuditTrail, Error> {
-    let mut connection = app.pool.acquire().await?;
+pub async fn audit_trail(core: &Core, account: AccountId, supplier: &SupplierCode) -> Result<AuditTrail, Error> {
+    let mut connection = core.pool.acquire().await?;
     match store::audit_trail(&mut connection, account, supplier).await? {
         Some(found) => Ok(found),
         None => Err(suppliers::not_found(&mut connection, Missing::Credentials, supplier.as_str()).await),

@@ -1,9 +1,9 @@
 //! Create or update the base credentials of an account for a supplier.
 
 use super::{BaseCredentials, store};
-use crate::app::App;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
+use crate::core::Core;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::postgres::violates;
 use crate::principal::Actor;
@@ -31,13 +31,13 @@ impl BaseUpdate {
 /// Stores what the update brings and keeps the rest. A half pair is never stored: half of a pair may come alone only
 /// if the other half is there.
 pub async fn upsert_base(
-    app: &App,
+    core: &Core,
     actor: &Actor,
     account: AccountId,
     update: BaseUpdate,
 ) -> Result<BaseCredentials, Error> {
-    let now = app.clock.now();
-    let mut change = app.cluster.begin().await?;
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
     suppliers::get(&mut change, &update.supplier).await?;
 
     // A half that comes alone needs its other half, to be sealed with it. The row stays locked until the commit.
@@ -54,7 +54,7 @@ pub async fn upsert_base(
             (None, None, _) => {}
             (Some(username), Some(password), _) => complete.push((place, Pair { username, password })),
             (username, password, Some(sealed)) => {
-                let stored = place.open(&app.vault, account, sealed).await?;
+                let stored = place.open(&core.vault, account, sealed).await?;
                 let username = username.unwrap_or(stored.username);
                 let password = password.unwrap_or(stored.password);
                 complete.push((place, Pair { username, password }));
@@ -66,7 +66,7 @@ pub async fn upsert_base(
 
     let mut pairs = store::SealedPairs::default();
     if !complete.is_empty() {
-        let sealer = app.vault.sealer(&mut change, account, now).await?;
+        let sealer = core.vault.sealer(&mut change, account, now).await?;
         for (place, pair) in &complete {
             *pairs.of_mut(place.environment) = Some(place.seal(&sealer, pair)?);
         }
@@ -85,7 +85,7 @@ pub async fn upsert_base(
     let result = result.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };
     let event = Event::of_supplier(action, &update.supplier);
-    audit::record(&mut change, &app.audit_key, account, actor, now, &[event]).await?;
+    audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
     change.commit(&[Owner::Bundle(account, update.supplier)]).await?;
     Ok(result)
 }

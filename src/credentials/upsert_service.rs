@@ -1,9 +1,9 @@
 //! Create or update the credentials of an account for one service and environment of a supplier.
 
 use super::{ServiceCredential, store};
-use crate::app::App;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
+use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::postgres::violates;
 use crate::principal::Actor;
@@ -24,20 +24,20 @@ pub struct ServiceUpdate {
 
 /// Stores a service pair beneath base credentials that exist.
 pub async fn upsert_service(
-    app: &App,
+    core: &Core,
     actor: &Actor,
     account: AccountId,
     supplier: &SupplierCode,
     update: ServiceUpdate,
 ) -> Result<ServiceCredential, Error> {
     let ServiceUpdate { service, environment, pair } = update;
-    let now = app.clock.now();
-    let mut change = app.cluster.begin().await?;
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
     // Locked against deletion, before a data key is made for nothing.
     if !store::lock_base_for_child(&mut change, account, supplier).await? {
         return Err(suppliers::not_found(&mut change, Missing::ParentCredentials, supplier.as_str()).await);
     }
-    let sealer = app.vault.sealer(&mut change, account, now).await?;
+    let sealer = core.vault.sealer(&mut change, account, now).await?;
     let place = Place { supplier, storage: Storage::Service(service), environment };
     let password = place.seal_password(&sealer, &pair.username, &pair.password)?;
     let created = store::upsert_service(
@@ -59,7 +59,7 @@ pub async fn upsert_service(
     })?;
     let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
     let event = Event::of_service(action, supplier, service, environment);
-    audit::record(&mut change, &app.audit_key, account, actor, now, &[event]).await?;
+    audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
     change.commit(&[Owner::Bundle(account, supplier.clone())]).await?;
     Ok(ServiceCredential { service, environment, username: pair.username.expose().to_owned() })
 }

@@ -3,9 +3,9 @@
 use sqlx::PgExecutor;
 
 use super::store;
-use crate::app::App;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
+use crate::core::Core;
 use crate::error::Error;
 use crate::principal::Actor;
 use crate::sealed_pair::{Place, SealedPair, Storage};
@@ -31,34 +31,34 @@ pub fn place(supplier: &SupplierCode, environment: Environment) -> Place<'_> {
 
 /// Creates or replaces the login of a supplier and environment.
 pub async fn set(
-    app: &App,
+    core: &Core,
     supplier: &SupplierCode,
     environment: Environment,
     services: Vec<Service>,
     pair: &Pair,
 ) -> Result<(), Error> {
-    let now = app.clock.now();
-    let mut change = app.cluster.begin().await?;
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
     super::get(&mut change, supplier).await?;
-    let sealer = app.vault.sealer(&mut change, AccountId::OPERATOR, now).await?;
+    let sealer = core.vault.sealer(&mut change, AccountId::OPERATOR, now).await?;
     let pair = place(supplier, environment).seal(&sealer, pair)?;
     let default = DefaultCredentials { supplier: supplier.clone(), environment, services, pair };
     store::set_default(&mut change, &default, now).await?;
     let event = Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsSet, supplier) };
-    audit::record(&mut change, &app.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
+    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
     change.commit(&[Owner::Supplier(supplier.clone())]).await
 }
 
 /// Removes the login of a supplier and environment; tells whether there was one.
-pub async fn remove(app: &App, supplier: &SupplierCode, environment: Environment) -> Result<bool, Error> {
-    let mut change = app.cluster.begin().await?;
+pub async fn remove(core: &Core, supplier: &SupplierCode, environment: Environment) -> Result<bool, Error> {
+    let mut change = core.cluster.begin().await?;
     if !store::remove_default(&mut change, supplier, environment).await? {
         return Ok(false);
     }
     let event =
         Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsRemoved, supplier) };
-    let now = app.clock.now();
-    audit::record(&mut change, &app.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
+    let now = core.clock.now();
+    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
     change.commit(&[Owner::Supplier(supplier.clone())]).await?;
     Ok(true)
 }

@@ -6,9 +6,9 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::store::{self, Stored};
-use crate::app::App;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
+use crate::core::Core;
 use crate::error::Error;
 use crate::principal::Actor;
 use crate::types::{AccountId, Name, Service, SupplierCode};
@@ -60,10 +60,10 @@ struct Entry {
 }
 
 /// Creates and updates suppliers from a file; removes none. All or nothing.
-pub async fn import(app: &App, file: impl Read) -> Result<Report, ImportError> {
+pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError> {
     let entries = parse(file)?;
-    let now = app.clock.now();
-    let mut change = app.cluster.begin().await?;
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
     let mut report = Report::default();
     let (mut events, mut changed) = (Vec::new(), Vec::new());
     for Entry { code, name, excluded } in &entries {
@@ -85,7 +85,7 @@ pub async fn import(app: &App, file: impl Read) -> Result<Report, ImportError> {
         events.push(Event::of_supplier(action, code));
         changed.push(Owner::Supplier(code.clone()));
     }
-    audit::record(&mut change, &app.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &events)
+    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &events)
         .await
         .map_err(Error::from)?;
     change.commit(&changed).await?;

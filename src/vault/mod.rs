@@ -25,36 +25,9 @@ pub use sealed::Sealed;
 
 use crate::cluster::{Cluster, Coherent, Limits, Owner};
 use crate::error::Error;
+pub use crate::error::{OpenError, SealError};
 use crate::types::AccountId;
 use data_key::DataKey;
-
-/// Why a sealed value or a wrapped data key does not open. Never says more than that: not which byte, not what was inside.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum OpenError {
-    /// Too short to be one.
-    #[error("the sealed form is malformed")]
-    Malformed,
-    /// Written by a version that this one does not know.
-    #[error("the sealed form has an unknown format")]
-    UnknownFormat,
-    /// Tampered with, or not sealed for this place.
-    #[error("the seal does not match the value or its place")]
-    Rejected,
-    /// The account has no data key of this generation.
-    #[error("the data key of generation {0} is missing")]
-    NoDataKey(u32),
-    /// The keyring lacks the key that wraps the data key.
-    #[error("the key-encryption key of a data key is not in the keyring")]
-    NoMasterKey,
-    /// What was sealed is not text.
-    #[error("the sealed value is not text")]
-    NotText,
-}
-
-/// The operating system gave no random numbers, so nothing can be sealed.
-#[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("no random numbers for sealing")]
-pub struct SealError;
 
 /// Seals and opens. Cheap to clone.
 #[derive(Clone)]

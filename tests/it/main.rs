@@ -5,5 +5,6 @@
 
 mod support;
 
+mod architecture;
 mod contract;
 mod embedded_postgres;

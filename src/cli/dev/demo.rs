@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::private_file;
 use crate::accounts::{self, NewAccount, Plan};
-use crate::api_credentials::key::{ApiKey, Kind};
 use crate::api_credentials::{self, NewKey};
+use crate::api_key::{ApiKey, Kind};
 use crate::app::App;
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Name};

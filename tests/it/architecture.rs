@@ -1,0 +1,135 @@
+//! The layout, kept: who may import whom, and what must not appear where. Reads the sources as text.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The modules from the bottom up. A module imports what stands in rows above its own, and nothing of its own row.
+const LAYERS: &[&[&str]] = &[
+    &["types", "postgres", "clock", "api_key"],
+    &["principal"],
+    &["error"],
+    &["cluster"],
+    &["vault", "audit"],
+    &["core", "sealed_pair"],
+    &["accounts", "suppliers"],
+    &["credentials", "api_credentials", "resolver"],
+    &["auth"],
+    &["app"],
+    &["config"],
+    &["telemetry"],
+    &["http"],
+    &["cli"],
+];
+
+/// Places other than `store.rs` files that hold SQL, each with its reason.
+const SQL_ELSEWHERE: &[&str] = &[
+    "cluster/feed.rs",    // the heartbeat
+    "postgres/",          // roles, schema
+    "resolver/bundle.rs", // what is cached is loaded where it is defined
+    "suppliers/hint.rs",  // one query for one idea
+];
+
+fn sources() -> BTreeMap<String, String> {
+    fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                collect(&path, files);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                files.push(path);
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    collect(&root, &mut files);
+    let name = |path: &Path| path.strip_prefix(&root).unwrap().to_str().unwrap().to_owned();
+    files.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// `vault/store.rs` belongs to `vault`, `app.rs` to `app`.
+fn module(file: &str) -> &str {
+    file.split(['/', '.']).next().unwrap()
+}
+
+fn layer(module: &str) -> usize {
+    let found = LAYERS.iter().position(|row| row.contains(&module));
+    found.unwrap_or_else(|| panic!("module `{module}` has no place in LAYERS"))
+}
+
+#[test]
+fn imports_point_downwards_only() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let from = module(&file);
+        if ["lib", "main"].contains(&from) {
+            continue;
+        }
+        for import in text.split("crate::").skip(1) {
+            // `use crate::{a, b}` does not occur, so the next word is the module.
+            let to: String = import.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            if to != from && layer(&to) >= layer(from) {
+                wrong.push(format!("{file} imports {to}"));
+            }
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn each_library_stays_where_it_belongs() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let mut only = |what: &str, allowed: &[&str]| {
+            if text.contains(what) && !allowed.iter().any(|place| file.starts_with(place)) {
+                wrong.push(format!("{file} has `{what}`"));
+            }
+        };
+        only("axum::", &["http/"]);
+        only("clap::", &["cli/"]);
+        only("std::env::var", &["config.rs"]);
+        only("anyhow::", &["cli/"]);
+        only("moka::", &["cluster/coherent.rs"]);
+        only("aes_gcm::", &["vault/"]);
+        if !file.ends_with("store.rs") {
+            only("sqlx::query", SQL_ELSEWHERE);
+            only("sqlx::raw_sql", SQL_ELSEWHERE);
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
+fn the_vault_knows_no_supplier() {
+    for (file, text) in sources() {
+        if module(&file) == "vault" {
+            let text = text.to_lowercase();
+            assert!(!text.contains("supplier") && !text.contains("service"), "{file}");
+        }
+    }
+}
+
+/// Functions of a store that work on rows of no tenant, or on a row whose tenant is the question.
+const TENANTLESS: &[&str] = &["find_by_hash", "accounts::insert", "accounts::list"];
+
+#[test]
+fn store_functions_on_tenant_rows_take_the_account_first() {
+    let mut checked = 0;
+    for (file, text) in sources() {
+        if !file.ends_with("store.rs") || module(&file) == "suppliers" {
+            continue;
+        }
+        for function in text.split("async fn ").skip(1) {
+            let name = function.split('(').next().unwrap();
+            if TENANTLESS.contains(&name) || TENANTLESS.contains(&format!("{}::{name}", module(&file)).as_str()) {
+                continue;
+            }
+            let parameters = function.split_once('(').unwrap().1;
+            let second = parameters.split(',').nth(1).unwrap_or_default().trim();
+            assert!(second.starts_with("account: AccountId"), "{file}: {name} takes `{second}`");
+            checked += 1;
+        }
+    }
+    assert!(checked > 15, "the test reads stores no more: {checked}");
+}

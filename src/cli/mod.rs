@@ -9,6 +9,7 @@ mod default_credentials;
 mod dev;
 mod keys;
 mod migrate;
+mod ready;
 mod serve;
 mod suppliers;
 
@@ -45,6 +46,8 @@ enum Command {
     Serve,
     /// Bring the database's schema up to date
     Migrate(migrate::Options),
+    /// Ask a running service whether it is ready; exit 1 if not
+    Ready(ready::Options),
     /// Accounts
     #[command(subcommand)]
     Account(account::Command),
@@ -92,6 +95,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Dev(options) => dev::run(options, &source).await,
         Command::Serve => serve::run(&source).await,
         Command::Migrate(options) => migrate::run(&options, &source).await,
+        Command::Ready(options) => ready::run(&options).await,
         Command::Account(command) => account::run(command, &app(&source)?).await,
         Command::ApiKey(command) => api_key::run(command, &app(&source)?).await,
         Command::Suppliers(command) => suppliers::run(command, &app(&source)?).await,

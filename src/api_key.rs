@@ -3,6 +3,7 @@
 //! ```text
 //! czs_ ‹43 random base62 characters, 256 bits› ‹6 characters of checksum›    private
 //! czp_ ‹22 random base62 characters, 131 bits› ‹6 characters of checksum›    public, 32 characters
+//! czo_ ‹43 random base62 characters, 256 bits› ‹6 characters of checksum›    secret of an OAuth2 client
 //! ```
 //!
 //! The prefix lets a leak scanner find a key in a repository, the checksum lets it (and us) tell a key from noise
@@ -27,6 +28,8 @@ pub enum Kind {
     Private,
     /// Browsers: anyone can read it, so it may do nothing but look at the directory.
     Public,
+    /// An OAuth2 client's secret: good for the token endpoint alone.
+    ClientSecret,
 }
 
 impl Kind {
@@ -35,6 +38,7 @@ impl Kind {
         match self {
             Kind::Private => "czs_",
             Kind::Public => "czp_",
+            Kind::ClientSecret => "czo_",
         }
     }
 
@@ -43,12 +47,13 @@ impl Kind {
         match self {
             Kind::Private => "private",
             Kind::Public => "public",
+            Kind::ClientSecret => "client_secret",
         }
     }
 
     const fn random_characters(self) -> usize {
         match self {
-            Kind::Private => 43,
+            Kind::Private | Kind::ClientSecret => 43,
             Kind::Public => 22,
         }
     }
@@ -74,7 +79,7 @@ impl ApiKey {
 
     /// Recognises a key by its form alone; says what is wrong with it for the log.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let kind = [Kind::Private, Kind::Public].into_iter().find(|kind| text.starts_with(kind.prefix()));
+        let kind = [Kind::Private, Kind::Public, Kind::ClientSecret].into_iter().find(|kind| text.starts_with(kind.prefix()));
         let kind = kind.ok_or("no key of ours by its prefix")?;
         let random = kind.prefix().len() + kind.random_characters();
         if text.len() != random + CHECKSUM || !text.is_ascii() {
@@ -160,7 +165,7 @@ mod tests {
     fn keys_have_their_form_and_are_all_different() {
         let mut seen = HashSet::new();
         for _ in 0..200 {
-            for (kind, length) in [(Kind::Private, 53), (Kind::Public, 32)] {
+            for (kind, length) in [(Kind::Private, 53), (Kind::Public, 32), (Kind::ClientSecret, 53)] {
                 let key = ApiKey::generate(kind);
                 assert_eq!(key.expose().len(), length);
                 assert_eq!(ApiKey::parse(key.expose()).unwrap().kind(), kind);

@@ -54,6 +54,12 @@ pub enum Missing {
     ServiceCredential,
     /// No such account.
     Account,
+    /// The account has no such sub-account.
+    SubAccount,
+    /// The account has no such key.
+    ApiKey,
+    /// The account has no such OAuth2 client.
+    OauthClient,
     /// The account has no such user.
     User,
     /// Nothing lives at this path.
@@ -67,14 +73,28 @@ pub enum Denied {
     NotAuthenticated,
     /// What was presented is no valid key. The reason is for the log alone.
     BadKey(&'static str),
+    /// What was presented is no valid token. The reason is for the log alone.
+    BadToken(&'static str),
     /// A public key where only private ones serve.
     PublicKey,
     /// The key lacks this scope.
     MissingScope(Scope),
     /// The account, or its parent, is inactive.
     InactiveAccount,
-    /// The key's account is neither the one asked about nor its parent.
+    /// The account asked about is neither the caller's own nor a sub-account of it.
     OtherAccount,
+    /// What was presented names two accounts.
+    TwoAccounts,
+    /// Only a parent with sub-accounts may do this.
+    NoSubAccounts,
+    /// Nobody can grant a scope that they lack.
+    CannotGrant(Scope),
+    /// The key does not work from this address.
+    Address,
+    /// The public key does not work from this origin.
+    Origin,
+    /// The operation cannot be done for another account.
+    NotForOthers,
 }
 
 /// Why a sealed value or a wrapped data key does not open. Never says more than that: not which byte, not what was inside.

@@ -40,7 +40,7 @@ pub(super) fn extend(
             action: event.action.as_str().to_owned(),
             acting_account_id: principal.map(|principal| principal.acting_account),
             user_email: principal.map(|principal| principal.user_email.clone()),
-            key_id: principal.map(|principal| principal.key_id),
+            key_id: principal.and_then(|principal| principal.key_id),
             supplier_code: event.supplier.as_ref().map(ToString::to_string),
             service: event.service.map(|service| service.as_str().to_owned()),
             environment: event.environment.map(|environment| environment.as_str().to_owned()),

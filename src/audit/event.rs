@@ -17,9 +17,19 @@ pub enum Action {
     SupplierCreated,
     SupplierUpdated,
     AccountCreated,
+    AccountUpdated,
+    AccountActivated,
+    AccountDeactivated,
+    AllowedOriginsSet,
     UserCreated,
     ApiKeyCreated,
+    ApiKeyRotated,
     ApiKeyRevoked,
+    OauthClientCreated,
+    OauthClientRotated,
+    OauthClientRevoked,
+    OauthTokenRevoked,
+    SigningKeyRotated,
 }
 
 impl Action {
@@ -37,9 +47,19 @@ impl Action {
             Action::SupplierCreated => "supplier.created",
             Action::SupplierUpdated => "supplier.updated",
             Action::AccountCreated => "account.created",
+            Action::AccountUpdated => "account.updated",
+            Action::AccountActivated => "account.activated",
+            Action::AccountDeactivated => "account.deactivated",
+            Action::AllowedOriginsSet => "account.allowed_origins_set",
             Action::UserCreated => "user.created",
             Action::ApiKeyCreated => "api_key.created",
+            Action::ApiKeyRotated => "api_key.rotated",
             Action::ApiKeyRevoked => "api_key.revoked",
+            Action::OauthClientCreated => "oauth_client.created",
+            Action::OauthClientRotated => "oauth_client.rotated",
+            Action::OauthClientRevoked => "oauth_client.revoked",
+            Action::OauthTokenRevoked => "oauth_token.revoked",
+            Action::SigningKeyRotated => "signing_key.rotated",
         }
     }
 }

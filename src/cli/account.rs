@@ -2,7 +2,7 @@
 
 use crate::accounts::{self, NewAccount, Plan};
 use crate::app::App;
-use crate::types::Name;
+use crate::types::{Email, Name};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -40,9 +40,8 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
                 name: Name::parse(&name).map_err(|why| anyhow::anyhow!("--name {why}"))?,
                 plan,
                 subaccounts_enabled: subaccounts,
-                owner_email: Name::parse(&owner).map_err(|why| anyhow::anyhow!("--owner {why}"))?,
+                owner_email: Email::parse(&owner).map_err(|why| anyhow::anyhow!("--owner {why}"))?,
             };
-            anyhow::ensure!(owner.contains('@'), "--owner must be an e-mail address");
             anyhow::ensure!(!subaccounts || plan == Plan::Enterprise, "--subaccounts needs --plan enterprise");
             let id = accounts::create(app, &account).await?;
             if json { super::print_json(&serde_json::json!({ "id": id })) } else { super::print_line(&id.to_string()) }

@@ -94,6 +94,9 @@ fn missing(what: Missing) -> &'static str {
         Missing::ParentCredentials => "Parent credentials must exist first",
         Missing::ServiceCredential => "Service credential not found",
         Missing::Account => "Account not found",
+        Missing::SubAccount => "Sub-account not found",
+        Missing::ApiKey => "API key not found",
+        Missing::OauthClient => "OAuth client not found",
         Missing::User => "User not found",
         Missing::Path => "Not found",
     }
@@ -104,10 +107,18 @@ fn denial(denied: Denied) -> String {
         Denied::NotAuthenticated => "Not authenticated".to_owned(),
         // The same for a malformed, an unknown, a revoked and an expired key.
         Denied::BadKey(_) => "Invalid API key".to_owned(),
+        Denied::BadToken(_) => "Invalid access token".to_owned(),
         Denied::PublicKey => "Public API keys are not supported for this endpoint".to_owned(),
-        Denied::MissingScope(scope) => format!("This key lacks the scope {scope}"),
+        Denied::MissingScope(scope) => format!("The scope {scope} is required"),
         Denied::InactiveAccount => "Account is inactive".to_owned(),
-        Denied::OtherAccount => "This key may not act for this account".to_owned(),
+        Denied::OtherAccount => "You may not act for this account".to_owned(),
+        Denied::TwoAccounts => "The credentials of the request name two accounts".to_owned(),
+        Denied::NoSubAccounts => "Sub-accounts are not enabled for this account".to_owned(),
+        Denied::CannotGrant(scope) => format!("You cannot grant the scope {scope}, because you lack it"),
+        // Told, because it is about where the caller is and not about whether the key exists: they hold it.
+        Denied::Address => "This API key is not allowed from your address".to_owned(),
+        Denied::Origin => "This API key is not allowed from this origin".to_owned(),
+        Denied::NotForOthers => "X-Account-Id is not supported for this endpoint".to_owned(),
     }
 }
 

@@ -20,7 +20,7 @@ use credenza::postgres;
 use credenza::principal::{Actor, Scope};
 use credenza::sealed_pair::Place;
 use credenza::suppliers::defaults;
-use credenza::types::{AccountId, Environment, Name, Pair, Password, Service, SupplierCode, Username};
+use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -89,7 +89,7 @@ impl TestApp {
             name: name(&format!("Account of {email}")),
             plan: Plan::Enterprise,
             subaccounts_enabled: true,
-            owner_email: name(email),
+            owner_email: Email::parse(email).unwrap(),
         };
         let account = accounts::create(&self.app, &account).await.unwrap();
         let key = self.key(account, Kind::Private, &Scope::DEFAULT, false).await;

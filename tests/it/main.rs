@@ -7,3 +7,5 @@ mod support;
 
 mod contract;
 mod embedded_postgres;
+mod not_found;
+mod updates;

@@ -5,7 +5,13 @@
 
 mod support;
 
+mod api_keys;
+mod audit_events;
+mod authentication;
 mod contract;
 mod embedded_postgres;
+mod http_edge;
 mod not_found;
+mod races;
+mod tenancy;
 mod updates;

@@ -36,7 +36,7 @@ const START: i64 = 1_767_323_045;
 pub struct TestApp {
     pub app: Arc<App>,
     pub database: Database,
-    public: Router,
+    pub public: Router,
     internal: Router,
     seconds: Arc<AtomicI64>,
     feed: tokio::task::JoinHandle<()>,

@@ -1,7 +1,6 @@
 //! The contract, as its public document words it: the six operations, every example request of the document, statuses and
 //! bodies to the letter.
 
-use axum::http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Caller, TestApp};
@@ -153,38 +152,6 @@ async fn promostandards_spellings_are_read_everywhere_and_written_nowhere() {
         caller.delete(&format!("{BASE}/HIT/services/{alias}/PROD")).await.expect_text(204, "");
         assert!(listed(&caller.get(&format!("{BASE}/HIT")).await.expect(200)).is_empty());
     }
-}
-
-#[tokio::test]
-async fn every_path_answers_with_a_trailing_slash_as_without() {
-    let app = TestApp::start().await;
-    let caller = app.account("devs@platform.example").await.with_scopes(&credenza::principal::Scope::ALL).await;
-    let service = json!({"service": "INV", "environment": "PROD", "username": "u", "password": "p"});
-    let call = json!({"account_id": caller.account, "supplier_code": "HIT", "service": "INV", "environment": "PROD"});
-    let requests = [
-        (Method::POST, "/extra/v2/credentials", "", Some(json!({"supplier_code": "HIT"})), 201),
-        (Method::GET, "/extra/v2/credentials", "", None, 200),
-        (Method::GET, "/extra/v2/credentials/HIT", "", None, 200),
-        (Method::GET, "/extra/v2/credentials/HIT/audit", "", None, 200),
-        (Method::GET, "/extra/v2/credentials/HIT/resolution", "?service=INV&environment=PROD", None, 200),
-        (Method::POST, "/extra/v2/credentials/HIT/services", "", Some(service), 201),
-        (Method::POST, "/internal/v1/resolve", "", Some(call.clone()), 200),
-        (Method::POST, "/internal/v1/resolve/batch", "", Some(json!([call])), 200),
-        (Method::GET, "/healthz", "", None, 200),
-        (Method::GET, "/readyz", "", None, 200),
-        // The second time there is nothing left, which the router has to find out at the same place.
-        (Method::DELETE, "/extra/v2/credentials/HIT/services/INV/STAGING", "", None, 404),
-        (Method::DELETE, "/extra/v2/credentials/PCNA", "", None, 404),
-        (Method::GET, "/nowhere", "", None, 404),
-    ];
-    for (method, path, query, body, status) in requests {
-        let plain = caller.send(method.clone(), &format!("{path}{query}"), body.clone()).await;
-        let slashed = caller.send(method, &format!("{path}/{query}"), body).await;
-        assert_eq!(plain.status.as_u16(), status, "{path} {plain:?}");
-        assert_eq!((slashed.status, slashed.body), (plain.status, plain.body), "{path}");
-    }
-    caller.delete("/extra/v2/credentials/HIT/services/INV/PROD/").await.expect_text(204, "");
-    caller.delete("/extra/v2/credentials/HIT/").await.expect_text(204, "");
 }
 
 #[tokio::test]

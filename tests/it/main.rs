@@ -12,6 +12,7 @@ mod contract;
 mod embedded_postgres;
 mod http_edge;
 mod not_found;
+mod paths;
 mod races;
 mod tenancy;
 mod updates;

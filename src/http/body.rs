@@ -84,6 +84,13 @@ fn describe(path: &str, error: &serde_json::Error) -> Error {
         Category::Syntax | Category::Eof | Category::Io => ("body", format!("Malformed JSON {place}")),
         Category::Data => {
             let message = error.to_string();
+            // The deserializer noticed before it read a value, so the path does not have the field's name; but the name is
+            // one of ours and not the caller's text.
+            if let Some((field, _)) = message.strip_prefix("duplicate field `").and_then(|rest| rest.split_once('`'))
+                && path == "."
+            {
+                return Error::invalid(FieldError::new(field, "is given twice"));
+            }
             // The kind of refusal stands at the front of the message, before anything that the caller wrote.
             let kind = if message.starts_with("unknown field") {
                 "is not a field of this operation"
@@ -139,6 +146,7 @@ mod tests {
         assert_eq!(refusal(r#"{"prod_password": "x"}"#), "prod_password: is not a field of this operation");
         assert_eq!(refusal(r#"{"Hunter2!": 1}"#), "The body is not a field of this operation (at line 1 column 11)");
         assert_eq!(refusal(r#"["hunter2"]"#), "The body has the wrong type (at line 1 column 0)");
+        assert_eq!(refusal(r#"{"supplier_code": "a", "supplier_code": "b"}"#), "supplier_code: is given twice");
         assert_eq!(refusal("{"), "Malformed JSON at line 1 column 1");
         assert_eq!(refusal(""), "Malformed JSON at line 1 column 0");
         assert_eq!(refusal(r#"{} {"supplier_code": "hunter2"}"#), "Malformed JSON at line 1 column 4");

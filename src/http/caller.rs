@@ -9,6 +9,7 @@ use axum::http::request::Parts;
 
 use super::edge::RequestContext;
 use super::error::HttpError;
+use crate::api_key::Kind;
 use crate::app::App;
 use crate::error::{Denied, Error};
 use crate::principal::{Actor, Principal, Scope};
@@ -83,7 +84,12 @@ fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Result<&'a s
         .iter()
         .map(|value| value.to_str().map_err(|_| Denied::BadKey("a key that is not ASCII")));
     // Keys are plain ASCII, so one that needs percent-encoding is no key.
-    let in_query = query.unwrap_or_default().split('&').filter_map(|part| part.strip_prefix("pub_api_key=")).map(Ok);
+    let in_query =
+        query.unwrap_or_default().split('&').filter_map(|part| part.strip_prefix("pub_api_key=")).map(|key| {
+            // A private key in a URL is in everybody's logs; it must not seem to work there.
+            let is_public = key.starts_with(Kind::Public.prefix());
+            is_public.then_some(key).ok_or(Denied::BadKey("a key in the query that is not public"))
+        });
     let mut keys = in_header.chain(in_query);
     let key = keys.next().ok_or(Denied::NotAuthenticated)??;
     if keys.next().is_some() {

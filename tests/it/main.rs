@@ -5,6 +5,15 @@
 
 mod support;
 
+mod api_keys;
 mod architecture;
+mod audit_events;
+mod authentication;
 mod contract;
 mod embedded_postgres;
+mod http_edge;
+mod not_found;
+mod paths;
+mod races;
+mod tenancy;
+mod updates;

@@ -22,9 +22,11 @@ use credenza::sealed_pair::Place;
 use credenza::suppliers::defaults;
 use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
 use serde_json::Value;
+use sqlx::{ConnectOptions, Connection};
+use tokio::task::JoinSet;
 use tower::ServiceExt;
 
-use super::cluster::{Database, database};
+use super::cluster::{Database, database, in_tests};
 use super::response::Answer;
 
 /// A moment that tests start at: 2026-01-02T03:04:05Z.
@@ -34,7 +36,7 @@ const START: i64 = 1_767_323_045;
 pub struct TestApp {
     pub app: Arc<App>,
     pub database: Database,
-    public: Router,
+    pub public: Router,
     internal: Router,
     seconds: Arc<AtomicI64>,
     feed: tokio::task::JoinHandle<()>,
@@ -61,7 +63,7 @@ impl TestApp {
         super::logs::capture();
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
-        let app = Arc::new(compose(&database, Arc::clone(&seconds)));
+        let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds))));
         let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
         Self {
             public: public_router(Arc::clone(&app)),
@@ -75,7 +77,12 @@ impl TestApp {
 
     /// A second application on the same database, as another process would be: it shares nothing with this one but rows.
     pub fn other_process(&self) -> App {
-        compose(&self.database, Arc::clone(&self.seconds))
+        compose(&self.database, clock_at(Arc::clone(&self.seconds)))
+    }
+
+    /// The same with a clock of its own.
+    pub fn other_process_with(&self, clock: Clock) -> App {
+        compose(&self.database, clock)
     }
 
     /// Moves the clock.
@@ -121,8 +128,11 @@ impl TestApp {
     }
 }
 
-fn compose(database: &Database, seconds: Arc<AtomicI64>) -> App {
-    let clock = Clock::from_fn(move || DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds.load(Ordering::SeqCst)));
+fn clock_at(seconds: Arc<AtomicI64>) -> Clock {
+    Clock::from_fn(move || DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds.load(Ordering::SeqCst)))
+}
+
+fn compose(database: &Database, clock: Clock) -> App {
     let settings = Source::from_pairs([
         ("DATABASE_URL", "postgres://unused@localhost/unused"),
         ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
@@ -131,7 +141,7 @@ fn compose(database: &Database, seconds: Arc<AtomicI64>) -> App {
     ]);
     let secrets = Config::load(&settings).unwrap().secrets;
     let pool = postgres::pool(&database.application, 8);
-    App::new(pool, clock, secrets, Limits { ttl: Duration::from_secs(24 * 60 * 60), bytes: 8 << 20 })
+    App::new(pool, clock, secrets, Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 })
 }
 
 /// Somebody who calls, with the key that they present.
@@ -167,6 +177,11 @@ impl<'a> Caller<'a> {
 
     /// Sends a request to the listener that its path belongs to.
     pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        self.app.send(self.request(method, path, body)).await
+    }
+
+    /// A request of this caller, to be sent later or changed before.
+    pub fn request(&self, method: Method, path: &str, body: Option<Value>) -> Request<Body> {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(key) = &self.key {
             request = request.header("x-api-key", key);
@@ -175,7 +190,7 @@ impl<'a> Caller<'a> {
             None => request.body(Body::empty()),
             Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
         };
-        self.app.send(request.unwrap()).await
+        request.unwrap()
     }
 
     /// Resolves a call of this account with this caller's key.
@@ -195,6 +210,32 @@ impl TestApp {
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let router = if request.uri().path().starts_with("/internal") { &self.internal } else { &self.public };
         Answer::read(router.clone().oneshot(request).await.unwrap()).await
+    }
+
+    /// Sends requests to the public listener without waiting in between; the answers come as they finish.
+    pub async fn send_at_once(&self, requests: impl IntoIterator<Item = Request<Body>>) -> Vec<Answer> {
+        let mut tasks = JoinSet::new();
+        for request in requests {
+            let answer = self.public.clone().oneshot(request);
+            tasks.spawn(async move { Answer::read(answer.await.unwrap()).await });
+        }
+        tasks.join_all().await
+    }
+
+    /// Runs SQL as the superuser, behind the service's back.
+    pub async fn sql(&self, sql: &str) {
+        let mut admin = self.database.admin.connect().await.unwrap();
+        sqlx::raw_sql(in_tests(sql.to_owned())).execute(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+    }
+
+    /// What a query finds, as the superuser sees it: an array with one object for each row.
+    pub async fn rows(&self, query: &str) -> Vec<Value> {
+        let mut admin = self.database.admin.connect().await.unwrap();
+        let query = in_tests(format!("select to_jsonb(found) from ({query}) found"));
+        let rows = sqlx::query_scalar(query).fetch_all(&mut admin).await.unwrap();
+        admin.close().await.unwrap();
+        rows
     }
 }
 

@@ -39,6 +39,21 @@ impl Answer {
         assert_eq!(self.expect(status)["detail"], detail, "{self:?}");
     }
 
+    /// An error of this status as the contract wants every error: JSON with a sentence, and the edge's headers.
+    #[track_caller]
+    pub fn expect_json_error(&self, status: u16) {
+        assert!(self.expect(status)["detail"].is_string(), "{self:?}");
+        assert_eq!(self.header("content-type"), Some("application/json"));
+        self.expect_edge_headers();
+    }
+
+    /// What every answer carries, whatever it says.
+    #[track_caller]
+    pub fn expect_edge_headers(&self) {
+        assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");
+        assert!(self.header("x-request-id").is_some_and(|id| !id.is_empty()), "{self:?}");
+    }
+
     /// The body to the letter, if the status is this one.
     #[track_caller]
     pub fn expect_text(&self, status: u16, body: &str) {

@@ -1,0 +1,225 @@
+//! Two accounts with the same suppliers. Whatever one does to the other's things, the answer is the one for things that do
+//! not exist, and the other's rows stay as they are.
+
+use std::collections::BTreeSet;
+
+use axum::http::Method;
+use credenza::principal::Scope;
+use credenza::types::AccountId;
+use serde_json::{Value, json};
+
+use crate::support::{Answer, Caller, TestApp};
+
+const BASE: &str = "/extra/v2/credentials";
+
+/// One operation, aimed at what the other account has stored under HIT.
+struct Operation {
+    method: Method,
+    /// As the router has it.
+    route: &'static str,
+    path: String,
+    body: Option<Value>,
+}
+
+/// Every operation of both listeners. `victim` matters only where a request names an account.
+fn operations(victim: AccountId) -> Vec<Operation> {
+    let public = |method, route: &'static str, body| {
+        let path = route.replace("{supplier_code}", "HIT").replace("{service}", "INV").replace("{environment}", "PROD");
+        Operation { method, route, path: format!("{BASE}{}", path.trim_end_matches('/')), body }
+    };
+    let internal =
+        |route, body| Operation { method: Method::POST, route, path: format!("/internal/v1{route}"), body: Some(body) };
+    let base = json!({"supplier_code": "HIT", "production_username": "mine", "production_password": "mine"});
+    let half = json!({"supplier_code": "HIT", "production_password": "mine"});
+    let service = json!({"service": "INV", "environment": "PROD", "username": "mine", "password": "mine"});
+    let call = json!({"account_id": victim, "supplier_code": "HIT", "service": "INV", "environment": "PROD"});
+    vec![
+        public(Method::GET, "/", None),
+        public(Method::POST, "/", Some(base)),
+        public(Method::POST, "/", Some(half)),
+        public(Method::GET, "/{supplier_code}", None),
+        public(Method::DELETE, "/{supplier_code}", None),
+        public(Method::GET, "/{supplier_code}/audit", None),
+        public(Method::GET, "/{supplier_code}/resolution", None),
+        public(Method::POST, "/{supplier_code}/services", Some(service)),
+        public(Method::DELETE, "/{supplier_code}/services/{service}/{environment}", None),
+        internal("/resolve", call.clone()),
+        internal("/resolve/batch", json!([call])),
+    ]
+}
+
+/// Stores what the operations aim at.
+async fn store(caller: &Caller<'_>, tag: &str) {
+    let base = json!({
+        "supplier_code": "HIT",
+        "staging_username": format!("{tag} su"), "staging_password": format!("{tag} sp"),
+        "production_username": format!("{tag} pu"), "production_password": format!("{tag} pp"),
+    });
+    caller.post(BASE, base).await.expect(201);
+    for (service, environment) in [("INV", "PROD"), ("PO", "STAGING")] {
+        let body = json!({"service": service, "environment": environment, "username": format!("{tag} {service}"), "password": tag});
+        caller.post(&format!("{BASE}/HIT/services"), body).await.expect(201);
+    }
+}
+
+async fn account<'a>(app: &'a TestApp, email: &str) -> Caller<'a> {
+    app.account(email).await.with_scopes(&Scope::ALL).await
+}
+
+/// What each operation answers a stranger, a new one for each so that none meets what another left behind.
+async fn answers_to_strangers(app: &TestApp, victim: AccountId) -> Vec<(String, Answer)> {
+    let mut answers = Vec::new();
+    for Operation { method, path, body, .. } in operations(victim) {
+        let stranger = account(app, "stranger@elsewhere.example").await;
+        let asked = format!("{method} {path}");
+        let mut answer = stranger.send(method, &path, body).await;
+        answer.headers.remove("x-request-id");
+        answers.push((asked, answer));
+    }
+    answers
+}
+
+/// Every row of an account that its credentials consist of, and its audit events.
+async fn rows_of(app: &TestApp, account: AccountId) -> Vec<Value> {
+    let mut rows = Vec::new();
+    for table in ["supplier_credentials", "service_credentials", "data_keys", "api_keys", "audit_events", "audit_heads"]
+    {
+        rows.extend(
+            app.rows(&format!("select * from {table} where account_id = {account} order by {table}::text")).await,
+        );
+    }
+    rows
+}
+
+async fn make_parent(app: &TestApp, parent: AccountId, child: AccountId) {
+    app.sql(&format!("update accounts set parent_id = {parent} where id = {child}")).await;
+}
+
+#[track_caller]
+fn assert_same(left: &[(String, Answer)], right: &[(String, Answer)]) {
+    for ((asked, left), (_, right)) in left.iter().zip(right) {
+        assert_eq!((left.status, &left.headers, &left.body), (right.status, &right.headers, &right.body), "{asked}");
+    }
+    assert_eq!(left.len(), right.len());
+}
+
+#[tokio::test]
+async fn anothers_things_are_answered_like_things_that_do_not_exist_and_stay_as_they_are() {
+    let app = TestApp::start().await;
+    let victim = account(&app, "victim@platform.example").await;
+    let while_there_is_nothing = answers_to_strangers(&app, victim.account).await;
+    store(&victim, "theirs").await;
+    let (seen, stored) = (victim.get(BASE).await.body, rows_of(&app, victim.account).await);
+
+    assert_same(&answers_to_strangers(&app, victim.account).await, &while_there_is_nothing);
+    let nobody = AccountId(4_711);
+    assert_same(&answers_to_strangers(&app, nobody).await, &while_there_is_nothing);
+    assert_eq!(victim.get(BASE).await.body, seen);
+    assert_eq!(rows_of(&app, victim.account).await, stored);
+}
+
+#[tokio::test]
+async fn a_parents_things_are_a_strangers_to_its_sub_account_and_the_other_way_round() {
+    let app = TestApp::start().await;
+    let (parent, child) = (account(&app, "parent@platform.example").await, account(&app, "child@client.example").await);
+    make_parent(&app, parent.account, child.account).await;
+    for (owner, other) in [(&parent, &child), (&child, &parent)] {
+        store(owner, "theirs").await;
+        let stored = rows_of(&app, owner.account).await;
+        other.get(BASE).await.expect_text(200, r#"{"count":0,"results":[]}"#);
+        for Operation { method, path, body, route } in operations(other.account) {
+            // The rest makes something of the caller's own, or is not about an account's rows.
+            if route.starts_with("/{supplier_code}") && !route.ends_with("/resolution") {
+                other.send(method, &path, body).await.expect(404);
+            }
+        }
+        assert_eq!(rows_of(&app, owner.account).await, stored);
+        owner.delete(&format!("{BASE}/HIT")).await.expect(204);
+    }
+}
+
+#[tokio::test]
+async fn two_accounts_with_the_same_supplier_change_each_their_own() {
+    let app = TestApp::start().await;
+    let (a, b) = (account(&app, "a@platform.example").await, account(&app, "b@platform.example").await);
+    store(&a, "a").await;
+    store(&b, "b").await;
+    let stored = rows_of(&app, b.account).await;
+    assert_eq!(a.resolve("HIT", "INV", "PROD").await.expect(200)["username"], "a INV");
+    assert_eq!(b.resolve("HIT", "INV", "PROD").await.expect(200)["username"], "b INV");
+
+    store(&a, "a again").await;
+    a.delete(&format!("{BASE}/HIT/services/INV/PROD")).await.expect(204);
+    assert_eq!(a.resolve("HIT", "INV", "PROD").await.expect(200)["username"], "a again pu");
+    a.delete(&format!("{BASE}/HIT")).await.expect(204);
+    a.resolve("HIT", "INV", "PROD").await.expect(403);
+
+    assert_eq!(rows_of(&app, b.account).await, stored);
+    assert_eq!(b.resolve("HIT", "INV", "PROD").await.expect(200)["username"], "b INV");
+}
+
+/// Resolves HIT's stock service for an account with a caller's key.
+async fn resolve_for(caller: &Caller<'_>, account: AccountId) -> Answer {
+    let call = json!({"account_id": account, "supplier_code": "HIT", "service": "INV", "environment": "PROD"});
+    let alone = caller.post("/internal/v1/resolve", call.clone()).await;
+    let batch = caller.post("/internal/v1/resolve/batch", json!([call])).await.expect(200);
+    // A batch is no way around.
+    let mut expected = alone.json();
+    expected["status"] = json!(alone.status.as_u16());
+    assert_eq!(batch, json!([expected]));
+    alone
+}
+
+#[tokio::test]
+async fn a_parent_may_resolve_for_its_sub_account_and_never_the_other_way_round() {
+    let app = TestApp::start().await;
+    let (parent, child) = (account(&app, "parent@platform.example").await, account(&app, "child@client.example").await);
+    let (sibling, stranger) =
+        (account(&app, "sibling@client.example").await, account(&app, "stranger@elsewhere.example").await);
+    make_parent(&app, parent.account, child.account).await;
+    make_parent(&app, parent.account, sibling.account).await;
+    store(&parent, "parent").await;
+    store(&child, "child").await;
+
+    assert_eq!(resolve_for(&parent, child.account).await.expect(200)["username"], "child INV");
+    for (caller, account) in
+        [(&child, parent.account), (&child, sibling.account), (&stranger, child.account), (&parent, stranger.account)]
+    {
+        resolve_for(caller, account).await.expect_error(403, "This key may not act for this account");
+    }
+    // Nothing is inherited: what the sub-account does not have is not looked for upward.
+    child.delete(&format!("{BASE}/HIT")).await.expect(204);
+    resolve_for(&parent, child.account).await.expect(403);
+    resolve_for(&child, child.account).await.expect(403);
+}
+
+#[tokio::test]
+async fn nobody_resolves_for_the_operator() {
+    let app = TestApp::start().await;
+    let caller = account(&app, "devs@platform.example").await;
+    resolve_for(&caller, AccountId::OPERATOR).await.expect_error(403, "This key may not act for this account");
+}
+
+/// The paths that the router's source names. Every route is on that one page.
+fn routes_in_source() -> BTreeSet<&'static str> {
+    let source = include_str!("../../src/http/mod.rs");
+    source.split(".route(\"").skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
+}
+
+#[tokio::test]
+async fn every_operation_of_both_listeners_has_its_case_here() {
+    let app = TestApp::start().await;
+    let operations = operations(AccountId(1));
+    let routes: BTreeSet<_> = operations.iter().map(|operation| operation.route).collect();
+    // These two know no account.
+    let all: BTreeSet<_> = routes.iter().copied().chain(["/healthz", "/readyz"]).collect();
+    assert_eq!(routes_in_source(), all);
+
+    for Operation { route, path, .. } in &operations {
+        // The router itself tells a method that nobody has which ones there are.
+        let answer = app.nobody().send(Method::from_bytes(b"BREW").unwrap(), path, None).await;
+        let allowed = answer.header("allow").unwrap().split(',').filter(|method| *method != "HEAD");
+        let cases = operations.iter().filter(|other| other.route == *route).map(|other| other.method.as_str());
+        assert_eq!(allowed.collect::<BTreeSet<_>>(), cases.collect(), "{route}");
+    }
+}

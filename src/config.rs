@@ -30,7 +30,7 @@ pub enum ConfigError {
     #[error("{0} {1}")]
     Wrong(&'static str, String),
     /// The keyring cannot be used.
-    #[error("CREDENZA_MASTER_KEYS {0}")]
+    #[error("CREDENZA_MASTER_KEYS cannot be used")]
     Keyring(#[from] KeyringError),
     /// A file that a setting names cannot be read.
     #[error("{what} `{}` cannot be read", path.display())]

@@ -34,7 +34,7 @@ pub(super) async fn status(
     executor: impl PgExecutor<'_>,
     account: AccountId,
 ) -> Result<Option<AccountStatus>, sqlx::Error> {
-    sqlx::query_as("select parent_id, is_active from accounts where id = $1")
+    sqlx::query_as("select parent_id, is_active from accounts where id = $1 and id <> 0")
         .bind(account)
         .fetch_optional(executor)
         .await

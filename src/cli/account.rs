@@ -2,18 +2,18 @@
 
 use crate::accounts::{self, NewAccount, Plan};
 use crate::app::App;
-use crate::types::Name;
+use crate::types::{AccountId, Name};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
     /// Make an account with its first user; prints the account's id
     Create {
         /// Display name
-        #[arg(long)]
-        name: String,
+        #[arg(long, value_parser = Name::parse)]
+        name: Name,
         /// E-mail of the first user, who owns the account's first keys
-        #[arg(long, value_name = "EMAIL")]
-        owner: String,
+        #[arg(long, value_name = "EMAIL", value_parser = email)]
+        owner: Name,
         /// What the account may do
         #[arg(long, default_value = "standard", value_parser = ["standard", "enterprise"])]
         plan: String,
@@ -36,13 +36,7 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Create { name, owner, plan, subaccounts, json } => {
             let plan = if plan == Plan::Enterprise.as_str() { Plan::Enterprise } else { Plan::Standard };
-            let account = NewAccount {
-                name: Name::parse(&name).map_err(|why| anyhow::anyhow!("--name {why}"))?,
-                plan,
-                subaccounts_enabled: subaccounts,
-                owner_email: Name::parse(&owner).map_err(|why| anyhow::anyhow!("--owner {why}"))?,
-            };
-            anyhow::ensure!(owner.contains('@'), "--owner must be an e-mail address");
+            let account = NewAccount { name, plan, subaccounts_enabled: subaccounts, owner_email: owner };
             anyhow::ensure!(!subaccounts || plan == Plan::Enterprise, "--subaccounts needs --plan enterprise");
             let id = accounts::create(app, &account).await?;
             if json { super::print_json(&serde_json::json!({ "id": id })) } else { super::print_line(&id.to_string()) }
@@ -59,4 +53,15 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+fn email(text: &str) -> Result<Name, String> {
+    let email = Name::parse(text).map_err(|why| why.to_string())?;
+    if text.contains('@') { Ok(email) } else { Err("must be an e-mail address".to_owned()) }
+}
+
+/// Refuses an account that does not exist.
+pub(super) async fn require(app: &App, account: AccountId) -> anyhow::Result<()> {
+    anyhow::ensure!(app.statuses.get(account).await?.is_some(), "there is no account {account}");
+    Ok(())
 }

@@ -38,8 +38,8 @@ pub(super) struct Create {
     #[arg(long)]
     account: i64,
     /// What people call it
-    #[arg(long, default_value = "command line")]
-    name: String,
+    #[arg(long, default_value = "command line", value_parser = Name::parse)]
+    name: Name,
     /// E-mail of the user who owns it; the account's first user if none is named
     #[arg(long, value_name = "EMAIL")]
     user: Option<String>,
@@ -47,8 +47,8 @@ pub(super) struct Create {
     #[arg(long, conflicts_with_all = ["scopes", "operator"])]
     public: bool,
     /// Rights, comma-separated; all but credentials:resolve if none are named
-    #[arg(long, value_delimiter = ',', value_name = "SCOPE")]
-    scopes: Vec<String>,
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE", value_parser = super::arguments::scope)]
+    scopes: Vec<Scope>,
     /// May resolve for any account (with the scope credentials:resolve alone, unless others are named)
     #[arg(long)]
     operator: bool,
@@ -58,18 +58,13 @@ pub(super) struct Create {
 }
 
 impl Create {
-    fn scopes(&self) -> anyhow::Result<Vec<Scope>> {
-        if self.public {
-            return Ok(vec![]);
+    fn scopes(&self) -> Vec<Scope> {
+        match (self.public, self.scopes.as_slice(), self.operator) {
+            (true, _, _) => vec![],
+            (false, [], true) => vec![Scope::CredentialsResolve],
+            (false, [], false) => Scope::DEFAULT.to_vec(),
+            (false, scopes, _) => scopes.to_vec(),
         }
-        if self.scopes.is_empty() {
-            return Ok(if self.operator { vec![Scope::CredentialsResolve] } else { Scope::DEFAULT.to_vec() });
-        }
-        let known = || Scope::ALL.map(Scope::as_str).join(", ");
-        let parse = |name: &String| {
-            Scope::parse(name).ok_or_else(|| anyhow::anyhow!("`{name}` is no scope; there are {}", known()))
-        };
-        self.scopes.iter().map(parse).collect()
     }
 }
 
@@ -77,9 +72,9 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Create(create) => {
             let new = NewKey {
-                name: Name::parse(&create.name).map_err(|why| anyhow::anyhow!("--name {why}"))?,
+                name: create.name.clone(),
                 kind: if create.public { Kind::Public } else { Kind::Private },
-                scopes: create.scopes()?,
+                scopes: create.scopes(),
                 is_operator: create.operator,
                 user_email: create.user,
             };
@@ -91,12 +86,18 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             super::print_line(key.expose())
         }
         Command::List { account, json } => {
+            super::account::require(app, AccountId(account)).await?;
             let keys = api_credentials::list(&app.pool, AccountId(account)).await?;
             if json {
                 return super::print_json(&keys);
             }
+            let now = app.clock.now();
             for key in keys {
-                let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+                let state = match (key.revoked_at, key.expires_at) {
+                    (Some(_), _) => "revoked",
+                    (None, Some(expiry)) if expiry <= now => "expired",
+                    _ => "active",
+                };
                 super::print_line(&format!("{}\t{}\t{state}\t{}\t{}", key.id, key.masked, key.created_by, key.name))?;
             }
             Ok(())

@@ -25,10 +25,10 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     let (public, internal) = listeners.addresses()?;
     tracing::info!(%public, %internal, "serving");
     let feed = tokio::spawn(feed::run(app.cluster.clone(), config.listener_database));
-    let served = listeners.serve(Arc::clone(&app), stop_signal()?).await;
+    listeners.serve(Arc::clone(&app), stop_signal()?).await;
     feed.abort();
     app.pool.close().await;
-    Ok(served?)
+    Ok(())
 }
 
 /// Completes at the first SIGINT or SIGTERM. To be made before the work begins, so that none is missed.

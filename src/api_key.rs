@@ -33,6 +33,9 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every kind.
+    pub const ALL: [Kind; 3] = [Kind::Private, Kind::Public, Kind::ClientSecret];
+
     /// The first characters of such a key.
     pub const fn prefix(self) -> &'static str {
         match self {
@@ -79,7 +82,7 @@ impl ApiKey {
 
     /// Recognises a key by its form alone; says what is wrong with it for the log.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
-        let kind = [Kind::Private, Kind::Public, Kind::ClientSecret].into_iter().find(|kind| text.starts_with(kind.prefix()));
+        let kind = Kind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()));
         let kind = kind.ok_or("no key of ours by its prefix")?;
         let random = kind.prefix().len() + kind.random_characters();
         if text.len() != random + CHECKSUM || !text.is_ascii() {

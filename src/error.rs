@@ -66,6 +66,24 @@ pub enum Missing {
     Path,
 }
 
+impl Missing {
+    /// As a sentence.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Missing::Supplier => "Supplier not found",
+            Missing::Credentials => "Credentials not found",
+            Missing::ParentCredentials => "Parent credentials must exist first",
+            Missing::ServiceCredential => "Service credential not found",
+            Missing::Account => "Account not found",
+            Missing::SubAccount => "Sub-account not found",
+            Missing::ApiKey => "API key not found",
+            Missing::OauthClient => "OAuth client not found",
+            Missing::User => "User not found",
+            Missing::Path => "Not found",
+        }
+    }
+}
+
 /// Why somebody may not do something. What is told to the caller is in `http/error.rs`, the truth goes to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
@@ -129,10 +147,10 @@ pub struct SealError;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request itself is wrong.
-    #[error("the request is invalid")]
+    #[error("{}", sentences(.0))]
     Invalid(Vec<FieldError>),
     /// Something named by the request does not exist; for a supplier code perhaps with the one that was meant.
-    #[error("not found: {what:?}")]
+    #[error("{}{}", what.sentence(), did_you_mean(hint.as_deref()))]
     NotFound {
         /// What is not there.
         what: Missing,
@@ -165,6 +183,14 @@ pub enum Error {
     /// A load that several callers shared has failed; the cause was logged where it ran.
     #[error(transparent)]
     Shared(std::sync::Arc<Error>),
+}
+
+fn sentences(fields: &[FieldError]) -> String {
+    fields.iter().map(FieldError::sentence).collect::<Vec<_>>().join("; ")
+}
+
+fn did_you_mean(hint: Option<&str>) -> String {
+    hint.map(|hint| format!(" (did you mean `{hint}`?)")).unwrap_or_default()
 }
 
 impl Error {
@@ -264,4 +290,20 @@ impl FieldErrors {
     pub fn into_result(self) -> Result<(), Error> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
     }
+}
+
+/// An error with everything behind it, in one line, for logs and terminals. Some libraries repeat their source in their own
+/// message; it is said once.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        next = error.source();
+    }
+    text
 }

@@ -37,19 +37,43 @@ pub struct SealedPair {
 }
 
 impl SealedPair {
-    /// Both halves or nothing, as the columns come from the database.
-    pub fn from_columns(username: Option<Vec<u8>>, password: Option<Vec<u8>>) -> Result<Option<Self>, OpenError> {
-        match (username, password) {
-            (Some(username), Some(password)) => {
-                Ok(Some(Self { username: Sealed::parse(username)?, password: Sealed::parse(password)? }))
-            }
-            _ => Ok(None),
-        }
-    }
-
     /// Bytes of both halves.
     pub fn len_bytes(&self) -> usize {
         self.username.as_bytes().len() + self.password.as_bytes().len()
+    }
+}
+
+/// A pair of nullable columns. A constraint keeps half pairs out of the database; should one be there all the same, it is
+/// neither a pair nor nothing.
+#[derive(Clone, Default)]
+pub enum StoredPair {
+    /// Both columns are null.
+    #[default]
+    Absent,
+    /// One of them is null.
+    Half,
+    /// Both are there.
+    Whole(SealedPair),
+}
+
+impl StoredPair {
+    /// Reads the columns.
+    pub fn from_columns(username: Option<Vec<u8>>, password: Option<Vec<u8>>) -> Result<Self, OpenError> {
+        match (username, password) {
+            (Some(username), Some(password)) => {
+                Ok(Self::Whole(SealedPair { username: Sealed::parse(username)?, password: Sealed::parse(password)? }))
+            }
+            (None, None) => Ok(Self::Absent),
+            _ => Ok(Self::Half),
+        }
+    }
+
+    /// The pair, if it is whole.
+    pub fn whole(&self) -> Option<&SealedPair> {
+        match self {
+            StoredPair::Whole(pair) => Some(pair),
+            StoredPair::Absent | StoredPair::Half => None,
+        }
     }
 }
 

@@ -36,7 +36,8 @@ pub(super) async fn status(
     account: AccountId,
 ) -> Result<Option<AccountStatus>, sqlx::Error> {
     sqlx::query_as(
-        "select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from accounts where id = $1",
+        "select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from accounts
+         where id = $1 and id <> 0",
     )
     .bind(account)
     .fetch_optional(executor)

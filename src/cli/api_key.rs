@@ -1,13 +1,13 @@
 //! `credenza api-key`.
 
-use anyhow::bail;
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::api_credentials::{self, NewKey};
 use crate::api_key::Kind;
 use crate::app::App;
 use crate::principal::{Actor, Scope};
-use crate::types::{AccountId, Name};
+use crate::types::{AccountId, Name, parse_range};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -38,8 +38,8 @@ pub(super) struct Create {
     #[arg(long)]
     account: i64,
     /// What people call it
-    #[arg(long, default_value = "command line")]
-    name: String,
+    #[arg(long, default_value = "command line", value_parser = Name::parse)]
+    name: Name,
     /// E-mail of the user who owns it; the account's first user if none is named
     #[arg(long, value_name = "EMAIL")]
     user: Option<String>,
@@ -47,8 +47,11 @@ pub(super) struct Create {
     #[arg(long, conflicts_with_all = ["scopes", "operator"])]
     public: bool,
     /// Rights, comma-separated; all but credentials:resolve if none are named
-    #[arg(long, value_delimiter = ',', value_name = "SCOPE")]
-    scopes: Vec<String>,
+    #[arg(long, value_delimiter = ',', value_name = "SCOPE", value_parser = super::arguments::scope)]
+    scopes: Vec<Scope>,
+    /// Address or range that it works from, several times if need be; everywhere if none is named
+    #[arg(long = "allowed-ip", value_name = "CIDR", value_parser = parse_range)]
+    allowed_ips: Vec<IpNet>,
     /// May resolve for any account (with the scope credentials:resolve alone, unless others are named)
     #[arg(long)]
     operator: bool,
@@ -58,18 +61,13 @@ pub(super) struct Create {
 }
 
 impl Create {
-    fn scopes(&self) -> anyhow::Result<Vec<Scope>> {
-        if self.public {
-            return Ok(vec![]);
+    fn scopes(&self) -> Vec<Scope> {
+        match (self.public, self.scopes.as_slice(), self.operator) {
+            (true, _, _) => vec![],
+            (false, [], true) => vec![Scope::CredentialsResolve],
+            (false, [], false) => Scope::DEFAULT.to_vec(),
+            (false, scopes, _) => scopes.to_vec(),
         }
-        if self.scopes.is_empty() {
-            return Ok(if self.operator { vec![Scope::CredentialsResolve] } else { Scope::DEFAULT.to_vec() });
-        }
-        let known = || Scope::ALL.map(Scope::as_str).join(", ");
-        let parse = |name: &String| {
-            Scope::parse(name).ok_or_else(|| anyhow::anyhow!("`{name}` is no scope; there are {}", known()))
-        };
-        self.scopes.iter().map(parse).collect()
     }
 }
 
@@ -77,34 +75,40 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Create(create) => {
             let new = NewKey {
-                name: Name::parse(&create.name).map_err(|why| anyhow::anyhow!("--name {why}"))?,
+                name: create.name.clone(),
                 kind: if create.public { Kind::Public } else { Kind::Private },
-                scopes: create.scopes()?,
+                scopes: create.scopes(),
+                allowed_ips: create.allowed_ips,
+                expires_at: None,
                 is_operator: create.operator,
                 user_email: create.user,
             };
             let account = AccountId(create.account);
-            let (id, key) = api_credentials::create(app, &Actor::operator(), account, &new).await?;
+            let (made, key) = api_credentials::create(app, &Actor::operator(), account, &new).await?;
             if create.json {
-                return super::print_json(&serde_json::json!({ "id": id, "key": key.expose() }));
+                return super::print_json(&serde_json::json!({ "id": made.id, "key": key.expose() }));
             }
             super::print_line(key.expose())
         }
         Command::List { account, json } => {
-            let keys = api_credentials::list(&app.pool, AccountId(account)).await?;
+            super::account::require(app, AccountId(account)).await?;
+            let keys = api_credentials::list(app, AccountId(account)).await?;
             if json {
                 return super::print_json(&keys);
             }
+            let now = app.clock.now();
             for key in keys {
-                let state = if key.revoked_at.is_some() { "revoked" } else { "active" };
+                let state = match (key.revoked_at, key.expires_at) {
+                    (Some(_), _) => "revoked",
+                    (None, Some(expiry)) if expiry <= now => "expired",
+                    _ => "active",
+                };
                 super::print_line(&format!("{}\t{}\t{state}\t{}\t{}", key.id, key.masked, key.created_by, key.name))?;
             }
             Ok(())
         }
         Command::Revoke { account, id } => {
-            if !api_credentials::revoke(app, &Actor::operator(), AccountId(account), id).await? {
-                bail!("account {account} has no key {id} that still works");
-            }
+            api_credentials::revoke(app, &Actor::operator(), AccountId(account), id).await?;
             super::print_line("revoked")
         }
     }

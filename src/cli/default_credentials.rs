@@ -1,6 +1,6 @@
 //! `credenza default-credentials`.
 
-use anyhow::{anyhow, bail, ensure};
+use anyhow::{anyhow, bail};
 use secrecy::SecretString;
 
 use crate::app::App;
@@ -14,14 +14,14 @@ pub(super) enum Command {
         #[command(flatten)]
         place: Place,
         /// The user name
-        #[arg(long)]
-        username: String,
+        #[arg(long, value_parser = |text: &str| Username::parse(SecretString::from(text)))]
+        username: Username,
         /// Read the password from standard input. It is never an argument, which other users of the machine could see
         #[arg(long, required = true)]
         password_stdin: bool,
         /// Services that the login may serve, comma-separated
-        #[arg(long, value_delimiter = ',', default_values_t = DEFAULT_SERVICES.map(|service| service.to_string()))]
-        services: Vec<String>,
+        #[arg(long, value_delimiter = ',', value_parser = super::arguments::service, default_values_t = DEFAULT_SERVICES)]
+        services: Vec<Service>,
     },
     /// Remove the shared login of a supplier
     Remove {
@@ -39,35 +39,27 @@ pub(super) enum Command {
 #[derive(clap::Args)]
 pub(super) struct Place {
     /// The supplier's code
-    #[arg(long)]
-    supplier: String,
+    #[arg(long, value_parser = SupplierCode::parse)]
+    supplier: SupplierCode,
     /// STAGING or PROD
-    #[arg(long)]
-    environment: String,
-}
-
-impl Place {
-    fn parse(&self) -> anyhow::Result<(SupplierCode, Environment)> {
-        let supplier = SupplierCode::parse(&self.supplier).map_err(|why| anyhow!("--supplier {why}"))?;
-        let environment = Environment::parse(&self.environment);
-        Ok((supplier, environment.ok_or_else(|| anyhow!("--environment must be STAGING or PROD"))?))
-    }
+    #[arg(long, value_parser = super::arguments::environment)]
+    environment: Environment,
 }
 
 pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
-        Command::Set { place, username, password_stdin: _, services } => {
-            let (supplier, environment) = place.parse()?;
-            let services = parse_services(&services)?;
-            let pair = Pair {
-                username: Username::parse(SecretString::from(username)).map_err(|why| anyhow!("--username {why}"))?,
-                password: Password::parse(super::secret_from_stdin()?).map_err(|why| anyhow!("the password {why}"))?,
-            };
-            defaults::set(app, &supplier, environment, services, &pair).await?;
+        Command::Set { place: Place { supplier, environment }, username, password_stdin: _, services } => {
+            let password = Password::parse(super::secret_from_stdin()?).map_err(|why| anyhow!("the password {why}"))?;
+            defaults::set(app, &supplier, environment, services.clone(), &Pair { username, password }).await?;
+            let directory = suppliers::list(&app.pool).await?;
+            let excluded = directory.iter().find(|entry| entry.code == supplier).map(|entry| &entry.excluded_services);
+            for service in services.iter().filter(|service| excluded.is_some_and(|excluded| excluded.contains(service)))
+            {
+                super::print_line(&format!("note: {supplier} excludes {service}; the login will not serve it"))?;
+            }
             super::print_line("set")
         }
-        Command::Remove { place } => {
-            let (supplier, environment) = place.parse()?;
+        Command::Remove { place: Place { supplier, environment } } => {
             if !defaults::remove(app, &supplier, environment).await? {
                 bail!("there are no default credentials for {supplier} in {environment}");
             }
@@ -75,19 +67,6 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
         }
         Command::List { json } => list(app, json).await,
     }
-}
-
-fn parse_services(codes: &[String]) -> anyhow::Result<Vec<Service>> {
-    let known = || Service::ALL.map(Service::as_str).join(", ");
-    let mut services = Vec::new();
-    for code in codes {
-        let service = Service::parse(code).ok_or_else(|| anyhow!("`{code}` is no service; there are {}", known()))?;
-        if !services.contains(&service) {
-            services.push(service);
-        }
-    }
-    ensure!(!services.is_empty(), "--services must name at least one");
-    Ok(services)
 }
 
 async fn list(app: &App, json: bool) -> anyhow::Result<()> {

@@ -5,13 +5,16 @@
 
 mod account;
 mod api_key;
+mod arguments;
 mod default_credentials;
 mod dev;
 mod keys;
 mod migrate;
 mod ready;
 mod serve;
+mod signing_keys;
 mod suppliers;
+mod user;
 
 use std::io::{Read, Write};
 use std::path::PathBuf;
@@ -24,6 +27,7 @@ use serde::Serialize;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, LogFormat, Logging, Source};
+use crate::error;
 use crate::postgres;
 use crate::telemetry;
 
@@ -54,6 +58,12 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     ApiKey(api_key::Command),
+    /// People who own keys
+    #[command(subcommand)]
+    User(user::Command),
+    /// The keys that sign OAuth2 tokens
+    #[command(subcommand)]
+    SigningKeys(signing_keys::Command),
     /// The supplier directory
     #[command(subcommand)]
     Suppliers(suppliers::Command),
@@ -80,7 +90,7 @@ pub fn run() -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     // Standard error may be closed; there is nobody to tell then.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "error: {}", error::chain(error.as_ref()));
     ExitCode::FAILURE
 }
 
@@ -96,19 +106,23 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Serve => serve::run(&source).await,
         Command::Migrate(options) => migrate::run(&options, &source).await,
         Command::Ready(options) => ready::run(&options).await,
-        Command::Account(command) => account::run(command, &app(&source)?).await,
-        Command::ApiKey(command) => api_key::run(command, &app(&source)?).await,
-        Command::Suppliers(command) => suppliers::run(command, &app(&source)?).await,
-        Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source)?).await,
+        Command::Account(command) => account::run(command, &app(&source).await?).await,
+        Command::ApiKey(command) => api_key::run(command, &app(&source).await?).await,
+        Command::User(command) => user::run(command, &app(&source).await?).await,
+        Command::SigningKeys(command) => signing_keys::run(&command, &app(&source).await?).await,
+        Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
+        Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
         Command::Keys(command) => keys::run(&command),
     }
 }
 
 /// The application for one command. It hears no changes, so it caches nothing.
-fn app(source: &Source) -> anyhow::Result<App> {
+async fn app(source: &Source) -> anyhow::Result<App> {
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, 2);
-    Ok(App::new(pool, Clock::system(), config.secrets, config.cache))
+    let app = App::new(pool, Clock::system(), config.secrets, config.settings);
+    require_schema(&app).await?;
+    Ok(app)
 }
 
 /// Refuses a database whose schema is older than this version needs.

@@ -5,9 +5,9 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 
 use super::{AuditTrail, BaseCredentials, ServiceAuditTrail, ServiceCredential, Stamps};
-use crate::sealed_pair::SealedPair;
+use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::types::{AccountId, Environment, Service, SupplierCode, UnknownCode, Username};
-use crate::vault::Sealed;
+use crate::vault::{OpenError, Sealed};
 
 /// Sealed base pairs, to be stored; what is `None` is kept.
 #[derive(Default)]
@@ -16,17 +16,7 @@ pub(super) struct SealedPairs {
     production: Option<SealedPair>,
 }
 
-/// Sealed base pairs, as stored.
-pub(super) type StoredPairs = SealedPairs;
-
 impl SealedPairs {
-    pub fn of(&self, environment: Environment) -> Option<&SealedPair> {
-        match environment {
-            Environment::Staging => self.staging.as_ref(),
-            Environment::Production => self.production.as_ref(),
-        }
-    }
-
     pub fn of_mut(&mut self, environment: Environment) -> &mut Option<SealedPair> {
         match environment {
             Environment::Staging => &mut self.staging,
@@ -35,12 +25,30 @@ impl SealedPairs {
     }
 }
 
+/// The columns of the stored base pairs. They are parsed when they are needed: damage to one pair is no obstacle to
+/// replacing the other.
+#[derive(Default)]
+pub(super) struct StoredPairs {
+    staging: (Option<Vec<u8>>, Option<Vec<u8>>),
+    production: (Option<Vec<u8>>, Option<Vec<u8>>),
+}
+
+impl StoredPairs {
+    pub fn take(&mut self, environment: Environment) -> Result<StoredPair, OpenError> {
+        let (username, password) = match environment {
+            Environment::Staging => std::mem::take(&mut self.staging),
+            Environment::Production => std::mem::take(&mut self.production),
+        };
+        StoredPair::from_columns(username, password)
+    }
+}
+
 /// The stored base pairs, locked until the end of the transaction; none if there is no base row.
 pub(super) async fn lock_pairs(
     connection: &mut PgConnection,
     account: AccountId,
     supplier: &SupplierCode,
-) -> Result<StoredPairs, crate::error::Error> {
+) -> Result<StoredPairs, sqlx::Error> {
     type Columns = (Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
     let row: Option<Columns> = sqlx::query_as(
         "select staging_username, staging_password, production_username, production_password
@@ -54,8 +62,8 @@ pub(super) async fn lock_pairs(
         return Ok(StoredPairs::default());
     };
     Ok(StoredPairs {
-        staging: SealedPair::from_columns(staging_username, staging_password)?,
-        production: SealedPair::from_columns(production_username, production_password)?,
+        staging: (staging_username, staging_password),
+        production: (production_username, production_password),
     })
 }
 
@@ -248,8 +256,8 @@ macro_rules! select_configured {
     ($condition:literal) => {
         concat!(
             "select b.supplier_code, d.name as supplier_name,
-                 b.staging_username is not null as has_staging,
-                 b.production_username is not null as has_production,
+                 b.staging_username is not null and b.staging_password is not null as has_staging,
+                 b.production_username is not null and b.production_password is not null as has_production,
                  s.service, s.environment, s.username
              from supplier_credentials b
              join suppliers d on d.code = b.supplier_code

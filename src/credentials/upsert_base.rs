@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::postgres::violates;
 use crate::principal::Actor;
-use crate::sealed_pair::{Place, Storage};
+use crate::sealed_pair::{Place, Storage, StoredPair};
 use crate::suppliers;
 use crate::types::{AccountId, Environment, HalfPair, Pair, SupplierCode};
 
@@ -41,7 +41,7 @@ pub async fn upsert_base(
     suppliers::get(&mut change, &update.supplier).await?;
 
     // A half that comes alone needs its other half, to be sealed with it. The row stays locked until the commit.
-    let stored = if update.halves().iter().any(|(_, half)| half.is_one_half()) {
+    let mut stored = if update.halves().iter().any(|(_, half)| half.is_one_half()) {
         store::lock_pairs(&mut change, account, &update.supplier).await?
     } else {
         store::StoredPairs::default()
@@ -50,16 +50,18 @@ pub async fn upsert_base(
     let mut complete = Vec::new();
     for (environment, half) in update.halves() {
         let place = Place { supplier: &update.supplier, storage: Storage::Base, environment };
-        match (half.username.clone(), half.password.clone(), stored.of(environment)) {
-            (None, None, _) => {}
-            (Some(username), Some(password), _) => complete.push((place, Pair { username, password })),
-            (username, password, Some(sealed)) => {
-                let stored = place.open(&core.vault, account, sealed).await?;
-                let username = username.unwrap_or(stored.username);
-                let password = password.unwrap_or(stored.password);
-                complete.push((place, Pair { username, password }));
-            }
-            (username, _, None) => errors.push(missing_half(environment, username.is_none())),
+        match (half.username.clone(), half.password.clone()) {
+            (None, None) => {}
+            (Some(username), Some(password)) => complete.push((place, Pair { username, password })),
+            (username, password) => match stored.take(environment)? {
+                StoredPair::Whole(sealed) => {
+                    let stored = place.open(&core.vault, account, &sealed).await?;
+                    let username = username.unwrap_or(stored.username);
+                    let password = password.unwrap_or(stored.password);
+                    complete.push((place, Pair { username, password }));
+                }
+                _ => errors.push(missing_half(environment, username.is_none())),
+            },
         }
     }
     errors.into_result()?;

@@ -68,7 +68,7 @@ fn is_json(headers: &HeaderMap) -> bool {
 }
 
 /// Reads a body. The error names the field, or line and column; never a value.
-fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub(super) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();
@@ -104,6 +104,8 @@ fn describe(path: &str, error: &serde_json::Error) -> Error {
             if is_field_path(path) {
                 return Error::invalid(FieldError::new(path, kind));
             }
+            // Its name, or its whole, is nothing to repeat.
+            let kind = kind.replace("is not", "has what is not");
             ("body", format!("The body {kind} ({place})"))
         }
     };
@@ -114,7 +116,7 @@ fn describe(path: &str, error: &serde_json::Error) -> Error {
 fn is_field_path(path: &str) -> bool {
     (1..=64).contains(&path.len())
         && path != "."
-        && path.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"_.[]".contains(&byte))
+        && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte))
 }
 
 #[cfg(test)]
@@ -144,7 +146,11 @@ mod tests {
     fn refusals_name_the_place_and_never_the_value() {
         assert_eq!(refusal(r#"{"production_password": 4711}"#), "production_password: has the wrong type");
         assert_eq!(refusal(r#"{"prod_password": "x"}"#), "prod_password: is not a field of this operation");
-        assert_eq!(refusal(r#"{"Hunter2!": 1}"#), "The body is not a field of this operation (at line 1 column 11)");
+        assert_eq!(refusal(r#"{"stagingUsername": "x"}"#), "stagingUsername: is not a field of this operation");
+        assert_eq!(
+            refusal(r#"{"Hunter2!": 1}"#),
+            "The body has what is not a field of this operation (at line 1 column 11)"
+        );
         assert_eq!(refusal(r#"["hunter2"]"#), "The body has the wrong type (at line 1 column 0)");
         assert_eq!(refusal(r#"{"supplier_code": "a", "supplier_code": "b"}"#), "supplier_code: is given twice");
         assert_eq!(refusal("{"), "Malformed JSON at line 1 column 1");

@@ -14,7 +14,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
-use super::error::{Cause, chain, plain};
+use super::error::{Cause, plain};
+use crate::api_key::Kind;
+use crate::error::chain;
 use crate::principal::Principal;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,7 +50,7 @@ pub(super) async fn edge(mut request: Request, next: Next) -> Response {
     response.headers_mut().insert(X_REQUEST_ID.clone(), context.id.clone());
 
     let status = response.status();
-    let cause = response.extensions().get::<Cause>().map(|cause| chain(&cause.0));
+    let cause = response.extensions().get::<Cause>().map(|cause| chain(&*cause.0));
     let principal = context.principal.get();
     let fields = (
         context.id.to_str().unwrap_or_default(),
@@ -72,15 +74,22 @@ pub(super) fn after_panic(_: Box<dyn Any + Send>) -> Response {
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
-/// The caller's id if it is one to 128 visible characters without quotes, so that it can stand in any log; else a new one.
+/// The caller's id if it is one to 128 visible characters without quotes, so that it can stand in any log, and nothing
+/// that looks like one of our keys, because it will stand in the log and in the audit; else a new one.
 fn request_id(headers: &HeaderMap) -> HeaderValue {
     let valid = |value: &&HeaderValue| {
         let bytes = value.as_bytes();
-        (1..=128).contains(&bytes.len()) && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b))
+        (1..=128).contains(&bytes.len())
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b))
+            && !looks_like_a_key(bytes)
     };
     headers.get(&X_REQUEST_ID).filter(valid).cloned().unwrap_or_else(|| {
         HeaderValue::from_str(&Uuid::now_v7().to_string()).unwrap_or(HeaderValue::from_static("unknown"))
     })
+}
+
+fn looks_like_a_key(text: &[u8]) -> bool {
+    Kind::ALL.iter().any(|kind| text.windows(4).any(|part| part.eq_ignore_ascii_case(kind.prefix().as_bytes())))
 }
 
 /// Frameworks and middleware refuse in plain text or with an empty body; every caller gets JSON all the same. Headers

@@ -2,7 +2,6 @@
 //! wrong supplier code may carry a `hint`. The cause travels to the edge in the response's extensions, is logged there
 //! once, and is never told to the caller.
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,7 +9,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::error::{Denied, Error, FieldError, Missing};
+use crate::error::{Denied, Error, FieldError};
 
 /// Why a request gets no success.
 #[derive(Debug, thiserror::Error)]
@@ -70,7 +69,7 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
     match error {
         Error::Invalid(fields) => (StatusCode::BAD_REQUEST, validation(fields)),
         Error::NotFound { what, hint } => {
-            let (status, body) = detail(StatusCode::NOT_FOUND, missing(*what));
+            let (status, body) = detail(StatusCode::NOT_FOUND, what.sentence());
             (status, ErrorBody { hint: hint.clone(), ..body })
         }
         Error::Denied(denied) => detail(StatusCode::FORBIDDEN, &denial(*denied)),
@@ -84,21 +83,6 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
         Error::Unavailable(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
         Error::Unreadable(_) | Error::Seal(_) | Error::Database(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Error::Shared(error) => domain_answer(error),
-    }
-}
-
-fn missing(what: Missing) -> &'static str {
-    match what {
-        Missing::Supplier => "Supplier not found",
-        Missing::Credentials => "Credentials not found",
-        Missing::ParentCredentials => "Parent credentials must exist first",
-        Missing::ServiceCredential => "Service credential not found",
-        Missing::Account => "Account not found",
-        Missing::SubAccount => "Sub-account not found",
-        Missing::ApiKey => "API key not found",
-        Missing::OauthClient => "OAuth client not found",
-        Missing::User => "User not found",
-        Missing::Path => "Not found",
     }
 }
 
@@ -158,16 +142,4 @@ impl IntoResponse for HttpError {
         response.extensions_mut().insert(Cause(Arc::new(self)));
         response
     }
-}
-
-/// An error with everything behind it, for the log.
-pub(super) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(error) = next {
-        // Writing to a string cannot fail.
-        let _ = write!(text, ": {error}");
-        next = error.source();
-    }
-    text
 }

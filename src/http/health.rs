@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// What the service rests on, each with "ok" or what is wrong.
 #[derive(Serialize)]
 pub struct Readiness {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detail: Option<&'static str>,
     database: &'static str,
     schema: &'static str,
     change_feed: &'static str,
@@ -39,7 +41,8 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
         postgres::schema_state(&mut connection).await.map_err(|_| ())
     };
     let schema = timeout(PATIENCE, check).await.unwrap_or(Err(()));
-    let readiness = Readiness {
+    let mut readiness = Readiness {
+        detail: None,
         database: if schema.is_ok() { "ok" } else { "not reachable" },
         schema: match schema {
             Ok(state) if state.is_sufficient() => "ok",
@@ -49,5 +52,8 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
         change_feed: if app.cluster.generations().hearing() { "ok" } else { "not listening" },
     };
     let ready = [readiness.database, readiness.schema, readiness.change_feed].iter().all(|part| *part == "ok");
+    if !ready {
+        readiness.detail = Some("Not ready");
+    }
     (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
 }

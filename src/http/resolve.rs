@@ -8,14 +8,15 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
-use super::body::{JsonBody, Object};
+use super::body::{self, JsonBody, Object};
 use super::caller::{Caller, ResolveCredentials};
 use super::error::{ErrorBody, HttpError};
 use super::query::{NoParameters, Query};
 use crate::app::App;
 use crate::auth;
-use crate::error::{Error, FieldError, FieldErrors};
+use crate::error::{Error, FieldError, FieldErrors, chain};
 use crate::principal::Principal;
 use crate::resolver::precedence::Level;
 use crate::resolver::{Call, Resolved};
@@ -116,15 +117,20 @@ pub async fn resolve_batch(
     caller: Caller<ResolveCredentials>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-    JsonBody(bodies): JsonBody<Vec<Object<ResolveBody>>>,
+    JsonBody(bodies): JsonBody<Vec<Box<RawValue>>>,
 ) -> Result<Response, HttpError> {
     if bodies.len() > BATCH_LIMIT {
         let message = format!("A batch takes at most {BATCH_LIMIT} resolves");
         return Err(Error::invalid(FieldError::sentence_alone("body", &message)).into());
     }
     let mut answers = Vec::with_capacity(bodies.len());
-    for Object(body) in bodies {
-        answers.push(resolve_one(&app, &caller.principal, body).await.map_err(HttpError::from));
+    for body in bodies {
+        // Each is read by itself, so that a wrong one has a status of its own.
+        let answer = match body::parse(body.get().as_bytes()) {
+            Ok(Object(body)) => resolve_one(&app, &caller.principal, body).await,
+            Err(error) => Err(error),
+        };
+        answers.push(answer.map_err(HttpError::from));
     }
     let items: Vec<_> = answers
         .iter()
@@ -137,7 +143,7 @@ pub async fn resolve_batch(
                 let (status, body) = error.answer();
                 if status.is_server_error() {
                     // The batch itself succeeds, so the edge will not log this.
-                    tracing::error!(cause = super::error::chain(error), "a resolve of a batch failed");
+                    tracing::error!(cause = chain(error), "a resolve of a batch failed");
                 }
                 BatchItem { status: status.as_u16(), body: BatchItemBody::Refused(body) }
             }

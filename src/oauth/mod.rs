@@ -10,4 +10,4 @@ mod tokens;
 pub use claims::read_header;
 pub use outside::{JwksSource, OutsideIssuer, OutsideSettings};
 pub use signing_keys::rotate as rotate_signing_key;
-pub use tokens::{Grant, Introspection, IssueError, IssuedToken, Tokens};
+pub use tokens::{Grant, Introspection, IssueError, IssuedToken, Parts, Tokens};

@@ -6,7 +6,7 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
 use crate::error::Error;
-use crate::sealed_pair::SealedPair;
+use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::suppliers;
 use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
 use crate::vault::{OpenError, Sealed};
@@ -14,8 +14,8 @@ use crate::vault::{OpenError, Sealed};
 /// What one account stores for one supplier. Empty if nothing: absence is cached as well.
 #[derive(Default)]
 pub(super) struct AccountBundle {
-    staging: Option<SealedPair>,
-    production: Option<SealedPair>,
+    staging: StoredPair,
+    production: StoredPair,
     services: Vec<ServicePair>,
 }
 
@@ -28,10 +28,10 @@ pub(super) struct ServicePair {
 }
 
 impl AccountBundle {
-    pub fn base(&self, environment: Environment) -> Option<&SealedPair> {
+    pub fn base(&self, environment: Environment) -> &StoredPair {
         match environment {
-            Environment::Staging => self.staging.as_ref(),
-            Environment::Production => self.production.as_ref(),
+            Environment::Staging => &self.staging,
+            Environment::Production => &self.production,
         }
     }
 
@@ -41,7 +41,8 @@ impl AccountBundle {
 
     /// Bytes in memory, nearly.
     pub fn weight(&self) -> usize {
-        let base: usize = [&self.staging, &self.production].into_iter().flatten().map(SealedPair::len_bytes).sum();
+        let base = [&self.staging, &self.production].into_iter().filter_map(StoredPair::whole);
+        let base: usize = base.map(SealedPair::len_bytes).sum();
         let services: usize = self
             .services
             .iter()
@@ -134,8 +135,8 @@ pub(super) async fn load_account(
     for (index, row) in rows.into_iter().enumerate() {
         // Every row repeats the base columns.
         if index == 0 {
-            bundle.staging = SealedPair::from_columns(row.staging.0, row.staging.1)?;
-            bundle.production = SealedPair::from_columns(row.production.0, row.production.1)?;
+            bundle.staging = StoredPair::from_columns(row.staging.0, row.staging.1)?;
+            bundle.production = StoredPair::from_columns(row.production.0, row.production.1)?;
         }
         if let Some(columns) = row.service {
             bundle.services.push(ServicePair {
@@ -170,8 +171,9 @@ pub(super) async fn load_supplier(
     };
     for row in &rows {
         let Some(environment) = row.try_get::<Option<String>, _>("environment")? else { continue };
-        let Some(pair) = SealedPair::from_columns(row.try_get("username")?, row.try_get("password")?)? else {
-            continue;
+        let pair = SealedPair {
+            username: Sealed::parse(row.try_get("username")?)?,
+            password: Sealed::parse(row.try_get("password")?)?,
         };
         bundle.defaults.push(DefaultPair {
             environment: Environment::try_from(environment).map_err(decode)?,

@@ -14,7 +14,7 @@ use sqlx::PgPool;
 use crate::accounts::AccountStatuses;
 use crate::cluster::{Cluster, Coherent, Limits, Owner};
 use crate::error::{Denied, Error, Missing};
-use crate::sealed_pair::{Place, SealedPair, Storage};
+use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::suppliers;
 use crate::suppliers::defaults;
 use crate::types::{AccountId, Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
@@ -115,20 +115,7 @@ impl Resolver {
         let Some((source, offer)) = choice.answer else {
             return Err(Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service });
         };
-        let pair = match (source, offer) {
-            (_, Offer::Request(username, password)) => Pair { username: username.clone(), password: password.clone() },
-            (_, Offer::Service(stored)) => {
-                let place = place(call, Storage::Service(call.service));
-                let password =
-                    place.open_password(&self.vault, call.account, &stored.username, &stored.password).await?;
-                Pair { username: stored.username.clone(), password }
-            }
-            (Level::Default, Offer::Stored(sealed)) => {
-                let place = defaults::place(&call.supplier, call.environment);
-                place.open(&self.vault, AccountId::OPERATOR, sealed).await?
-            }
-            (_, Offer::Stored(sealed)) => place(call, Storage::Base).open(&self.vault, call.account, sealed).await?,
-        };
+        let pair = self.open(call, source, offer).await?;
         Ok(Resolved { source, pair })
     }
 
@@ -146,18 +133,38 @@ impl Resolver {
             let Choice { answer, outcomes } =
                 choose(candidates(Candidate::Absent, &account_bundle, &supplier_bundle, service, environment));
             let username = match answer {
-                Some((_, Offer::Service(stored))) => Some(stored.username.expose().to_owned()),
-                Some((Level::Account, Offer::Stored(sealed))) => {
-                    let place = Place { supplier, storage: Storage::Base, environment };
-                    let username = place.open_username(&self.vault, account, &sealed.username).await?;
-                    Some(username.expose().to_owned())
+                None => None,
+                Some((level, offer)) => {
+                    // Opened, and not only named: what cannot be opened would not be used either.
+                    let call = Call { account, supplier: supplier.clone(), service, environment };
+                    let pair = self.open(&call, level, offer).await?;
+                    (level != Level::Default).then(|| pair.username.expose().to_owned())
                 }
-                _ => None,
             };
             let source = answer.map(|(level, _)| level);
             explanations.push(Explanation { service, environment, source, username, outcomes });
         }
         Ok(explanations)
+    }
+
+    /// The pair that won, in plain.
+    async fn open(&self, call: &Call, source: Level, offer: Offer<'_>) -> Result<Pair, Error> {
+        match (source, offer) {
+            (_, Offer::Request(username, password)) => {
+                Ok(Pair { username: username.clone(), password: password.clone() })
+            }
+            (_, Offer::Service(stored)) => {
+                let place = place(call, Storage::Service(call.service));
+                let (username, sealed) = (&stored.username, &stored.password);
+                let password = place.open_password(&self.vault, call.account, username, sealed).await?;
+                Ok(Pair { username: username.clone(), password })
+            }
+            (Level::Default, Offer::Stored(sealed)) => {
+                let place = defaults::place(&call.supplier, call.environment);
+                place.open(&self.vault, AccountId::OPERATOR, sealed).await
+            }
+            (_, Offer::Stored(sealed)) => place(call, Storage::Base).open(&self.vault, call.account, sealed).await,
+        }
     }
 
     async fn bundles(
@@ -201,11 +208,17 @@ fn candidates<'a>(
     service: Service,
     environment: Environment,
 ) -> [Candidate<Offer<'a>>; 4] {
-    let stored = |offer: Option<Offer<'a>>| offer.map_or(Candidate::Absent, Candidate::Complete);
     [
         request,
-        stored(account.service(service, environment).map(Offer::Service)),
-        stored(account.base(environment).map(Offer::Stored)),
+        match account.service(service, environment) {
+            None => Candidate::Absent,
+            Some(pair) => Candidate::Complete(Offer::Service(pair)),
+        },
+        match account.base(environment) {
+            StoredPair::Absent => Candidate::Absent,
+            StoredPair::Half => Candidate::Incomplete,
+            StoredPair::Whole(pair) => Candidate::Complete(Offer::Stored(pair)),
+        },
         match supplier.default_pair(service, environment) {
             None => Candidate::Absent,
             Some((_, false)) => Candidate::NotAllowed,

@@ -1,6 +1,7 @@
 //! The directory as CSV: `supplier_code, supplier_name` and, optionally, `excluded_services`, the services that default
 //! credentials never serve for a supplier, separated by blanks. A file without that column keeps what is stored.
 
+use std::collections::HashSet;
 use std::io::Read;
 
 use serde::Deserialize;
@@ -16,8 +17,11 @@ use crate::types::{AccountId, Name, Service, SupplierCode};
 /// Why a file was refused, with the line. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The file is not CSV with the expected columns.
-    #[error("the file is not CSV with the columns supplier_code, supplier_name and, optionally, excluded_services")]
+    /// The first line does not name the columns.
+    #[error("the first line must name the columns supplier_code, supplier_name and, optionally, excluded_services")]
+    Headers,
+    /// The file is not CSV with these columns.
+    #[error("the file is not CSV with the columns of its first line")]
     Csv(#[from] csv::Error),
     /// A value is wrong.
     #[error("line {line}: {field} {message}")]
@@ -96,7 +100,10 @@ fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
     let mut reader = csv::ReaderBuilder::new().from_reader(file);
     let headers = reader.headers()?.clone();
     let has_exclusions = headers.iter().any(|header| header == "excluded_services");
-    let mut entries = Vec::new();
+    if !["supplier_code", "supplier_name"].iter().all(|name| headers.iter().any(|header| header == *name)) {
+        return Err(ImportError::Headers);
+    }
+    let (mut entries, mut seen) = (Vec::new(), HashSet::new());
     for record in reader.records() {
         let record = record?;
         let line = record.position().map_or(0, csv::Position::line);
@@ -111,8 +118,12 @@ fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
             };
             services.split_whitespace().map(parse).collect::<Result<Vec<_>, _>>()
         });
+        let code = SupplierCode::parse(&row.supplier_code).map_err(|why| wrong("supplier_code", why.to_string()))?;
+        if !seen.insert(code.clone()) {
+            return Err(wrong("supplier_code", "stands there twice".to_owned()));
+        }
         entries.push(Entry {
-            code: SupplierCode::parse(&row.supplier_code).map_err(|why| wrong("supplier_code", why.to_string()))?,
+            code,
             name: Name::parse(&row.supplier_name).map_err(|why| wrong("supplier_name", why.to_string()))?,
             excluded: excluded.transpose()?,
         });
@@ -139,6 +150,10 @@ mod tests {
         assert_eq!(error("supplier_code,supplier_name\nA,\n"), "line 2: supplier_name must not be empty");
         let file = "supplier_code,supplier_name,excluded_services\nA,A,PPC\nB,B,PPC XYZ\n";
         assert_eq!(error(file), "line 3: excluded_services has an unknown service `XYZ`");
-        assert!(error("code,name\nA,A\n").starts_with("the file is not CSV with the columns"));
+        assert_eq!(error("supplier_code,supplier_name\nA,A\nA,B\n"), "line 3: supplier_code stands there twice");
+        for file in ["", "code,name\nA,A\n"] {
+            assert!(error(file).starts_with("the first line must name the columns"));
+        }
+        assert!(error("supplier_code,supplier_name\nA\n").starts_with("the file is not CSV"));
     }
 }

@@ -3,6 +3,7 @@
 
 mod origin;
 mod pair;
+mod range;
 mod service;
 mod text;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use origin::Origin;
 pub use pair::{HalfPair, Pair, Password, Username};
+pub use range::parse_range;
 pub use service::{DEFAULT_SERVICES, Environment, Service, UnknownCode};
 pub use text::{Email, InvalidText, Name, Notes, SupplierCode};
 

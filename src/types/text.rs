@@ -28,6 +28,9 @@ pub enum InvalidText {
     /// Not an origin as a browser writes it.
     #[error("must be an origin such as https://shop.example.com")]
     NotAnOrigin,
+    /// Not a range of addresses.
+    #[error("must be an address or a range such as 10.0.0.0/8 or 2001:db8::/32")]
+    NotARange,
 }
 
 /// Checks the one rule for text.

@@ -67,6 +67,19 @@ impl Database {
         &self.admin_url
     }
 
+    /// Completes when the embedded server, if there is one, has ended by itself.
+    pub async fn ended(&mut self) {
+        match &mut self.embedded {
+            Some(embedded) => embedded.ended().await,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Where the embedded server, if there is one, writes its log.
+    pub fn log_file(&self) -> Option<&Path> {
+        self.embedded.as_ref().map(Embedded::log_file)
+    }
+
     /// Stops the embedded server, if there is one.
     pub async fn close(self) -> anyhow::Result<()> {
         match self.embedded {

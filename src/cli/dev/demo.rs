@@ -69,7 +69,15 @@ impl Demo {
         ];
         for (name, text, scopes, is_operator) in wanted {
             let key = ApiKey::parse(text).map_err(|why| anyhow!("`demo-keys.json` holds {why}"))?;
-            let new = NewKey { name: name_of(name)?, kind: key.kind(), scopes, is_operator, user_email: None };
+            let new = NewKey {
+                name: name_of(name)?,
+                kind: key.kind(),
+                scopes,
+                allowed_ips: vec![],
+                expires_at: None,
+                is_operator,
+                user_email: None,
+            };
             api_credentials::ensure(app, &Actor::operator(), account, &new, &key).await?;
         }
         Ok(Self { account, keys })

@@ -11,16 +11,15 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use sqlx::postgres::PgConnectOptions;
 
 use self::database::Database;
 use self::demo::Demo;
 use self::secrets::DevSecrets;
 use super::serve::stop_signal;
-use crate::app::App;
+use crate::app::{App, Settings};
 use crate::clock::Clock;
-use crate::cluster::feed;
 use crate::config::{self, Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
@@ -45,7 +44,6 @@ pub(super) struct Options {
 struct Installation {
     app: Arc<App>,
     listener_database: PgConnectOptions,
-    listeners: Listeners,
     demo: Demo,
 }
 
@@ -57,19 +55,38 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
         .and_then(|()| data_dir.canonicalize())
         .with_context(|| format!("the data folder `{}` cannot be made", data_dir.display()))?;
 
+    // First what fails most often and takes no time.
+    let listeners = Listeners::bind(options.listen, options.internal_listen).await?;
     let secrets = DevSecrets::load_or_make(&data_dir)?;
-    let database = tokio::select! {
+    let mut database = tokio::select! {
         database = Database::open(source, &data_dir, &secrets) => database?,
         // A server that was just starting ends with the dropped future.
         () = &mut stop => return Ok(()),
     };
     let env_file = secrets.write_env_file(&data_dir, &database)?;
     let started = tokio::select! {
-        started = start(&options, &data_dir, &env_file) => started,
+        started = start(&data_dir, &env_file, &listeners) => started,
         () = &mut stop => return database.close().await,
     };
     let result = match started {
-        Ok(installation) => serve(&options, &data_dir, &env_file, installation, &database, stop).await,
+        Ok(Installation { app, listener_database, demo }) => {
+            let background = tokio::spawn(Arc::clone(&app).run_in_background(listener_database));
+            show(&options, &listeners, &demo, &database, &env_file, &data_dir)?;
+            let mut ended = false;
+            let until = async {
+                tokio::select! {
+                    () = stop => {}
+                    () = database.ended() => ended = true,
+                }
+            };
+            listeners.serve(Arc::clone(&app), until).await;
+            background.abort();
+            app.close().await;
+            match database.log_file() {
+                Some(log) if ended => Err(anyhow!("Postgres has ended; `{}` may say why. Start again", log.display())),
+                _ => Ok(()),
+            }
+        }
         Err(error) => Err(error),
     };
     progress("stopping");
@@ -77,8 +94,8 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
     result
 }
 
-/// From an open database to bound listeners.
-async fn start(options: &Options, data_dir: &Path, env_file: &Path) -> anyhow::Result<Installation> {
+/// From an open database to an application with its demo account.
+async fn start(data_dir: &Path, env_file: &Path, listeners: &Listeners) -> anyhow::Result<Installation> {
     let source = Source::load(Some(env_file))?;
     let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
     let config = Config::load(&source)?;
@@ -86,42 +103,37 @@ async fn start(options: &Options, data_dir: &Path, env_file: &Path) -> anyhow::R
     tracing::info!(migration = state.applied, "schema is up to date");
     postgres::grant_application_role(&owner, config.database.get_username(), None).await?;
 
-    let listeners = Listeners::bind(options.listen, options.internal_listen).await?;
+    let here = format!("http://{}", listeners.addresses()?.0);
+    let settings = Settings { public_url: config::public_url(&source)?.unwrap_or(here), ..config.settings };
     let pool = postgres::pool(&config.database, config.database_connections);
-    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.cache));
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, settings));
     let demo = Demo::load_or_make(&app, data_dir).await?;
-    Ok(Installation { app, listener_database: config.listener_database, listeners, demo })
+    Ok(Installation { app, listener_database: config.listener_database, demo })
 }
 
-/// From bound listeners to the end.
-async fn serve(
+/// Tells that everything is ready, and where.
+fn show(
     options: &Options,
-    data_dir: &Path,
-    env_file: &Path,
-    installation: Installation,
+    listeners: &Listeners,
+    demo: &Demo,
     database: &Database,
-    stop: impl Future<Output = ()>,
+    env_file: &Path,
+    data_dir: &Path,
 ) -> anyhow::Result<()> {
-    let Installation { app, listener_database, listeners, demo } = installation;
-    let feed = tokio::spawn(feed::run(app.cluster.clone(), listener_database));
     let (public, internal) = listeners.addresses()?;
     let screen = screen::Screen {
         url: format!("http://{public}"),
         internal_url: format!("http://{internal}"),
-        demo: &demo,
+        demo,
         database_url: database.admin_url(),
         env_file,
         data_dir,
     };
     if options.json {
-        screen.print_json()?;
-    } else {
-        screen.print();
+        return screen.print_json();
     }
-    let served = listeners.serve(Arc::clone(&app), stop).await;
-    feed.abort();
-    app.pool.close().await;
-    Ok(served?)
+    screen.print();
+    Ok(())
 }
 
 /// Tells a step on standard error: standard output may belong to a program.

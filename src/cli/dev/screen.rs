@@ -51,6 +51,7 @@ impl Screen<'_> {
             if std::io::stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text.to_owned() }
         };
         let keys = &self.demo.keys;
+        let program = std::env::current_exe().map_or("credenza".to_owned(), |path| path.display().to_string());
         let text = format!(
             r#"
 {title}
@@ -62,7 +63,7 @@ impl Screen<'_> {
   resolver key        {resolver_key}
   public key          {public_key}
   data                {data_dir}
-  settings            {env_file}   (credenza --env-file {env_file} account list)
+  settings            {env_file}   ({program} --env-file {env_file} account list)
 
 {try_it}
 

@@ -155,6 +155,11 @@ impl Embedded {
         &self.log
     }
 
+    /// Completes when the server has ended without being told to. It was killed, or its log says why.
+    pub async fn ended(&mut self) {
+        self.server.ended().await;
+    }
+
     /// Ends the server in good order. Open connections are cut.
     ///
     /// # Errors

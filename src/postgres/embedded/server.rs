@@ -145,6 +145,13 @@ impl Server {
         Err(Failure::TooSlow(format!("no connection within {} s (last try: {answer})", LIMIT.as_secs())))
     }
 
+    /// Completes when the server has ended.
+    pub(super) async fn ended(&mut self) {
+        if let Err(error) = self.child.wait().await {
+            tracing::error!(error = &error as &dyn std::error::Error, "the embedded server cannot be waited for");
+        }
+    }
+
     /// Ends the server in good order; open connections are cut.
     pub(super) async fn stop(mut self) -> Result<(), Error> {
         end(&mut self.child, self.pid).await?;

@@ -42,21 +42,28 @@ impl FieldError {
 }
 
 /// What was looked for and is not there.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Missing {
     /// No such supplier in the directory.
+    #[error("no such supplier")]
     Supplier,
     /// The account has no base credentials for the supplier.
+    #[error("no such credentials")]
     Credentials,
     /// Service credentials were to be stored without base credentials.
+    #[error("no base credentials")]
     ParentCredentials,
     /// The account has no such service credentials.
+    #[error("no such service credentials")]
     ServiceCredential,
     /// No such account.
+    #[error("no such account")]
     Account,
     /// The account has no such user.
+    #[error("no such user")]
     User,
     /// Nothing lives at this path.
+    #[error("no such path")]
     Path,
 }
 
@@ -81,10 +88,10 @@ pub enum Denied {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request itself is wrong.
-    #[error("the request is invalid")]
+    #[error("{}", sentences(.0))]
     Invalid(Vec<FieldError>),
     /// Something named by the request does not exist; for a supplier code perhaps with the one that was meant.
-    #[error("not found: {what:?}")]
+    #[error("{what}{}", suggestion(.hint.as_deref()))]
     NotFound {
         /// What is not there.
         what: Missing,
@@ -129,6 +136,14 @@ impl Error {
     pub fn invalid(field: FieldError) -> Self {
         Error::Invalid(vec![field])
     }
+}
+
+fn sentences(fields: &[FieldError]) -> String {
+    fields.iter().map(FieldError::sentence).collect::<Vec<_>>().join("; ")
+}
+
+fn suggestion(hint: Option<&str>) -> String {
+    hint.map(|hint| format!("; did you mean `{hint}`?")).unwrap_or_default()
 }
 
 impl From<Denied> for Error {

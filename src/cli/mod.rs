@@ -91,19 +91,21 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Dev(options) => dev::run(options, &source).await,
         Command::Serve => serve::run(&source).await,
         Command::Migrate(options) => migrate::run(&options, &source).await,
-        Command::Account(command) => account::run(command, &app(&source)?).await,
-        Command::ApiKey(command) => api_key::run(command, &app(&source)?).await,
-        Command::Suppliers(command) => suppliers::run(command, &app(&source)?).await,
-        Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source)?).await,
+        Command::Account(command) => account::run(command, &app(&source).await?).await,
+        Command::ApiKey(command) => api_key::run(command, &app(&source).await?).await,
+        Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
+        Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
         Command::Keys(command) => keys::run(&command),
     }
 }
 
 /// The application for one command. It hears no changes, so it caches nothing.
-fn app(source: &Source) -> anyhow::Result<App> {
+async fn app(source: &Source) -> anyhow::Result<App> {
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, 2);
-    Ok(App::new(pool, Clock::system(), config.secrets, config.cache))
+    let app = App::new(pool, Clock::system(), config.secrets, config.cache);
+    require_schema(&app).await?;
+    Ok(app)
 }
 
 /// Refuses a database whose schema is older than this version needs.

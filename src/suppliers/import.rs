@@ -19,6 +19,12 @@ pub enum ImportError {
     /// The file is not CSV with the expected columns.
     #[error("the file is not CSV with the columns supplier_code, supplier_name and, optionally, excluded_services")]
     Csv(#[from] csv::Error),
+    /// A column is missing, which a file without suppliers would hide.
+    #[error(
+        "the file is not CSV with the columns supplier_code, supplier_name and, optionally, excluded_services: \
+         it has no column {0}"
+    )]
+    Column(&'static str),
     /// A value is wrong.
     #[error("line {line}: {field} {message}")]
     Value {
@@ -95,6 +101,11 @@ pub async fn import(app: &App, file: impl Read) -> Result<Report, ImportError> {
 fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
     let mut reader = csv::ReaderBuilder::new().from_reader(file);
     let headers = reader.headers()?.clone();
+    for column in ["supplier_code", "supplier_name"] {
+        if headers.iter().all(|header| header != column) {
+            return Err(ImportError::Column(column));
+        }
+    }
     let has_exclusions = headers.iter().any(|header| header == "excluded_services");
     let mut entries = Vec::new();
     for record in reader.records() {

@@ -24,6 +24,7 @@ use crate::cluster::feed;
 use crate::config::{self, Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
+use crate::postgres::embedded::Lock;
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -57,6 +58,9 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
         .and_then(|()| data_dir.canonicalize())
         .with_context(|| format!("the data folder `{}` cannot be made", data_dir.display()))?;
 
+    // Before the secrets: two first starts at once would each make some, and the second would overwrite those that the
+    // first works with. Postgres's own lock comes too late for that, and not at all with `DATABASE_URL`.
+    let _lock = Lock::take(&data_dir, "dev.lock")?;
     let secrets = DevSecrets::load_or_make(&data_dir)?;
     let database = tokio::select! {
         database = Database::open(source, &data_dir, &secrets) => database?,

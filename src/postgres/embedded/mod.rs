@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 pub use self::error::Error;
+pub use self::lock::Lock;
 
 use self::choice::Choice;
 use self::cluster::{ADMIN, Cluster};
 use self::home::Home;
-use self::lock::Lock;
 use self::programs::Places;
 use self::secret::Password;
 use self::server::{Launch, Server};
@@ -85,7 +85,7 @@ impl Embedded {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, Error> {
         let data_dir = Home::data_dir(&options.data_dir)?;
-        let lock = Lock::take(&data_dir)?;
+        let lock = Lock::take(&data_dir, "postgres.lock")?;
         let (home, account) = Home::find(data_dir, progress).await?;
         let cluster = Cluster::at(home.server());
         let version = cluster.version()?;

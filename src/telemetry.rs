@@ -1,5 +1,7 @@
 //! Logs: to standard error, JSON or text. No log line ever holds a password, a key or a key's hash; the types see to that.
 
+use std::io::IsTerminal;
+
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -12,7 +14,13 @@ pub fn init(logging: &Logging) {
         LogFormat::Json => {
             tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
         }
-        LogFormat::Text => tracing_subscriber::fmt::layer().with_writer(std::io::stderr).boxed(),
+        LogFormat::Text => {
+            // Colours are for a terminal; in a file they are noise.
+            tracing_subscriber::fmt::layer()
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(std::io::stderr)
+                .boxed()
+        }
     };
     tracing_subscriber::registry().with(format.with_filter(logging.filter.clone())).init();
     std::panic::set_hook(Box::new(|panic| {

@@ -12,13 +12,16 @@ mod migrate;
 mod serve;
 mod suppliers;
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
+use sqlx::{ConnectOptions, Connection};
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::clock::Clock;
@@ -108,10 +111,21 @@ async fn app(source: &Source) -> anyhow::Result<App> {
     Ok(app)
 }
 
+/// Longest wait for a database that does not even refuse.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn no_answer() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"))
+}
+
 /// Refuses a database whose schema is older than this version needs.
 async fn require_schema(app: &App) -> anyhow::Result<()> {
-    let mut connection = app.pool.acquire().await.context("the database of DATABASE_URL cannot be reached")?;
+    // Not through the pool: that tries again for seconds, and then says no more than that time is up.
+    let options = app.pool.connect_options();
+    let connection = timeout(PATIENCE, options.connect()).await.unwrap_or_else(|_| Err(no_answer().into()));
+    let mut connection = connection.context("the database of DATABASE_URL cannot be reached")?;
     let state = postgres::schema_state(&mut connection).await?;
+    connection.close().await?;
     if !state.is_sufficient() {
         bail!("the database's schema is older than this version needs: run `credenza migrate`");
     }

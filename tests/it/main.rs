@@ -6,4 +6,8 @@
 mod support;
 
 mod contract;
+mod dev;
+mod dev_crash;
+mod dev_screen;
+mod dev_stop;
 mod embedded_postgres;

@@ -11,3 +11,7 @@ mod dev_crash;
 mod dev_screen;
 mod dev_stop;
 mod embedded_postgres;
+mod serve;
+mod serve_logs;
+mod serve_readiness;
+mod serve_settings;

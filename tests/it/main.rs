@@ -5,6 +5,10 @@
 
 mod support;
 
+mod commands;
+mod commands_accounts;
+mod commands_directory;
+mod commands_reach_serve;
 mod contract;
 mod dev;
 mod dev_crash;

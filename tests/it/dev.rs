@@ -104,6 +104,8 @@ async fn a_second_start_in_the_folder_names_the_holder_who_goes_on() {
 #[tokio::test]
 async fn files_with_secrets_are_for_their_owner_alone() {
     let folder = &first().await.folder;
+    let mode = fs::metadata(folder).unwrap().permissions().mode();
+    assert_eq!(mode & 0o066, 0, "the folder has mode {mode:o}");
     for name in ["secrets.json", "demo-keys.json", "env", "postgres.password", "postgres.log"] {
         let mode = fs::metadata(folder.join(name)).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{name} has mode {mode:o}");

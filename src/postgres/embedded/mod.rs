@@ -51,6 +51,14 @@ pub struct Options {
     pub allow_download: bool,
 }
 
+/// Makes a data folder if need be, as closed to others as the server's account allows; its absolute path.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be made.
+pub fn data_dir(path: &Path) -> Result<PathBuf, Error> {
+    Home::data_dir(path)
+}
+
 /// A running server. Dropped without [`Embedded::stop`], it is told to end, and nobody waits for that.
 pub struct Embedded {
     server: Server,

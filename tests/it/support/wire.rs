@@ -2,13 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use super::response::Answer;
+
+/// Longer than the service itself takes to give up. Only a failing test waits that long.
+const PATIENCE: Duration = Duration::from_secs(40);
 
 /// A listener and the headers that every request to it carries.
 #[derive(Clone)]
@@ -64,6 +69,10 @@ impl Endpoint {
     }
 
     async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
+        timeout(PATIENCE, self.exchange(method, path, body)).await.expect("an answer in time")
+    }
+
+    async fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
         let mut stream = TcpStream::connect(self.address).await?;
         let body = body.map(Value::to_string).unwrap_or_default();
         let request = format!(

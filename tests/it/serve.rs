@@ -94,6 +94,15 @@ async fn a_request_under_way_completes_before_the_service_stops() {
 }
 
 #[tokio::test]
+async fn a_signal_right_after_the_start_is_not_missed() {
+    let installation = Installation::new().await;
+    for _ in 0..5 {
+        // Returns as soon as the log says that it serves.
+        installation.serve().await.program.stop().await.done();
+    }
+}
+
+#[tokio::test]
 async fn an_idle_connection_does_not_hold_up_the_end() {
     let installation = Installation::new().await;
     let mut service = installation.serve().await;

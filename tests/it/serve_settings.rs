@@ -75,7 +75,7 @@ async fn an_env_file_is_enough() {
     let installation = Installation::new().await;
     let text = format!("# Settings\n\n{}", installation.env_file());
     let service = Service::start(credenza(["--env-file", &file("env", &text), "serve"])).await;
-    service.public.get("/readyz").await;
+    service.public.get("/healthz").await.expect(200);
     service.program.stop().await.done();
 }
 

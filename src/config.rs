@@ -67,9 +67,11 @@ impl Source {
         if let Some(path) = env_file {
             values.extend(read_env_file(path)?);
         }
-        // Variables that are not Unicode are not ours.
+        // Variables that are not Unicode are not ours, and an empty one is not set, so that it hides nothing of the file.
         for (name, value) in std::env::vars_os() {
-            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
+                && !value.is_empty()
+            {
                 values.insert(name, SecretString::from(value));
             }
         }

@@ -71,9 +71,11 @@ impl Source {
         if let Some(path) = env_file {
             values.extend(read_env_file(path)?);
         }
-        // Variables that are not Unicode are not ours.
+        // Variables that are not Unicode are not ours, and an empty one is not set, so that it hides nothing of the file.
         for (name, value) in std::env::vars_os() {
-            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string()) {
+            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
+                && !value.is_empty()
+            {
                 values.insert(name, SecretString::from(value));
             }
         }
@@ -225,7 +227,9 @@ pub fn public_url(source: &Source) -> Result<Option<String>, ConfigError> {
         Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none() => {
             Ok(Some(text.trim_end_matches('/').to_owned()))
         }
-        _ => Err(ConfigError::Wrong("CREDENZA_PUBLIC_URL", "is not a URL such as `https://api.example.com`".to_owned())),
+        _ => {
+            Err(ConfigError::Wrong("CREDENZA_PUBLIC_URL", "is not a URL such as `https://api.example.com`".to_owned()))
+        }
     }
 }
 

@@ -72,8 +72,10 @@ impl fmt::Display for Scope {
 /// How a principal proved who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthMethod {
-    /// An API key, in its own header or in the reseller's form.
+    /// A private API key, in its own header or in the reseller's form.
     ApiKey,
+    /// A public API key, in a browser.
+    PublicKey,
     /// A token of ours.
     OauthClient,
     /// A token of the outside issuer.
@@ -85,6 +87,7 @@ impl AuthMethod {
     pub const fn as_str(self) -> &'static str {
         match self {
             AuthMethod::ApiKey => "api_key",
+            AuthMethod::PublicKey => "public_api_key",
             AuthMethod::OauthClient => "oauth2",
             AuthMethod::OutsideIssuer => "oauth2_external",
         }

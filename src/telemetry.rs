@@ -14,10 +14,13 @@ pub fn init(logging: &Logging) {
         LogFormat::Json => {
             tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
         }
-        LogFormat::Text => tracing_subscriber::fmt::layer()
-            .with_ansi(std::io::stderr().is_terminal())
-            .with_writer(std::io::stderr)
-            .boxed(),
+        LogFormat::Text => {
+            // Colours are for a terminal; in a file they are noise.
+            tracing_subscriber::fmt::layer()
+                .with_ansi(std::io::stderr().is_terminal())
+                .with_writer(std::io::stderr)
+                .boxed()
+        }
     };
     tracing_subscriber::registry().with(format.with_filter(logging.filter.clone())).init();
     std::panic::set_hook(Box::new(|panic| {

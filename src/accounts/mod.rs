@@ -86,6 +86,11 @@ pub async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, 
     store::list(executor).await
 }
 
+/// An account as it sees itself: a sub-account with its parent's plan.
+pub async fn describe(core: &Core, account: AccountId) -> Result<AccountSummary, Error> {
+    store::describe(&core.pool, account).await?.ok_or(Error::missing(Missing::Account))
+}
+
 /// Sets where browsers may use the account's public keys from.
 pub async fn set_allowed_origins(
     core: &Core,

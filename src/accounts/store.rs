@@ -26,9 +26,27 @@ pub(super) async fn insert(
 }
 
 pub(super) async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, sqlx::Error> {
-    sqlx::query_as("select id, parent_id, name, plan, is_active, created_at from accounts where id <> 0 order by id")
-        .fetch_all(executor)
-        .await
+    sqlx::query_as(
+        "select a.id, a.parent_id, a.name, coalesce(p.plan, a.plan) as plan, a.is_active, a.created_at
+         from accounts a left join accounts p on p.id = a.parent_id
+         where a.id <> 0 order by a.id",
+    )
+    .fetch_all(executor)
+    .await
+}
+
+pub(super) async fn describe(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+) -> Result<Option<AccountSummary>, sqlx::Error> {
+    sqlx::query_as(
+        "select a.id, a.parent_id, a.name, coalesce(p.plan, a.plan) as plan, a.is_active, a.created_at
+         from accounts a left join accounts p on p.id = a.parent_id
+         where a.id = $1 and a.id <> 0",
+    )
+    .bind(account)
+    .fetch_optional(executor)
+    .await
 }
 
 pub(super) async fn status(

@@ -210,10 +210,7 @@ macro_rules! select_summary {
 }
 
 pub(super) async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<KeySummary>, sqlx::Error> {
-    sqlx::query_as(select_summary!("true order by k.created_at, k.id"))
-        .bind(account)
-        .fetch_all(executor)
-        .await
+    sqlx::query_as(select_summary!("true order by k.created_at, k.id")).bind(account).fetch_all(executor).await
 }
 
 pub(super) async fn find(

@@ -11,11 +11,7 @@ use crate::types::AccountId;
 /// # Errors
 /// [`Denied::OtherAccount`] for any other account, also one that does not exist: what is not theirs does not exist for
 /// them. [`Denied::InactiveAccount`] for a sub-account that is inactive.
-pub async fn act_for(
-    principal: Principal,
-    account: AccountId,
-    statuses: &AccountStatuses,
-) -> Result<Principal, Error> {
+pub async fn act_for(principal: Principal, account: AccountId, statuses: &AccountStatuses) -> Result<Principal, Error> {
     if principal.account == account {
         return Ok(principal);
     }

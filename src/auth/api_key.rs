@@ -54,7 +54,7 @@ impl Authenticator {
         }
         self.last_use.note(stored.account_id, stored.id, now);
         Ok(Principal {
-            method: AuthMethod::ApiKey,
+            method: if key.kind() == Kind::Public { AuthMethod::PublicKey } else { AuthMethod::ApiKey },
             account: stored.account_id,
             acting_account: stored.account_id,
             user_email: stored.user_email.clone(),

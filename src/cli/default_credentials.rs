@@ -1,5 +1,7 @@
 //! `credenza default-credentials`.
 
+use std::collections::HashSet;
+
 use anyhow::{anyhow, bail};
 use secrecy::SecretString;
 
@@ -50,12 +52,14 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Set { place: Place { supplier, environment }, username, password_stdin: _, services } => {
             let password = Password::parse(super::secret_from_stdin()?).map_err(|why| anyhow!("the password {why}"))?;
+            let mut named = HashSet::new();
+            let services: Vec<_> = services.into_iter().filter(|service| named.insert(*service)).collect();
             defaults::set(app, &supplier, environment, services.clone(), &Pair { username, password }).await?;
             let directory = suppliers::list(&app.pool).await?;
             let excluded = directory.iter().find(|entry| entry.code == supplier).map(|entry| &entry.excluded_services);
             for service in services.iter().filter(|service| excluded.is_some_and(|excluded| excluded.contains(service)))
             {
-                super::print_line(&format!("note: {supplier} excludes {service}; the login will not serve it"))?;
+                super::note(&format!("{supplier} excludes {service}; the login will not serve it"));
             }
             super::print_line("set")
         }

@@ -16,13 +16,16 @@ mod signing_keys;
 mod suppliers;
 mod user;
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
+use sqlx::{ConnectOptions, Connection};
+use tokio::time::timeout;
 
 use crate::app::App;
 use crate::clock::Clock;
@@ -90,7 +93,7 @@ pub fn run() -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     // Standard error may be closed; there is nobody to tell then.
-    let _ = writeln!(std::io::stderr(), "error: {}", error::chain(error.as_ref()));
+    let _ = writeln!(io::stderr(), "error: {}", error::chain(error.as_ref()));
     ExitCode::FAILURE
 }
 
@@ -125,10 +128,21 @@ async fn app(source: &Source) -> anyhow::Result<App> {
     Ok(app)
 }
 
+/// Longest wait for a database that does not even refuse.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+fn no_answer() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"))
+}
+
 /// Refuses a database whose schema is older than this version needs.
 async fn require_schema(app: &App) -> anyhow::Result<()> {
-    let mut connection = app.pool.acquire().await.context("the database of DATABASE_URL cannot be reached")?;
+    // Not through the pool: that tries again for seconds, and then says no more than that time is up.
+    let options = app.pool.connect_options();
+    let connection = timeout(PATIENCE, options.connect()).await.unwrap_or_else(|_| Err(no_answer().into()));
+    let mut connection = connection.context("the database of DATABASE_URL cannot be reached")?;
     let state = postgres::schema_state(&mut connection).await?;
+    connection.close().await?;
     if !state.is_sufficient() {
         bail!("the database's schema is older than this version needs: run `credenza migrate`");
     }
@@ -137,10 +151,16 @@ async fn require_schema(app: &App) -> anyhow::Result<()> {
 
 /// Prints a line on standard output. A reader that went away, such as `head`, is no failure.
 fn print_line(line: &str) -> anyhow::Result<()> {
-    match writeln!(std::io::stdout(), "{line}") {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Tells something on standard error that is no failure.
+fn note(text: &str) {
+    // Nobody may be reading.
+    let _ = writeln!(io::stderr(), "note: {text}");
 }
 
 /// Prints a value as JSON.
@@ -151,7 +171,7 @@ fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// Reads a secret from standard input: everything up to the end, without one line end.
 fn secret_from_stdin() -> anyhow::Result<secrecy::SecretString> {
     let mut text = zeroize::Zeroizing::new(String::new());
-    std::io::stdin().read_to_string(&mut text).context("the password could not be read from standard input")?;
+    io::stdin().read_to_string(&mut text).context("the password could not be read from standard input")?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).into())
 }

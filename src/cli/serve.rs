@@ -22,9 +22,11 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     super::require_schema(&app).await?;
     let listeners = Listeners::bind(config.listen, config.internal_listen).await?;
     let (public, internal) = listeners.addresses()?;
+    // Before anybody can know that we serve: a signal that comes at once is a wish to stop in good order, too.
+    let stop = stop_signal()?;
     tracing::info!(%public, %internal, "serving");
     let background = tokio::spawn(Arc::clone(&app).run_in_background(config.listener_database));
-    listeners.serve(Arc::clone(&app), stop_signal()?).await;
+    listeners.serve(Arc::clone(&app), stop).await;
     background.abort();
     app.close().await;
     Ok(())

@@ -69,7 +69,18 @@ mod tests {
         assert_eq!(Owner::from_message("key 0001020304050607"), Owner::key(&hash));
         assert_eq!(Owner::from_message("client czc_1"), Owner::Client("czc_1".into()));
         assert_eq!(Owner::from_message(&format!("token {}", Uuid::nil())), Owner::Token(Uuid::nil()));
-        for strange in ["", "everything", "bundle", "bundle x HIT", "bundle 1", "account ", "key xyz", "client ", "token x", "planet 9"] {
+        for strange in [
+            "",
+            "everything",
+            "bundle",
+            "bundle x HIT",
+            "bundle 1",
+            "account ",
+            "key xyz",
+            "client ",
+            "token x",
+            "planet 9",
+        ] {
             assert_eq!(Owner::from_message(strange), Owner::Everything, "{strange:?}");
         }
     }

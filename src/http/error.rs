@@ -23,6 +23,9 @@ pub enum HttpError {
     /// The body is not declared as JSON.
     #[error("the body is not JSON by its content type")]
     UnsupportedMediaType,
+    /// A client of the token endpoint was refused, in the RFC's own words.
+    #[error("OAuth2: {0}")]
+    OAuth(&'static str),
     /// The body did not arrive whole.
     #[error("the body could not be read")]
     UnreadableBody,
@@ -59,7 +62,7 @@ impl HttpError {
             HttpError::Domain(error) => domain_answer(error),
             HttpError::BodyTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE),
             HttpError::UnsupportedMediaType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            HttpError::UnreadableBody => plain(StatusCode::BAD_REQUEST),
+            HttpError::UnreadableBody | HttpError::OAuth(_) => plain(StatusCode::BAD_REQUEST),
         }
     }
 }

@@ -38,7 +38,10 @@ impl FromRow<'_, PgRow> for StoredClient {
             scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             access_token_ttl: row.try_get("access_token_ttl")?,
             revoked_at: row.try_get("revoked_at")?,
-            secrets: hashes.zip(expiries).map(|(hash, expiry)| Ok((hash?, expiry))).collect::<Result<_, sqlx::Error>>()?,
+            secrets: hashes
+                .zip(expiries)
+                .map(|(hash, expiry)| Ok((hash?, expiry)))
+                .collect::<Result<_, sqlx::Error>>()?,
         })
     }
 }
@@ -173,10 +176,7 @@ macro_rules! select_clients {
     };
 }
 
-pub(super) async fn list(
-    executor: impl PgExecutor<'_>,
-    account: AccountId,
-) -> Result<Vec<ClientSummary>, sqlx::Error> {
+pub(super) async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<ClientSummary>, sqlx::Error> {
     sqlx::query_as(select_clients!("true order by c.created_at, c.id")).bind(account).fetch_all(executor).await
 }
 

@@ -147,6 +147,18 @@ impl Resolver {
         Ok(explanations)
     }
 
+    /// A supplier's name, and the environments in which its default credentials answer for each service.
+    pub async fn defaults(&self, supplier: &SupplierCode) -> Result<(String, Vec<(Service, Vec<Environment>)>), Error> {
+        let bundle = self.supplier_bundle(supplier).await?;
+        let answers = |service: Service| {
+            let allowed = |environment: &Environment| {
+                bundle.default_pair(service, *environment).is_some_and(|(_, allowed)| allowed)
+            };
+            (service, Environment::ALL.into_iter().filter(allowed).collect())
+        };
+        Ok((bundle.name.clone(), Service::ALL.into_iter().map(answers).collect()))
+    }
+
     /// The pair that won, in plain.
     async fn open(&self, call: &Call, source: Level, offer: Offer<'_>) -> Result<Pair, Error> {
         match (source, offer) {
@@ -178,10 +190,7 @@ impl Resolver {
                 None => Error::missing(Missing::Account),
             });
         }
-        let Some(supplier_bundle) = self.supplier_bundle(supplier).await? else {
-            let mut connection = self.pool.acquire().await?;
-            return Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await);
-        };
+        let supplier_bundle = self.supplier_bundle(supplier).await?;
         let (pool, code) = (self.pool.clone(), supplier.clone());
         let load = async move { Ok(Arc::new(bundle::load_account(&pool, account, &code).await?)) };
         let owner = Owner::Bundle(account, supplier.clone());
@@ -189,10 +198,16 @@ impl Resolver {
         Ok((account_bundle, supplier_bundle))
     }
 
-    async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Option<Arc<SupplierBundle>>, Error> {
+    async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Arc<SupplierBundle>, Error> {
         let (pool, code) = (self.pool.clone(), supplier.clone());
         let load = async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) };
-        self.suppliers.get(&Owner::Supplier(supplier.clone()), supplier.clone(), load).await
+        match self.suppliers.get(&Owner::Supplier(supplier.clone()), supplier.clone(), load).await? {
+            Some(bundle) => Ok(bundle),
+            None => {
+                let mut connection = self.pool.acquire().await?;
+                Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await)
+            }
+        }
     }
 }
 

@@ -17,12 +17,15 @@ use crate::types::{AccountId, Name, Service, SupplierCode};
 /// Why a file was refused, with the line. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    /// The first line does not name the columns.
-    #[error("the first line must name the columns supplier_code, supplier_name and, optionally, excluded_services")]
-    Headers,
     /// The file is not CSV with these columns.
     #[error("the file is not CSV with the columns of its first line")]
     Csv(#[from] csv::Error),
+    /// A column is missing, which a file without suppliers would hide.
+    #[error(
+        "the file is not CSV with the columns supplier_code, supplier_name and, optionally, excluded_services: \
+         it has no column {0}"
+    )]
+    Column(&'static str),
     /// A value is wrong.
     #[error("line {line}: {field} {message}")]
     Value {
@@ -99,10 +102,12 @@ pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError>
 fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
     let mut reader = csv::ReaderBuilder::new().from_reader(file);
     let headers = reader.headers()?.clone();
-    let has_exclusions = headers.iter().any(|header| header == "excluded_services");
-    if !["supplier_code", "supplier_name"].iter().all(|name| headers.iter().any(|header| header == *name)) {
-        return Err(ImportError::Headers);
+    for column in ["supplier_code", "supplier_name"] {
+        if headers.iter().all(|header| header != column) {
+            return Err(ImportError::Column(column));
+        }
     }
+    let has_exclusions = headers.iter().any(|header| header == "excluded_services");
     let (mut entries, mut seen) = (Vec::new(), HashSet::new());
     for record in reader.records() {
         let record = record?;
@@ -152,7 +157,7 @@ mod tests {
         assert_eq!(error(file), "line 3: excluded_services has an unknown service `XYZ`");
         assert_eq!(error("supplier_code,supplier_name\nA,A\nA,B\n"), "line 3: supplier_code stands there twice");
         for file in ["", "code,name\nA,A\n"] {
-            assert!(error(file).starts_with("the first line must name the columns"));
+            assert!(error(file).starts_with("the file is not CSV with the columns supplier_code"));
         }
         assert!(error("supplier_code,supplier_name\nA\n").starts_with("the file is not CSV"));
     }

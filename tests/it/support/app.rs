@@ -11,7 +11,7 @@ use chrono::{DateTime, TimeDelta};
 use credenza::accounts::{self, NewAccount, Plan};
 use credenza::api_credentials::{self, NewKey};
 use credenza::api_key::Kind;
-use credenza::app::App;
+use credenza::app::{App, Settings};
 use credenza::clock::Clock;
 use credenza::cluster::{Limits, feed};
 use credenza::config::{Config, Source};
@@ -29,6 +29,8 @@ use tower::ServiceExt;
 use super::cluster::{Database, database, in_tests};
 use super::response::Answer;
 
+/// What our tokens have as issuer and audience.
+pub const ISSUER: &str = "https://credenza.example";
 /// A moment that tests start at: 2026-01-02T03:04:05Z.
 const START: i64 = 1_767_323_045;
 
@@ -147,9 +149,11 @@ fn compose(database: &Database, clock: Clock) -> App {
         ("CREDENZA_KEY_PEPPER", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="),
         ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="),
     ]);
-    let secrets = Config::load(&settings).unwrap().secrets;
+    let config = Config::load(&settings).unwrap();
+    let cache = Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 };
+    let settings = Settings { public_url: ISSUER.to_owned(), cache, ..config.settings };
     let pool = postgres::pool(&database.application, 8);
-    App::new(pool, clock, secrets, Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 })
+    App::new(pool, clock, config.secrets, settings)
 }
 
 /// Somebody who calls, with the key that they present.

@@ -12,13 +12,15 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
 const PREFIX: &str = "credenza-test-";
-const PASSWORD: &str = "only-in-tests";
+/// Of both roles.
+pub const PASSWORD: &str = "only-in-tests";
 
 /// The server. Never dropped: when the process ends, however it ends, the server's watchdog ends it.
 static SERVER: OnceCell<Embedded> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// A database of a test's own, and the ways into it.
+#[derive(Clone)]
 pub struct Database {
     /// As the application's role, the way the service connects.
     pub application: PgConnectOptions,
@@ -52,10 +54,19 @@ async fn start() -> Embedded {
 
 /// A fresh, migrated database.
 pub async fn database() -> Database {
+    copy_of(DATABASE).await
+}
+
+/// A fresh database with nothing in it.
+pub async fn empty_database() -> Database {
+    copy_of("template1").await
+}
+
+async fn copy_of(template: &str) -> Database {
     let server = server().await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let mut admin = server.admin_options("postgres").connect().await.unwrap();
-    sqlx::raw_sql(in_tests(format!("create database {name} template {DATABASE} owner {OWNER}")))
+    sqlx::raw_sql(in_tests(format!("create database {name} template {template} owner {OWNER}")))
         .execute(&mut admin)
         .await
         .unwrap();

@@ -2,8 +2,12 @@
 
 pub mod app;
 pub mod cluster;
+pub mod dev;
+pub mod installation;
 pub mod logs;
+pub mod program;
 pub mod response;
+pub mod wire;
 
 pub use app::{Caller, TestApp};
 pub use response::Answer;

@@ -1,0 +1,141 @@
+//! `/oauth/…` and `/.well-known/…`: tokens for clients (RFC 6749 §4.4), their revocation (RFC 7009) and introspection
+//! (RFC 7662), our metadata (RFC 8414) and keys (RFC 7517). Errors have the form of RFC 6749 §5.2.
+
+mod presented;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{PRAGMA, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::presented::{ClientCredentials, OAuthRequest};
+use super::error::{Cause, HttpError};
+use crate::app::App;
+use crate::oauth::{Grant, Introspection, IssueError};
+use crate::principal::Scope;
+
+/// Why a request of a client is refused, as the RFC tells them apart.
+#[derive(Debug)]
+pub enum OAuthError {
+    /// Something is missing, there twice, or wrong.
+    InvalidRequest(&'static str),
+    /// The client is not who it says. Whether it presented itself by `Authorization` decides a header of the answer.
+    InvalidClient,
+    /// Another grant than client credentials.
+    UnsupportedGrantType,
+    /// A scope that the client does not have.
+    InvalidScope,
+    /// Something failed.
+    Failed(HttpError),
+}
+
+/// The body of a token.
+#[derive(Serialize)]
+struct TokenBody<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: i32,
+    scope: &'a str,
+}
+
+impl From<IssueError> for OAuthError {
+    fn from(error: IssueError) -> Self {
+        match error {
+            IssueError::InvalidClient(reason) => {
+                // The client is not told; the log is.
+                tracing::info!(reason, "a client was refused");
+                OAuthError::InvalidClient
+            }
+            IssueError::InvalidScope => OAuthError::InvalidScope,
+            IssueError::Failed(error) => OAuthError::Failed(error.into()),
+        }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let (status, error, description) = match self {
+            OAuthError::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", why),
+            OAuthError::InvalidClient => {
+                (StatusCode::UNAUTHORIZED, "invalid_client", "No such client, or its secret is wrong")
+            }
+            OAuthError::UnsupportedGrantType => {
+                (StatusCode::BAD_REQUEST, "unsupported_grant_type", "The only grant here is client_credentials")
+            }
+            OAuthError::InvalidScope => {
+                (StatusCode::BAD_REQUEST, "invalid_scope", "The client does not have one of these scopes")
+            }
+            OAuthError::Failed(error) => return error.into_response(),
+        };
+        let body = Json(json!({ "error": error, "error_description": description, "detail": description }));
+        let mut response = (status, body).into_response();
+        response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"credenza\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        let cause = HttpError::OAuth(error);
+        response.extensions_mut().insert(Cause(Arc::new(cause)));
+        response
+    }
+}
+
+pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Response, OAuthError> {
+    match request.parameter("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => return Err(OAuthError::UnsupportedGrantType),
+        None => return Err(OAuthError::InvalidRequest("grant_type is required")),
+    }
+    let ClientCredentials { id, secret } = request.client()?;
+    let scope = request.parameter("scope");
+    let grant = Grant { client_id: &id, client_secret: secret.expose_secret(), scope };
+    let issued = app.tokens.issue(&grant, app.clock.now()).await?;
+    let body = Json(TokenBody {
+        access_token: issued.access_token.expose_secret(),
+        token_type: "Bearer",
+        expires_in: issued.expires_in,
+        scope: &issued.scope,
+    });
+    Ok(([(PRAGMA, HeaderValue::from_static("no-cache"))], body).into_response())
+}
+
+pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, OAuthError> {
+    let ClientCredentials { id, secret } = request.client()?;
+    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    app.tokens.revoke(&id, secret.expose_secret(), token, app.clock.now()).await?;
+    Ok(StatusCode::OK)
+}
+
+pub async fn introspect(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Json<Introspection>, OAuthError> {
+    let ClientCredentials { id, secret } = request.client()?;
+    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    Ok(Json(app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await?))
+}
+
+pub async fn jwks(State(app): State<Arc<App>>) -> Result<Json<Value>, HttpError> {
+    Ok(Json(app.tokens.jwks(app.clock.now()).await?))
+}
+
+pub async fn metadata(State(app): State<Arc<App>>) -> Json<Value> {
+    let issuer = app.tokens.issuer();
+    let methods = ["client_secret_basic", "client_secret_post"];
+    Json(json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/oauth/token"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+        "introspection_endpoint": format!("{issuer}/oauth/introspect"),
+        "grant_types_supported": ["client_credentials"],
+        "response_types_supported": [],
+        "scopes_supported": Scope::ALL.map(Scope::as_str),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods,
+    }))
+}

@@ -1,0 +1,57 @@
+//! How `credenza dev` ends when it is told to, or when it cannot start: with an exit code that says which, and with
+//! nothing left behind.
+
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+
+use crate::support::dev::Folder;
+use crate::support::program::{Running, credenza, eventually, processes_of, run, watchdog_of};
+
+async fn ends_in_good_order_on(signal: Signal) {
+    let folder = Folder::existing().await;
+    let dev = folder.dev().await;
+    let postmaster = folder.postmaster();
+    // So that the search at the end is known to find what it looks for.
+    if cfg!(target_os = "linux") {
+        assert!(processes_of(&folder.0).contains(&postmaster));
+        assert!(watchdog_of(postmaster).is_some());
+    }
+    dev.program.signal(signal);
+    dev.program.end().await.done();
+    folder.is_quiet(postmaster).await;
+}
+
+#[tokio::test]
+async fn sigterm_stops_everything() {
+    ends_in_good_order_on(Signal::TERM).await;
+}
+
+#[tokio::test]
+async fn sigint_stops_everything() {
+    ends_in_good_order_on(Signal::INT).await;
+}
+
+#[tokio::test]
+async fn a_signal_in_the_middle_of_the_start_stops_everything() {
+    let folder = Folder::existing().await;
+    let mut dev = Running::start(folder.command());
+    dev.says("that it starts Postgres", |dev| dev.stderr().contains("starting Postgres").then_some(())).await;
+    dev.stop().await.done();
+    eventually("nothing is left running", async || processes_of(&folder.0).is_empty()).await;
+    folder.dev().await.stop().await.done();
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_and_no_server_stays() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let folder = Folder::existing().await;
+    for (listen, internal) in [(address.as_str(), "127.0.0.1:0"), ("127.0.0.1:0", &address)] {
+        let mut command = credenza(["dev", "--listen", listen, "--internal-listen", internal, "--data-dir"]);
+        command.arg(&folder.0);
+        let sentence = format!("cannot listen on {address}; is another program using it? Choose another address");
+        run(command, "").await.refused(1, &sentence);
+        assert!(processes_of(&folder.0).is_empty());
+    }
+}

@@ -1,0 +1,132 @@
+//! Health of the running service, when all is well and when the database or the change feed's connection is cut off.
+
+use std::path::PathBuf;
+
+use serde_json::json;
+use tokio::io::copy_bidirectional;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::task::JoinHandle;
+
+use crate::support::cluster::{scratch_folder, server};
+use crate::support::installation::{Installation, Service};
+use crate::support::program::eventually;
+use crate::support::wire::Endpoint;
+
+/// A way to the database that a test can cut: a socket of its own in front of the server's.
+struct Way {
+    folder: PathBuf,
+    target: PathBuf,
+    open: Option<JoinHandle<()>>,
+}
+
+impl Way {
+    async fn open() -> Self {
+        let socket = server().await.admin_options("postgres").get_socket().unwrap().join(".s.PGSQL.5432");
+        let mut way = Self { folder: scratch_folder("way"), target: socket, open: None };
+        way.mend();
+        way
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.join(".s.PGSQL.5432")
+    }
+
+    fn mend(&mut self) {
+        let listener = UnixListener::bind(self.socket()).unwrap();
+        self.open = Some(tokio::spawn(forward(listener, self.target.clone())));
+    }
+
+    /// Ends every connection and takes no new one.
+    fn cut(&mut self) {
+        self.open.take().unwrap().abort();
+        std::fs::remove_file(self.socket()).unwrap();
+    }
+
+    /// A URL that takes this way to the database of another URL.
+    fn url(&self, url: &str) -> String {
+        let (start, _) = url.split_once("?host=").unwrap();
+        format!("{start}?host={}&sslmode=disable", self.folder.to_str().unwrap().replace('/', "%2F"))
+    }
+}
+
+async fn forward(listener: UnixListener, target: PathBuf) {
+    // Dropped with this task, and the connections with it.
+    let mut connections = tokio::task::JoinSet::new();
+    while let Ok((mut client, _)) = listener.accept().await {
+        let target = target.clone();
+        connections.spawn(async move {
+            let mut server = UnixStream::connect(target).await?;
+            copy_bidirectional(&mut client, &mut server).await
+        });
+    }
+}
+
+/// A service whose ways to the database can be cut: the pool's, and the change feed's.
+async fn service_with_ways() -> (Installation, Service, Way, Way) {
+    let installation = Installation::new().await;
+    let (pool, feed) = (Way::open().await, Way::open().await);
+    let url = installation.setting("DATABASE_URL").to_owned();
+    let ways = installation.with("DATABASE_URL", &pool.url(&url));
+    let service = ways.with("CREDENZA_LISTENER_DATABASE_URL", &feed.url(&url)).serve().await;
+    becomes_ready(&service.public).await;
+    (installation, service, pool, feed)
+}
+
+async fn becomes_ready(endpoint: &Endpoint) {
+    eventually("the service is ready", async || endpoint.get("/readyz").await.status == 200).await;
+}
+
+async fn becomes_unready(endpoint: &Endpoint) -> serde_json::Value {
+    eventually("the service is not ready", async || endpoint.get("/readyz").await.status == 503).await;
+    endpoint.get("/readyz").await.expect(503)
+}
+
+#[tokio::test]
+async fn both_listeners_tell_their_health_to_anybody() {
+    let service = Installation::new().await.serve().await;
+    for endpoint in [&service.public, &service.internal] {
+        assert_eq!(endpoint.get("/healthz").await.expect(200), json!({"status": "ok"}));
+        becomes_ready(endpoint).await;
+        let ready = endpoint.get("/readyz").await.expect(200);
+        assert!(ready.as_object().unwrap().values().all(|part| part == "ok"), "{ready}");
+    }
+    service.program.stop().await.done();
+}
+
+#[tokio::test]
+async fn without_its_change_feed_the_service_answers_but_is_not_ready_until_it_is_back() {
+    let (installation, service, _pool, mut feed) = service_with_ways().await;
+    let account = installation.account("A").await;
+    let key = installation.key(&account, &["--scopes", "credentials:resolve"]).await;
+    feed.cut();
+    for endpoint in [&service.public, &service.internal] {
+        let answer = becomes_unready(endpoint).await;
+        assert_eq!(answer["database"], "ok", "{answer}");
+        assert_eq!(answer["change_feed"], "not listening", "{answer}");
+    }
+    service.public.get("/healthz").await.expect(200);
+    service.resolve(&key, &account, "HIT").await.expect(403);
+    feed.mend();
+    becomes_ready(&service.public).await;
+    service.program.stop().await.done();
+}
+
+#[tokio::test]
+async fn without_its_database_the_service_says_so_and_recovers() {
+    let (installation, service, mut pool, mut feed) = service_with_ways().await;
+    let account = installation.account("A").await;
+    let key = installation.key(&account, &["--scopes", "credentials:resolve"]).await;
+    service.resolve(&key, &account, "HIT").await.expect(403);
+    pool.cut();
+    feed.cut();
+    let answer = becomes_unready(&service.public).await;
+    assert_eq!(answer["database"], "not reachable", "{answer}");
+    service.internal.get("/healthz").await.expect(200);
+    eventually("no answer from memory", async || service.resolve(&key, &account, "HIT").await.status == 503).await;
+
+    pool.mend();
+    feed.mend();
+    becomes_ready(&service.public).await;
+    service.resolve(&key, &account, "HIT").await.expect(403);
+    service.program.stop().await.done();
+}

@@ -1,0 +1,112 @@
+//! The settings of `credenza serve`: nothing is made up, and every refusal names the variable and never the secret.
+
+use crate::support::installation::{Installation, Service, file};
+use crate::support::program::{credenza, run};
+
+/// A value that no message may repeat.
+const SECRET: &str = "hunter2";
+
+#[tokio::test]
+async fn each_missing_setting_is_named_with_the_way_out() {
+    let installation = Installation::new().await;
+    for (name, way_out) in [
+        ("DATABASE_URL", "postgres://role:password@host/database"),
+        ("CREDENZA_MASTER_KEYS", "credenza keys generate"),
+        ("CREDENZA_KEY_PEPPER", "openssl rand -base64 32"),
+        ("CREDENZA_AUDIT_KEY", "openssl rand -base64 32"),
+    ] {
+        let refused = installation.without(name).run(&["serve"]).await;
+        refused.refused(1, &format!("error: {name} is not set: "));
+        refused.refused(1, way_out);
+        // Set to nothing is not set.
+        installation.with(name, "").run(&["serve"]).await.refused(1, &format!("error: {name} is not set: "));
+    }
+}
+
+#[tokio::test]
+async fn each_weak_or_wrong_setting_is_named_and_its_value_is_not_repeated() {
+    let installation = Installation::new().await;
+    let zeroes = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for (name, value) in [
+        ("DATABASE_URL", "mysql://credenza:hunter2@host/database"),
+        ("CREDENZA_MASTER_KEYS", "hunter2"),
+        ("CREDENZA_MASTER_KEYS", "k1:hunter2"),
+        ("CREDENZA_MASTER_KEYS", &format!("k1:{zeroes}")),
+        ("CREDENZA_KEY_PEPPER", "hunter2"),
+        ("CREDENZA_KEY_PEPPER", zeroes),
+        ("CREDENZA_AUDIT_KEY", "aHVudGVyMg=="),
+        ("CREDENZA_AUDIT_KEY", zeroes),
+        ("CREDENZA_MASTER_KEYS_FILE", "/somewhere"),
+        ("CREDENZA_LISTEN", "8080"),
+        ("CREDENZA_INTERNAL_LISTEN", "hunter2"),
+        ("CREDENZA_CACHE_TTL", "soon"),
+        ("CREDENZA_CACHE_BYTES", "much"),
+        ("CREDENZA_LOG_FORMAT", "xml"),
+    ] {
+        let refused = installation.with(name, value).run(&["serve"]).await;
+        refused.refused(1, name);
+        let said = &refused.stderr;
+        assert!(!said.contains(SECRET) && !said.contains("aHVudGVyMg") && !said.contains(zeroes), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_database_that_lets_nobody_in_is_named_without_the_password() {
+    let installation = Installation::new().await;
+    let url = installation.setting("DATABASE_URL").replace("only-in-tests", SECRET);
+    let refused = installation.with("DATABASE_URL", &url).run(&["serve"]).await;
+    refused.refused(1, "the database of DATABASE_URL cannot be reached");
+    assert!(!refused.stderr.contains(SECRET), "{refused:?}");
+}
+
+#[tokio::test]
+async fn secrets_come_from_files_as_well() {
+    let installation = Installation::new().await;
+    let pepper = file("pepper", &format!("{}\n", installation.setting("CREDENZA_KEY_PEPPER")));
+    let with_file = installation.without("CREDENZA_KEY_PEPPER").with("CREDENZA_KEY_PEPPER_FILE", &pepper);
+    with_file.serve().await.program.stop().await.done();
+
+    let nowhere = with_file.with("CREDENZA_KEY_PEPPER_FILE", "/nowhere/pepper");
+    nowhere.run(&["serve"]).await.refused(1, "CREDENZA_KEY_PEPPER_FILE `/nowhere/pepper` cannot be read");
+}
+
+#[tokio::test]
+async fn an_env_file_is_enough() {
+    let installation = Installation::new().await;
+    let text = format!("# Settings\n\n{}", installation.env_file());
+    let service = Service::start(credenza(["--env-file", &file("env", &text), "serve"])).await;
+    service.public.get("/healthz").await.expect(200);
+    service.program.stop().await.done();
+}
+
+#[tokio::test]
+async fn the_environment_wins_over_the_env_file() {
+    let installation = Installation::new().await;
+    let wrong = file("env", &installation.with("CREDENZA_KEY_PEPPER", SECRET).env_file());
+    let mut command = credenza(["serve", "--env-file", &wrong]);
+    command.env("CREDENZA_KEY_PEPPER", installation.setting("CREDENZA_KEY_PEPPER"));
+    Service::start(command).await.program.stop().await.done();
+
+    let right = file("env", &installation.env_file());
+    let mut command = credenza(["serve", "--env-file", &right]);
+    command.env("CREDENZA_KEY_PEPPER", SECRET);
+    run(command, "").await.refused(1, "CREDENZA_KEY_PEPPER");
+}
+
+#[tokio::test]
+async fn an_empty_variable_in_the_environment_hides_nothing_of_the_env_file() {
+    let installation = Installation::new().await;
+    let mut command = credenza(["serve", "--env-file", &file("env", &installation.env_file())]);
+    command.env("DATABASE_URL", "").env("CREDENZA_KEY_PEPPER", "");
+    Service::start(command).await.program.stop().await.done();
+}
+
+#[tokio::test]
+async fn a_wrong_env_file_is_named_with_the_line() {
+    let path = file("env", "CREDENZA_LOG=info\nhunter2\n");
+    let refused = run(credenza(["--env-file", &path, "serve"]), "").await;
+    refused.refused(1, &format!("line 2 of `{path}` is not of the form NAME=value"));
+    assert!(!refused.stderr.contains(SECRET), "{refused:?}");
+    let refused = run(credenza(["--env-file", "/nowhere/env", "serve"]), "").await;
+    refused.refused(1, "the env file `/nowhere/env` cannot be read");
+}

@@ -7,3 +7,4 @@ mod support;
 
 mod contract;
 mod embedded_postgres;
+mod precedence;

@@ -131,7 +131,7 @@ fn compose(database: &Database, seconds: Arc<AtomicI64>) -> App {
     ]);
     let secrets = Config::load(&settings).unwrap().secrets;
     let pool = postgres::pool(&database.application, 8);
-    App::new(pool, clock, secrets, Limits { ttl: Duration::from_secs(24 * 60 * 60), bytes: 8 << 20 })
+    App::new(pool, clock, secrets, Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 })
 }
 
 /// Somebody who calls, with the key that they present.

@@ -1,7 +1,9 @@
 //! What tests are written with: an application on a database of its own, and callers that read like sentences.
 
 pub mod app;
+pub mod behind;
 pub mod cluster;
+pub mod furnished;
 pub mod logs;
 pub mod response;
 

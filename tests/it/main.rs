@@ -8,3 +8,5 @@ mod support;
 mod contract;
 mod embedded_postgres;
 mod precedence;
+mod sealing;
+mod tampering;

@@ -5,8 +5,12 @@
 
 mod support;
 
+mod coherence;
 mod contract;
 mod embedded_postgres;
+mod histories;
+mod invalidation;
+mod lost_feed;
 mod precedence;
 mod sealing;
 mod tampering;

@@ -7,10 +7,12 @@ mod support;
 
 mod coherence;
 mod contract;
+mod debug_output;
 mod embedded_postgres;
 mod histories;
 mod invalidation;
 mod lost_feed;
 mod precedence;
 mod sealing;
+mod secrets_nowhere;
 mod tampering;

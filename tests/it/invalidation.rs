@@ -12,6 +12,7 @@ use serde_json::json;
 
 use crate::support::TestApp;
 use crate::support::app::{code, pair_of};
+use crate::support::behind::CACHED;
 use crate::support::furnished::{SOON, furnished, seen, soon_sees};
 
 #[tokio::test]
@@ -19,16 +20,7 @@ async fn a_warmed_call_does_not_ask_the_database() {
     let app = TestApp::start().await;
     let caller = furnished(&app).await;
     assert_eq!(seen(&caller).await, "own base shared");
-    for table in [
-        "service_credentials",
-        "supplier_credentials",
-        "default_credentials",
-        "suppliers",
-        "accounts",
-        "users",
-        "api_keys",
-        "data_keys",
-    ] {
+    for table in CACHED {
         // Nobody is told of this, so whoever still gets an answer has it from memory.
         app.sql(&format!("alter table {table} rename to {table}_elsewhere")).await;
     }
@@ -105,6 +97,9 @@ async fn writes_of_another_process_are_seen_soon() {
 
 #[tokio::test]
 async fn plain_sql_is_seen_soon() {
+    let app = TestApp::start().await;
+    let caller = furnished(&app).await;
+    app.save_rows().await;
     for (act, expected) in [
         ("delete from service_credentials", "base base shared"),
         ("update service_credentials set service = 'PPC'", "base base shared"),
@@ -132,11 +127,10 @@ async fn plain_sql_is_seen_soon() {
         ("truncate accounts cascade", "403 403 403"),
         ("truncate data_keys", "500 500 500"),
     ] {
-        let app = TestApp::start().await;
-        let caller = furnished(&app).await;
-        assert_eq!(seen(&caller).await, "own base shared");
+        soon_sees(&caller, "own base shared", "the rows are back").await;
         app.sql(act).await;
         soon_sees(&caller, expected, act).await;
+        app.restore_rows().await;
     }
 }
 

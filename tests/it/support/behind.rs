@@ -8,6 +8,18 @@ use sqlx::{ConnectOptions, PgConnection};
 use super::app::{Caller, TestApp};
 use super::cluster::in_tests;
 
+/// Tables whose rows are cached, parents first.
+pub const CACHED: [&str; 8] = [
+    "accounts",
+    "users",
+    "api_keys",
+    "suppliers",
+    "data_keys",
+    "supplier_credentials",
+    "service_credentials",
+    "default_credentials",
+];
+
 impl TestApp {
     /// A connection of the superuser.
     pub async fn admin(&self) -> PgConnection {
@@ -18,6 +30,17 @@ impl TestApp {
     pub async fn sql(&self, statements: &str) {
         let result = sqlx::raw_sql(in_tests(statements.to_owned())).execute(&mut self.admin().await).await;
         result.unwrap_or_else(|error| panic!("{error}: {statements}"));
+    }
+
+    /// Keeps a copy of every row that the service caches ...
+    pub async fn save_rows(&self) {
+        self.sql(&CACHED.map(|table| format!("create table saved_{table} as table {table};")).concat()).await;
+    }
+
+    /// ... and puts the rows back as they were.
+    pub async fn restore_rows(&self) {
+        let back = CACHED.map(|table| format!("insert into {table} table saved_{table};")).concat();
+        self.sql(&format!("begin; truncate {} cascade; {back} commit", CACHED.join(", "))).await;
     }
 
     /// Forgets everything cached, for tests that are not about caches.

@@ -1,13 +1,20 @@
 //! The promise of the cache, watched from outside: no read that begins after a write was acknowledged sees an older value.
-//! Once with a schedule that holds a load inside the database, once with many writers and readers at random.
+//! Played with schedules that hold a query, or a commit, inside the database, and with many writers and readers at random.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use credenza::credentials::{self, BaseUpdate};
+use credenza::principal::Actor;
+use credenza::resolver::Call;
+use credenza::types::{Environment, HalfPair, Pair, Service};
 use rand::RngExt;
 use serde_json::json;
+use sqlx::PgConnection;
 use tokio::time::timeout;
 
+use crate::support::app::{code, pair_of};
 use crate::support::{Caller, TestApp};
 
 /// Makes the first read of base credentials after `restart` wait in the database, after it has decided what it sees, for
@@ -36,30 +43,82 @@ async fn read(caller: &Caller<'_>) -> u64 {
     answer["password"].as_str().unwrap().parse().unwrap()
 }
 
+/// Makes commits of changes to base credentials wait while somebody holds the advisory lock 42.
+const HOLD_COMMITS: &str = "
+    create function hold() returns trigger language plpgsql as $$
+    begin
+        perform pg_advisory_xact_lock_shared(42);
+        return null;
+    end $$;
+    create constraint trigger hold after insert or update on supplier_credentials deferrable initially deferred
+        for each row execute function hold()";
+
+/// Lets `act` go until Postgres makes it wait for the advisory lock 42, which `admin` holds.
+async fn until_held<T>(admin: &mut PgConnection, act: Pin<&mut impl Future<Output = T>>) {
+    let held = async {
+        let waiting = "select count(*) from pg_locks where locktype = 'advisory' and not granted
+                       and database = (select oid from pg_database where datname = current_database())";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut *admin).await.unwrap() == 0 {}
+    };
+    tokio::select! {
+        _ = act => panic!("it was to be held"),
+        () = held => {}
+    }
+}
+
+async fn execute(admin: &mut PgConnection, statements: &'static str) {
+    sqlx::raw_sql(statements).execute(admin).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_query_that_outlasts_a_write_reaches_nobody_who_came_after_the_write() {
     let app = TestApp::start().await;
     let caller = app.account_that_resolves("devs@platform.example").await;
     store(&caller, 1).await;
     let mut admin = app.admin().await;
-    sqlx::raw_sql("select pg_advisory_lock(42)").execute(&mut admin).await.unwrap();
-    sqlx::raw_sql(HOLD_THE_FIRST_READ).execute(&mut admin).await.unwrap();
+    execute(&mut admin, "select pg_advisory_lock(42)").await;
+    execute(&mut admin, HOLD_THE_FIRST_READ).await;
 
-    let the_older_read_is_held = async {
-        let held = "select count(*) from pg_locks where locktype = 'advisory' and not granted
-                    and database = (select oid from pg_database where datname = current_database())";
-        while sqlx::query_scalar::<_, i64>(held).fetch_one(&mut admin).await.unwrap() == 0 {}
-    };
     let mut older = Box::pin(read(&caller));
-    tokio::select! {
-        seen = &mut older => panic!("the read was to be held, but saw {seen}"),
-        () = the_older_read_is_held => {}
-    }
+    until_held(&mut admin, older.as_mut()).await;
     store(&caller, 2).await;
     assert_eq!(read(&caller).await, 2, "while the older query is under way");
-    sqlx::raw_sql("select pg_advisory_unlock(42)").execute(&mut admin).await.unwrap();
+    execute(&mut admin, "select pg_advisory_unlock(42)").await;
     assert_eq!(older.await, 1, "it began before the write, so it may see 1");
     assert_eq!(read(&caller).await, 2, "after the older query has ended");
+}
+
+#[tokio::test]
+async fn what_is_loaded_during_a_commit_is_void_when_the_commit_is_acknowledged() {
+    let app = TestApp::start().await;
+    let account = app.account("devs@platform.example").await.account;
+    // It believes that it hears, but no feed helps it: its own writes have to do all by themselves.
+    let alone = app.other_process();
+    alone.cluster.generations().start_hearing();
+    let store = async |password: &str| {
+        let Pair { username, password } = pair_of("u", password);
+        let production = HalfPair { username: Some(username), password: Some(password) };
+        let update = BaseUpdate { supplier: code("HIT"), staging: HalfPair::default(), production };
+        credentials::upsert_base(&alone, &Actor::operator(), account, update).await.unwrap();
+    };
+    let read = async || {
+        let (service, environment) = (Service::Inv, Environment::Production);
+        let call = Call { account, supplier: code("HIT"), service, environment };
+        let resolved = alone.resolver.resolve(&call, &HalfPair::default()).await.unwrap();
+        resolved.pair.password.expose().to_owned()
+    };
+    store("1").await;
+    assert_eq!(read().await, "1");
+    let mut admin = app.admin().await;
+    execute(&mut admin, HOLD_COMMITS).await;
+    execute(&mut admin, "select pg_advisory_lock(42)").await;
+
+    let mut newer = Box::pin(store("2"));
+    until_held(&mut admin, newer.as_mut()).await;
+    assert_eq!(read().await, "1");
+    execute(&mut admin, "select pg_advisory_unlock(42)").await;
+    newer.await;
+    assert_eq!(read().await, "2");
 }
 
 /// One of the pairs of the account, written by one writer with growing numbers.

@@ -3,6 +3,7 @@
 use credenza::cluster::Owner;
 use credenza::principal::Scope;
 use credenza::suppliers;
+use credenza::types::AccountId;
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::app::{Caller, TestApp};
@@ -41,6 +42,18 @@ impl TestApp {
     pub async fn restore_rows(&self) {
         let back = CACHED.map(|table| format!("insert into {table} table saved_{table};")).concat();
         self.sql(&format!("begin; truncate {} cascade; {back} commit", CACHED.join(", "))).await;
+    }
+
+    /// Waits until the change feed has heard everything that was committed so far, so that what a test sees next is not
+    /// owed to a message of its preparations. Messages come in the order of their commits.
+    pub async fn feed_has_caught_up(&self) {
+        let generations = self.app.cluster.generations();
+        let nobody = Owner::Account(AccountId(-1));
+        let before = generations.of(&nobody);
+        self.sql("select pg_notify('credenza_changes', 'account -1')").await;
+        while generations.of(&nobody) == before {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Forgets everything cached, for tests that are not about caches.

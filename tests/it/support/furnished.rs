@@ -22,7 +22,7 @@ pub async fn furnished(app: &TestApp) -> Caller<'_> {
     caller.post("/extra/v2/credentials/HIT/services", own).await.expect(201);
     app.set_default("HIT", Environment::Production, &Service::ALL, ("u", "shared")).await;
     app.set_default("HIT", Environment::Staging, &Service::ALL, ("u", "shared")).await;
-    app.forget();
+    app.feed_has_caught_up().await;
     caller
 }
 

@@ -234,13 +234,6 @@ impl TestApp {
         tasks.join_all().await
     }
 
-    /// Runs SQL as the superuser, behind the service's back.
-    pub async fn sql(&self, sql: &str) {
-        let mut admin = self.database.admin.connect().await.unwrap();
-        sqlx::raw_sql(in_tests(sql.to_owned())).execute(&mut admin).await.unwrap();
-        admin.close().await.unwrap();
-    }
-
     /// What a query finds, as the superuser sees it: an array with one object for each row.
     pub async fn rows(&self, query: &str) -> Vec<Value> {
         let mut admin = self.database.admin.connect().await.unwrap();

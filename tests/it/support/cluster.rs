@@ -24,8 +24,6 @@ static NEXT: AtomicU32 = AtomicU32::new(0);
 pub struct Database {
     /// As the application's role, the way the service connects.
     pub application: PgConnectOptions,
-    /// As the owner of the schema.
-    pub owner: PgConnectOptions,
     /// As the superuser, for looking behind the scenes.
     pub admin: PgConnectOptions,
 }
@@ -72,7 +70,7 @@ async fn copy_of(template: &str) -> Database {
         .unwrap();
     admin.close().await.unwrap();
     let as_role = |role| server.url(role, PASSWORD, &name).parse().unwrap();
-    Database { application: as_role(APPLICATION), owner: as_role(OWNER), admin: server.admin_options(&name) }
+    Database { application: as_role(APPLICATION), admin: server.admin_options(&name) }
 }
 
 /// SQL that is put together. Names cannot be bound.

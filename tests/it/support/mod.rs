@@ -1,8 +1,10 @@
 //! What tests are written with: an application on a database of its own, and callers that read like sentences.
 
 pub mod app;
+pub mod behind;
 pub mod cluster;
 pub mod dev;
+pub mod furnished;
 pub mod installation;
 pub mod logs;
 pub mod program;

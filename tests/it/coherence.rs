@@ -1,0 +1,225 @@
+//! The cache by itself: no read that begins after a write was acknowledged sees the older value, whatever loads were under
+//! way. One script, played with the service's cache and with plain moka, so that it is known to notice the difference.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use credenza::cluster::{Coherent, Generations, Limits, Owner};
+use credenza::error::{Error, Missing};
+use credenza::types::AccountId;
+use tokio::sync::{Barrier, Semaphore};
+use tokio::time::timeout;
+
+const OWNER: Owner = Owner::Account(AccountId(7));
+
+/// A store of one number, whose loads can be held between reading and returning.
+#[derive(Clone)]
+struct Store {
+    value: Arc<AtomicU32>,
+    loads: Arc<AtomicU32>,
+    /// A permit for each load that has read.
+    has_read: Arc<Semaphore>,
+}
+
+impl Store {
+    fn new() -> Self {
+        Self { value: Arc::new(AtomicU32::new(1)), loads: Arc::default(), has_read: Arc::new(Semaphore::new(0)) }
+    }
+
+    #[allow(clippy::unused_async, reason = "caches take futures")]
+    async fn load(self) -> u32 {
+        let value = self.value.load(Ordering::SeqCst);
+        self.loads.fetch_add(1, Ordering::SeqCst);
+        self.has_read.add_permits(1);
+        value
+    }
+
+    /// A load that returns what it read only when there is a permit.
+    async fn held_load(self, permits: Arc<Semaphore>) -> u32 {
+        let value = self.load().await;
+        permits.acquire().await.unwrap().forget();
+        value
+    }
+
+    /// Waits until a load has read.
+    async fn a_load_has_read(&self) {
+        self.has_read.acquire().await.unwrap().forget();
+    }
+
+    fn loads(&self) -> u32 {
+        self.loads.load(Ordering::SeqCst)
+    }
+}
+
+/// What the script needs of a cache of one entry.
+trait OneEntry: Clone + Send + 'static {
+    fn read(self, load: impl Future<Output = u32> + Send + 'static) -> impl Future<Output = u32> + Send;
+    /// What a write does after its commit and before it is acknowledged.
+    fn invalidate(&self) -> impl Future<Output = ()>;
+}
+
+#[derive(Clone)]
+struct Ours {
+    generations: Arc<Generations>,
+    cache: Coherent<&'static str, u32>,
+}
+
+impl Ours {
+    fn new() -> Self {
+        let generations = Arc::new(Generations::default());
+        generations.start_hearing();
+        let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
+        Self { cache: Coherent::new(Arc::clone(&generations), limits, |_, _| 4), generations }
+    }
+}
+
+impl OneEntry for Ours {
+    async fn read(self, load: impl Future<Output = u32> + Send + 'static) -> u32 {
+        self.cache.get(&OWNER, "key", async { Ok(load.await) }).await.unwrap()
+    }
+
+    async fn invalidate(&self) {
+        self.generations.bump(&OWNER);
+    }
+}
+
+/// The obvious way, which is wrong.
+#[derive(Clone)]
+struct PlainMoka(moka::future::Cache<&'static str, u32>);
+
+impl OneEntry for PlainMoka {
+    async fn read(self, load: impl Future<Output = u32> + Send + 'static) -> u32 {
+        self.0.try_get_with("key", async { Ok::<_, std::convert::Infallible>(load.await) }).await.unwrap()
+    }
+
+    async fn invalidate(&self) {
+        self.0.invalidate("key").await;
+    }
+}
+
+/// What readers saw who began after the write of 2 was acknowledged: one while the older load was still under way, one
+/// when it had ended.
+async fn a_load_that_outlasts_a_write(cache: impl OneEntry) -> [u32; 2] {
+    let store = Store::new();
+    let permits = Arc::new(Semaphore::new(0));
+    let older = tokio::spawn(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    store.a_load_has_read().await;
+    store.value.store(2, Ordering::SeqCst);
+    cache.invalidate().await;
+
+    let during = tokio::spawn(cache.clone().read(store.clone().load()));
+    // On one thread this lets the reader go as far as it can without the older load.
+    tokio::task::yield_now().await;
+    permits.add_permits(1);
+    assert_eq!(older.await.unwrap(), 1, "it began before the write, so it may see 1");
+    let during = during.await.unwrap();
+    [during, cache.read(store.load()).await]
+}
+
+#[tokio::test]
+async fn a_load_that_outlasts_a_write_reaches_nobody_who_came_after_the_write() {
+    assert_eq!(a_load_that_outlasts_a_write(Ours::new()).await, [2, 2]);
+}
+
+#[tokio::test]
+async fn the_script_above_notices_a_cache_without_generations() {
+    assert_eq!(a_load_that_outlasts_a_write(PlainMoka(moka::future::Cache::new(9))).await, [1, 1]);
+}
+
+#[tokio::test]
+async fn a_load_that_outlasts_a_gap_in_the_feed_reaches_nobody_who_came_after_it() {
+    let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
+    let older = tokio::spawn(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    store.a_load_has_read().await;
+    // Another process writes, and nobody tells this one.
+    cache.generations.stop_hearing();
+    store.value.store(2, Ordering::SeqCst);
+    assert_eq!(cache.clone().read(store.clone().load()).await, 2);
+    cache.generations.start_hearing();
+    permits.add_permits(1);
+    older.await.unwrap();
+    assert_eq!(cache.read(store.load()).await, 2);
+}
+
+#[tokio::test]
+async fn callers_who_miss_together_share_one_load() {
+    let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
+    let everybody_is_here = Arc::new(Barrier::new(101));
+    let callers: Vec<_> = (0..100)
+        .map(|_| {
+            let (cache, here) = (cache.clone(), Arc::clone(&everybody_is_here));
+            let load = store.clone().held_load(Arc::clone(&permits));
+            tokio::spawn(async move {
+                here.wait().await;
+                cache.read(load).await
+            })
+        })
+        .collect();
+    everybody_is_here.wait().await;
+    store.a_load_has_read().await;
+    permits.add_permits(100);
+    for caller in callers {
+        assert_eq!(caller.await.unwrap(), 1);
+    }
+    assert_eq!(store.loads(), 1);
+}
+
+#[tokio::test]
+async fn a_caller_who_goes_away_does_not_hold_up_those_who_share_its_load() {
+    let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
+    let first = tokio::spawn(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    store.a_load_has_read().await;
+    let second = tokio::spawn(cache.clone().read(store.clone().load()));
+    tokio::task::yield_now().await;
+    first.abort();
+    assert!(first.await.unwrap_err().is_cancelled());
+    permits.add_permits(1);
+    assert_eq!(second.await.unwrap(), 1);
+    assert_eq!(store.loads(), 1, "the second caller took over the first one's load");
+}
+
+#[tokio::test]
+async fn a_caller_who_stops_polling_does_not_hold_up_those_who_share_its_load() {
+    let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
+    let mut first = Box::pin(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    let poll = first.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    assert!(poll.is_pending());
+    permits.add_permits(1);
+    let second = timeout(Duration::from_secs(10), cache.read(store.clone().load()));
+    assert_eq!(second.await.expect("the second caller waits for the first"), 1);
+    assert_eq!(store.loads(), 1);
+    drop(first);
+}
+
+#[tokio::test]
+async fn a_load_that_panics_takes_only_its_own_caller_along() {
+    let (cache, store) = (Ours::new(), Store::new());
+    let failing = tokio::spawn(cache.clone().read(async { panic!("a load that panics, on purpose") }));
+    assert!(failing.await.unwrap_err().is_panic());
+    assert_eq!(cache.read(store.load()).await, 1);
+}
+
+#[tokio::test]
+async fn errors_are_not_kept_and_absence_is() {
+    let Ours { cache: _, generations } = Ours::new();
+    let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
+    let cache: Coherent<u8, Option<u8>> = Coherent::new(generations, limits, |_, _| 1);
+    let failed = cache.get(&OWNER, 1, async { Err(Error::missing(Missing::Path)) }).await;
+    assert!(matches!(failed, Err(Error::Shared(_))));
+    assert_eq!(cache.get(&OWNER, 1, async { Ok(None) }).await.unwrap(), None);
+    assert_eq!(cache.get(&OWNER, 1, async { panic!("absence was not kept") }).await.unwrap(), None);
+    assert_eq!(cache.len().await, 1);
+}
+
+#[tokio::test]
+async fn while_changes_are_not_heard_every_read_loads() {
+    let (cache, store) = (Ours::new(), Store::new());
+    cache.generations.stop_hearing();
+    for expected in 1..=3 {
+        cache.clone().read(store.clone().load()).await;
+        assert_eq!(store.loads(), expected);
+    }
+    assert!(cache.cache.is_empty().await);
+}

@@ -1,0 +1,188 @@
+//! Every kind of write reaches what is cached: the service's own writes before they are acknowledged, all others, another
+//! process's and a person's with psql, as soon as the change feed has heard of them.
+
+use std::time::Instant;
+
+use credenza::api_credentials;
+use credenza::credentials::{self, BaseUpdate};
+use credenza::principal::Actor;
+use credenza::suppliers::{defaults, import};
+use credenza::types::{Environment, HalfPair, Service};
+use serde_json::json;
+
+use crate::support::TestApp;
+use crate::support::app::{code, pair_of};
+use crate::support::behind::CACHED;
+use crate::support::furnished::{SOON, furnished, seen, soon_sees};
+
+#[tokio::test]
+async fn a_warmed_call_does_not_ask_the_database() {
+    let app = TestApp::start().await;
+    let caller = furnished(&app).await;
+    assert_eq!(seen(&caller).await, "own base shared");
+    for table in CACHED {
+        // Nobody is told of this, so whoever still gets an answer has it from memory.
+        app.sql(&format!("alter table {table} rename to {table}_elsewhere")).await;
+    }
+    assert_eq!(seen(&caller).await, "own base shared");
+}
+
+#[tokio::test]
+async fn own_writes_are_seen_by_the_very_next_read() {
+    let app = TestApp::start().await;
+    let caller = furnished(&app).await;
+    let base = async |body| caller.post("/extra/v2/credentials", body).await.expect(201);
+    assert_eq!(seen(&caller).await, "own base shared");
+    base(json!({"supplier_code": "HIT", "production_username": "u", "production_password": "base2"})).await;
+    assert_eq!(seen(&caller).await, "own base2 shared");
+    base(json!({"supplier_code": "HIT", "production_password": "base3"})).await;
+    assert_eq!(seen(&caller).await, "own base3 shared");
+    base(json!({"supplier_code": "HIT", "staging_username": "u", "staging_password": "staging"})).await;
+    assert_eq!(seen(&caller).await, "own base3 staging");
+    let own = json!({"service": "INV", "environment": "PROD", "username": "u", "password": "own2"});
+    caller.post("/extra/v2/credentials/HIT/services", own).await.expect(201);
+    assert_eq!(seen(&caller).await, "own2 base3 staging");
+    caller.delete("/extra/v2/credentials/HIT/services/INV/PROD").await.expect(204);
+    assert_eq!(seen(&caller).await, "base3 base3 staging");
+    caller.delete("/extra/v2/credentials/HIT").await.expect(204);
+    assert_eq!(seen(&caller).await, "shared shared shared");
+    app.set_default("HIT", Environment::Production, &[Service::Product], ("u", "shared2")).await;
+    assert_eq!(seen(&caller).await, "403 shared2 shared");
+    app.supplier("HIT", "Hit", "MED").await;
+    assert_eq!(seen(&caller).await, "403 shared2 403");
+    assert!(defaults::remove(&app.app, &code("HIT"), Environment::Production).await.unwrap());
+    assert_eq!(seen(&caller).await, "403 403 403");
+
+    caller.resolve("NEW", "INV", "PROD").await.expect_error(404, "Supplier not found");
+    app.supplier("NEW", "New", "").await;
+    caller.resolve("NEW", "INV", "PROD").await.expect(403);
+    for key in api_credentials::list(&app.app.pool, caller.account).await.unwrap() {
+        api_credentials::revoke(&app.app, &Actor::operator(), caller.account, key.id).await.unwrap();
+    }
+    caller.resolve("HIT", "INV", "PROD").await.expect_error(403, "Invalid API key");
+}
+
+#[tokio::test]
+async fn writes_of_another_process_are_seen_soon() {
+    let app = TestApp::start().await;
+    let (other, operator) = (app.other_process(), Actor::operator());
+    let caller = furnished(&app).await;
+    let hit = code("HIT");
+    assert_eq!(seen(&caller).await, "own base shared");
+    let password = pair_of("u", "base2").password;
+    let production = HalfPair { username: None, password: Some(password) };
+    let update = BaseUpdate { supplier: hit.clone(), staging: HalfPair::default(), production };
+    credentials::upsert_base(&other, &operator, caller.account, update).await.unwrap();
+    soon_sees(&caller, "own base2 shared", "upsert").await;
+    credentials::delete_base(&other, &operator, caller.account, &hit).await.unwrap();
+    soon_sees(&caller, "shared shared shared", "delete").await;
+    let only_inventory = vec![Service::Inv];
+    defaults::set(&other, &hit, Environment::Production, only_inventory, &pair_of("u", "shared2")).await.unwrap();
+    soon_sees(&caller, "shared2 403 shared", "set").await;
+    let file = "supplier_code,supplier_name,excluded_services\nHIT,Hit,INV\n";
+    import::import(&other, file.as_bytes()).await.unwrap();
+    soon_sees(&caller, "403 403 shared", "import").await;
+    defaults::remove(&other, &hit, Environment::Staging).await.unwrap();
+    soon_sees(&caller, "403 403 403", "remove").await;
+
+    caller.get("/extra/v2/credentials").await.expect(200);
+    for key in api_credentials::list(&other.pool, caller.account).await.unwrap() {
+        api_credentials::revoke(&other, &operator, caller.account, key.id).await.unwrap();
+    }
+    let start = Instant::now();
+    while caller.get("/extra/v2/credentials").await.status.is_success() {
+        assert!(start.elapsed() < SOON, "a key that another process revoked still works");
+    }
+}
+
+#[tokio::test]
+async fn plain_sql_is_seen_soon() {
+    let app = TestApp::start().await;
+    let caller = furnished(&app).await;
+    app.save_rows().await;
+    for (act, expected) in [
+        ("delete from service_credentials", "base base shared"),
+        ("update service_credentials set service = 'PPC'", "base base shared"),
+        ("update supplier_credentials set production_username = null, production_password = null", "own shared shared"),
+        ("delete from supplier_credentials", "shared shared shared"),
+        ("update default_credentials set services = '{PO}'", "own base 403"),
+        ("update default_credentials set supplier_code = 'PCNA'", "own base 403"),
+        ("delete from default_credentials", "own base 403"),
+        ("update suppliers set excluded_services = '{MED}'", "own base 403"),
+        ("update accounts set is_active = false where parent_id is not null", "403 403 403"),
+        ("update accounts set is_active = false where parent_id is null", "403 403 403"),
+        ("update api_keys set revoked_at = now()", "403 403 403"),
+        ("update api_keys set scopes = '{}'", "403 403 403"),
+        ("update api_keys set hash = sha256('another')", "403 403 403"),
+        ("delete from api_keys", "403 403 403"),
+        ("delete from data_keys where account_id <> 0", "500 500 shared"),
+        ("delete from data_keys where account_id = 0", "own base 500"),
+        ("update data_keys set generation = 2", "500 500 500"),
+        ("truncate service_credentials", "base base shared"),
+        ("truncate supplier_credentials cascade", "shared shared shared"),
+        ("truncate default_credentials", "own base 403"),
+        ("truncate suppliers cascade", "404 404 404"),
+        ("truncate api_keys", "403 403 403"),
+        ("truncate users cascade", "403 403 403"),
+        ("truncate accounts cascade", "403 403 403"),
+        ("truncate data_keys", "500 500 500"),
+    ] {
+        soon_sees(&caller, "own base shared", "the rows are back").await;
+        // Rows that came back are announced one by one, which must not stand in for the act's own announcement.
+        app.feed_has_caught_up().await;
+        assert_eq!(seen(&caller).await, "own base shared");
+        app.sql(act).await;
+        soon_sees(&caller, expected, act).await;
+        app.restore_rows().await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_cached_as_absent_is_found_soon_after_it_arrived() {
+    let app = TestApp::start().await;
+    let caller = furnished(&app).await;
+    for (table, without) in [
+        ("service_credentials", "base base shared"),
+        ("default_credentials", "own base 403"),
+        ("api_keys", "403 403 403"),
+        ("data_keys", "500 500 500"),
+    ] {
+        app.sql(&format!("create table saved_{table} as table {table}; delete from {table}")).await;
+        soon_sees(&caller, without, table).await;
+        app.feed_has_caught_up().await;
+        assert_eq!(seen(&caller).await, without);
+        app.sql(&format!("insert into {table} table saved_{table}")).await;
+        soon_sees(&caller, "own base shared", table).await;
+    }
+}
+
+#[tokio::test]
+async fn a_row_that_moves_between_accounts_concerns_both() {
+    let app = TestApp::start().await;
+    let (from, to) = (furnished(&app).await, app.account_that_resolves("devs@other.example").await);
+    app.sql("delete from service_credentials").await;
+    soon_sees(&from, "base base shared", "delete").await;
+    assert_eq!(seen(&to).await, "shared shared shared");
+    let act = format!("update supplier_credentials set account_id = {}", to.account);
+    app.sql(&act).await;
+    soon_sees(&from, "shared shared shared", &act).await;
+    // It does not open there, and that is an error.
+    soon_sees(&to, "500 500 shared", &act).await;
+}
+
+#[tokio::test]
+async fn a_new_address_of_a_user_is_on_record_soon() {
+    let app = TestApp::start().await;
+    let caller = furnished(&app).await;
+    let modified_by = async || {
+        caller.post("/extra/v2/credentials", json!({"supplier_code": "HIT"})).await.expect(201);
+        let trail = caller.get("/extra/v2/credentials/HIT/audit").await.expect(200);
+        trail["modified_by"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(modified_by().await, "devs@child.example");
+    app.sql("update users set email = 'new@child.example' where email = 'devs@child.example'").await;
+    let start = Instant::now();
+    while modified_by().await != "new@child.example" {
+        assert!(start.elapsed() < SOON, "writes still carry the older address");
+    }
+}

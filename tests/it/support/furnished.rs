@@ -1,0 +1,50 @@
+//! An account that every level answers for, and what it sees: for tests that watch a change arrive.
+
+use std::time::{Duration, Instant};
+
+use credenza::types::{Environment, Service};
+use serde_json::json;
+
+use super::app::{Caller, TestApp};
+
+/// Without the feed an entry would stay for a day. What comes through it takes milliseconds; the rest is for machines that
+/// are busy.
+pub const SOON: Duration = Duration::from_secs(5);
+
+/// An account with something at every level for HIT, and a parent.
+pub async fn furnished(app: &TestApp) -> Caller<'_> {
+    let caller = app.account_that_resolves("devs@child.example").await;
+    let parent = app.account("devs@parent.example").await;
+    app.sql(&format!("update accounts set parent_id = {} where id = {}", parent.account, caller.account)).await;
+    let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "base"});
+    caller.post("/extra/v2/credentials", base).await.expect(201);
+    let own = json!({"service": "INV", "environment": "PROD", "username": "u", "password": "own"});
+    caller.post("/extra/v2/credentials/HIT/services", own).await.expect(201);
+    app.set_default("HIT", Environment::Production, &Service::ALL, ("u", "shared")).await;
+    app.set_default("HIT", Environment::Staging, &Service::ALL, ("u", "shared")).await;
+    app.feed_has_caught_up().await;
+    caller
+}
+
+/// The password, or the status, of a call that each level answers: service, account, default.
+pub async fn seen(caller: &Caller<'_>) -> String {
+    let mut seen = Vec::new();
+    for (service, environment) in [("INV", "PROD"), ("Product", "PROD"), ("MED", "STAGING")] {
+        let answer = caller.resolve("HIT", service, environment).await;
+        let password = answer.json()["password"].as_str().map(str::to_owned);
+        seen.push(password.unwrap_or_else(|| answer.status.as_u16().to_string()));
+    }
+    seen.join(" ")
+}
+
+pub async fn soon_sees(caller: &Caller<'_>, expected: &str, after: &str) {
+    let start = Instant::now();
+    loop {
+        let seen = seen(caller).await;
+        if seen == expected {
+            return;
+        }
+        assert!(start.elapsed() < SOON, "still `{seen}`, not `{expected}`, after: {after}");
+        tokio::task::yield_now().await;
+    }
+}

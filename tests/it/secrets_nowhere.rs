@@ -165,9 +165,10 @@ async fn refusals(app: &TestApp, key: &str) -> Vec<Answer> {
     answers.push(app.send(twice.body(Body::empty()).unwrap()).await);
     for answer in &answers {
         // A batch succeeds as a whole; its items do not.
-        let refused = match answer.body.starts_with('[') {
-            true => answer.json().as_array().unwrap().iter().all(|item| item["status"].as_u64() >= Some(400)),
-            false => !answer.status.is_success(),
+        let refused = if answer.body.starts_with('[') {
+            answer.json().as_array().unwrap().iter().all(|item| item["status"].as_u64() >= Some(400))
+        } else {
+            !answer.status.is_success()
         };
         assert!(refused, "{answer:?}");
     }

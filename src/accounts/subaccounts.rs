@@ -51,6 +51,7 @@ pub struct NewSubAccount {
 
 /// Changes of a sub-account. What is `None` is kept; `Some(None)` clears.
 #[derive(Clone, Debug, Default)]
+#[allow(clippy::option_option, reason = "kept, cleared and set are three things here")]
 pub struct SubAccountUpdate {
     /// Display name.
     pub name: Option<Name>,

@@ -15,9 +15,12 @@ use crate::types::AccountId;
 /// Time between two batches.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// When keys were last used.
+pub(super) type Uses = HashMap<(AccountId, Uuid), DateTime<Utc>>;
+
 /// Uses that are not written yet. Cheap to clone.
 #[derive(Clone, Default)]
-pub struct LastUse(Arc<Mutex<HashMap<(AccountId, Uuid), DateTime<Utc>>>>);
+pub struct LastUse(Arc<Mutex<Uses>>);
 
 impl LastUse {
     /// Notes that a key was used.

@@ -44,6 +44,14 @@ pub struct NewKey {
     pub user_email: Option<String>,
 }
 
+impl NewKey {
+    /// A key without restrictions, of the account's oldest user.
+    pub fn new(name: Name, kind: Kind, scopes: Vec<Scope>) -> Self {
+        let (allowed_ips, expires_at, is_operator, user_email) = (vec![], None, false, None);
+        Self { name, kind, scopes, allowed_ips, expires_at, is_operator, user_email }
+    }
+}
+
 /// A key in a listing: enough to recognise it, nothing to use it.
 #[derive(Clone, Debug, Serialize)]
 pub struct KeySummary {
@@ -102,6 +110,7 @@ async fn store_key(
     key: &ApiKey,
 ) -> Result<KeySummary, Error> {
     let mut change = core.cluster.begin().await?;
+    make_room(core, &mut change, account).await?;
     let (user_id, _) = users::find(&mut change, account, new.user_email.as_deref()).await?;
     let summary = insert(core, &mut change, account, user_id, new, key).await?;
     let now = core.clock.now();
@@ -110,7 +119,16 @@ async fn store_key(
     Ok(summary)
 }
 
-/// Inserts a key, if the account may have one more.
+/// Refuses one key too many. The account's row lock puts creations in a row, so that the count is true until the commit.
+async fn make_room(core: &Core, change: &mut Change, account: AccountId) -> Result<(), Error> {
+    let active = store::lock_and_count_active(change, account, core.clock.now()).await?;
+    if active.ok_or(Error::missing(Missing::Account))? >= MAX_ACTIVE_KEYS {
+        let message = "An account can have at most 6 active API keys";
+        return Err(Error::invalid(FieldError::sentence_alone("api_keys", message)));
+    }
+    Ok(())
+}
+
 async fn insert(
     core: &Core,
     change: &mut Change,
@@ -120,12 +138,6 @@ async fn insert(
     key: &ApiKey,
 ) -> Result<KeySummary, Error> {
     let now = core.clock.now();
-    // The account's row lock puts creations in a row, so that the count is true until the commit.
-    let active = store::lock_and_count_active(change, account, now).await?;
-    if active.ok_or(Error::missing(Missing::Account))? >= MAX_ACTIVE_KEYS {
-        let message = "An account can have at most 6 active API keys";
-        return Err(Error::invalid(FieldError::sentence_alone("api_keys", message)));
-    }
     let id = Uuid::now_v7();
     store::insert(change, account, id, user_id, new, &core.pepper.hash(key), key.last_four(), now).await?;
     store::find(change, account, id).await?.ok_or(Error::missing(Missing::ApiKey))

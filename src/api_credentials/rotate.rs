@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::{KeySummary, NewKey, insert, store};
+use super::{KeySummary, NewKey, insert, make_room, store};
 use crate::api_key::ApiKey;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
@@ -44,6 +44,7 @@ pub async fn rotate(
     } else {
         store::expire(&mut change, account, id, now + overlap).await?;
     }
+    make_room(core, &mut change, account).await?;
     let summary = insert(core, &mut change, account, old.user_id, &new, &key).await?;
     audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyRotated)]).await?;
     change.commit(&[Owner::key(&old.hash.0), Owner::key(&core.pepper.hash(&key).0)]).await?;

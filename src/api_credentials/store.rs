@@ -1,20 +1,19 @@
 //! The tables `api_keys` and `api_key_uses`.
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
+use super::last_use::Uses;
 use super::{KeySummary, NewKey};
 use crate::api_key::{KeyHash, Kind};
 use crate::principal::Scope;
 use crate::types::AccountId;
 
 /// A key as it is stored, with its owner.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct StoredKey {
     pub account_id: AccountId,
     pub id: Uuid,
@@ -242,11 +241,7 @@ impl FromRow<'_, PgRow> for KeySummary {
 }
 
 /// Writes when keys of all accounts were last used, in one statement. A key that was deleted meanwhile is passed over.
-pub(super) async fn note_uses(
-    executor: impl PgExecutor<'_>,
-    uses: &HashMap<(AccountId, Uuid), DateTime<Utc>>,
-) -> Result<(), sqlx::Error> {
-    let (keys, times): (Vec<_>, Vec<_>) = uses.iter().unzip();
+pub(super) async fn note_uses(executor: impl PgExecutor<'_>, uses: &Uses) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into api_key_uses (account_id, key_id, last_used_at)
          select u.* from unnest($1::bigint[], $2::uuid[], $3::timestamptz[]) as u (account_id, key_id, last_used_at)
@@ -254,9 +249,9 @@ pub(super) async fn note_uses(
          on conflict on constraint api_key_uses_pkey do update
              set last_used_at = greatest(api_key_uses.last_used_at, excluded.last_used_at)",
     )
-    .bind(keys.iter().map(|(account, _)| account.0).collect::<Vec<_>>())
-    .bind(keys.iter().map(|(_, key)| *key).collect::<Vec<_>>())
-    .bind(times)
+    .bind(uses.keys().map(|(account, _)| account.0).collect::<Vec<_>>())
+    .bind(uses.keys().map(|(_, key)| *key).collect::<Vec<_>>())
+    .bind(uses.values().copied().collect::<Vec<_>>())
     .execute(executor)
     .await?;
     Ok(())

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::caller::Visitor;
 use super::credentials::{Listing, supplier_in_path};
 use super::error::HttpError;
-use super::query::{NoParameters, Query};
+use super::query::Query;
 use crate::app::App;
 use crate::error::{Error, FieldError, Missing};
 use crate::suppliers;

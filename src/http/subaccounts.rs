@@ -43,6 +43,7 @@ impl CreateBody {
 /// The body of a change. What is absent is kept; null clears what may be empty.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[allow(clippy::option_option, reason = "absent, null and a value are three things here")]
 pub struct UpdateBody {
     #[serde(default, deserialize_with = "present")]
     name: Option<Option<String>>,
@@ -57,6 +58,7 @@ pub struct UpdateBody {
 }
 
 /// Tells null from absent.
+#[allow(clippy::option_option, reason = "that is what it is for")]
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }

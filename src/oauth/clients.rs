@@ -74,7 +74,7 @@ pub async fn create(
     store::insert(&mut change, account, (id, user_id, &client_id), new, now).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
-    let summary = store::find(&mut **change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let events = [Event::new(Action::OauthClientCreated)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
     change.commit(&[Owner::Client(client_id.into())]).await?;
@@ -103,7 +103,7 @@ pub async fn rotate(
     let mut change = core.cluster.begin().await?;
     // Puts rotations in a row, so that one overlap does not end what another has just made.
     store::lock_and_count(&mut change, account).await?;
-    let summary = store::find(&mut **change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     store::expire_secrets(&mut change, account, id, now + overlap).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;

@@ -103,8 +103,8 @@ async fn insert_new(connection: &mut PgConnection, vault: &Vault, now: DateTime<
     let made = tokio::task::spawn_blocking(generate).await.ok().flatten();
     let NewKey { kid, public_jwk, pem } = made.ok_or(SealError)?;
     let sealer = vault.sealer(&mut *connection, AccountId::OPERATOR, now).await?;
-    let sealed = sealer.seal(pem.expose_secret(), &place(&kid))?;
-    store::insert_signing_key(connection, &kid, &public_jwk, sealed.as_bytes(), now).await?;
+    let private_key = sealer.seal(pem.expose_secret(), &place(&kid))?;
+    store::insert_signing_key(connection, &kid, &public_jwk, private_key.as_bytes(), now).await?;
     Ok(kid)
 }
 

@@ -12,7 +12,7 @@ use crate::principal::Scope;
 use crate::types::AccountId;
 
 /// A client as it is stored, with its owner and its secrets.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct StoredClient {
     pub account_id: AccountId,
     pub id: Uuid,

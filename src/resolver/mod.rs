@@ -201,13 +201,12 @@ impl Resolver {
     async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Arc<SupplierBundle>, Error> {
         let (pool, code) = (self.pool.clone(), supplier.clone());
         let load = async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) };
-        match self.suppliers.get(&Owner::Supplier(supplier.clone()), supplier.clone(), load).await? {
-            Some(bundle) => Ok(bundle),
-            None => {
-                let mut connection = self.pool.acquire().await?;
-                Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await)
-            }
+        let owner = Owner::Supplier(supplier.clone());
+        if let Some(bundle) = self.suppliers.get(&owner, supplier.clone(), load).await? {
+            return Ok(bundle);
         }
+        let mut connection = self.pool.acquire().await?;
+        Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await)
     }
 }
 

@@ -92,7 +92,8 @@ async fn rows_of(app: &TestApp, account: AccountId) -> Vec<Value> {
 }
 
 async fn make_parent(app: &TestApp, parent: AccountId, child: AccountId) {
-    app.sql(&format!("update accounts set parent_id = {parent} where id = {child}")).await;
+    app.sql(&format!("update accounts set external_customer_id = id::text, parent_id = {parent} where id = {child}"))
+        .await;
 }
 
 #[track_caller]
@@ -185,7 +186,7 @@ async fn a_parent_may_resolve_for_its_sub_account_and_never_the_other_way_round(
     for (caller, account) in
         [(&child, parent.account), (&child, sibling.account), (&stranger, child.account), (&parent, stranger.account)]
     {
-        resolve_for(caller, account).await.expect_error(403, "This key may not act for this account");
+        resolve_for(caller, account).await.expect_error(403, "You may not act for this account");
     }
     // Nothing is inherited: what the sub-account does not have is not looked for upward.
     child.delete(&format!("{BASE}/HIT")).await.expect(204);
@@ -197,7 +198,7 @@ async fn a_parent_may_resolve_for_its_sub_account_and_never_the_other_way_round(
 async fn nobody_resolves_for_the_operator() {
     let app = TestApp::start().await;
     let caller = account(&app, "devs@platform.example").await;
-    resolve_for(&caller, AccountId::OPERATOR).await.expect_error(403, "This key may not act for this account");
+    resolve_for(&caller, AccountId::OPERATOR).await.expect_error(403, "You may not act for this account");
 }
 
 /// The paths that the router's source names. Every route is on that one page.

@@ -69,15 +69,7 @@ impl Demo {
         ];
         for (name, text, scopes, is_operator) in wanted {
             let key = ApiKey::parse(text).map_err(|why| anyhow!("`demo-keys.json` holds {why}"))?;
-            let new = NewKey {
-                name: name_of(name)?,
-                kind: key.kind(),
-                scopes,
-                allowed_ips: vec![],
-                expires_at: None,
-                is_operator,
-                user_email: None,
-            };
+            let new = NewKey { is_operator, ..NewKey::new(name_of(name)?, key.kind(), scopes) };
             api_credentials::ensure(app, &Actor::operator(), account, &new, &key).await?;
         }
         Ok(Self { account, keys })

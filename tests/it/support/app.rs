@@ -107,15 +107,7 @@ impl TestApp {
 
     /// A new key of an account, in plain.
     pub async fn key(&self, account: AccountId, kind: Kind, scopes: &[Scope], is_operator: bool) -> String {
-        let new = NewKey {
-            name: name("test"),
-            kind,
-            scopes: scopes.to_vec(),
-            allowed_ips: vec![],
-            expires_at: None,
-            is_operator,
-            user_email: None,
-        };
+        let new = NewKey { is_operator, ..NewKey::new(name("test"), kind, scopes.to_vec()) };
         let (_, key) = api_credentials::create(&self.app, &Actor::operator(), account, &new).await.unwrap();
         key.expose().to_owned()
     }

@@ -15,7 +15,11 @@ pub const SOON: Duration = Duration::from_secs(5);
 pub async fn furnished(app: &TestApp) -> Caller<'_> {
     let caller = app.account_that_resolves("devs@child.example").await;
     let parent = app.account("devs@parent.example").await;
-    app.sql(&format!("update accounts set parent_id = {} where id = {}", parent.account, caller.account)).await;
+    app.sql(&format!(
+        "update accounts set external_customer_id = id::text, parent_id = {} where id = {}",
+        parent.account, caller.account
+    ))
+    .await;
     let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "base"});
     caller.post("/extra/v2/credentials", base).await.expect(201);
     let own = json!({"service": "INV", "environment": "PROD", "username": "u", "password": "own"});

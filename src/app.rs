@@ -12,7 +12,7 @@ use crate::accounts::AccountStatuses;
 use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
 use crate::audit::AuditKey;
-use crate::auth::{self, Authenticator};
+use crate::auth::{self, Authenticator, FailedAttempts};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Limits, feed};
 use crate::core::Core;
@@ -51,6 +51,7 @@ pub struct App {
     pub statuses: AccountStatuses,
     /// When keys were last used.
     pub last_use: LastUse,
+    failed_attempts: FailedAttempts,
     /// Our own tokens.
     pub tokens: Tokens,
     /// Who calls.
@@ -73,6 +74,7 @@ impl App {
         let pepper = Arc::new(secrets.pepper);
         let statuses = AccountStatuses::new(pool.clone(), &cluster, small(16));
         let last_use = LastUse::default();
+        let failed_attempts = FailedAttempts::default();
         let tokens = Tokens::new(
             oauth::Parts {
                 issuer: settings.public_url.clone(),
@@ -91,6 +93,7 @@ impl App {
                 pepper: Arc::clone(&pepper),
                 statuses: statuses.clone(),
                 last_use: last_use.clone(),
+                failed_attempts: failed_attempts.clone(),
                 tokens: tokens.clone(),
                 outside: settings.outside_issuer.clone().map(OutsideIssuer::new),
             },
@@ -99,13 +102,18 @@ impl App {
         );
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, last_use, tokens, authenticator, resolver, settings }
+        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, settings }
     }
 
-    /// What goes on beside requests, until the task is dropped: hearing changes, and noting when keys were used.
+    /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used,
+    /// forgetting old failures.
     /// `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
-        tokio::join!(feed::run(self.cluster.clone(), listener), self.last_use.clone().run(self.pool.clone()));
+        tokio::join!(
+            feed::run(self.cluster.clone(), listener),
+            self.last_use.clone().run(self.pool.clone()),
+            self.failed_attempts.clone().run(),
+        );
     }
 
     /// Writes what is still in memory, and closes the pool.

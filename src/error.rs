@@ -1,6 +1,6 @@
 //! What can go wrong, in the words of the domain. No HTTP here: `http/error.rs` gives each its status.
 
-use crate::principal::Scope;
+use crate::principal::{Principal, Scope};
 use crate::types::{Environment, InvalidText, Service};
 
 /// One field of a request that was refused. Never holds the value.
@@ -113,6 +113,10 @@ pub enum Denied {
     Origin,
     /// The operation cannot be done for another account.
     NotForOthers,
+    /// An operator's key is the command line's business.
+    OperatorKey,
+    /// Too many failed attempts from one address.
+    TooManyFailures,
 }
 
 /// Why a sealed value or a wrapped data key does not open. Never says more than that: not which byte, not what was inside.
@@ -214,6 +218,16 @@ impl From<Denied> for Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if crate::postgres::is_unavailable(&error) { Error::Unavailable(error) } else { Error::Database(error) }
+    }
+}
+
+impl Principal {
+    /// Refuses somebody who would hand on a right that they lack.
+    pub fn require_all(&self, scopes: &[Scope]) -> Result<(), Error> {
+        match scopes.iter().find(|scope| !self.has(**scope)) {
+            Some(lacking) => Err(Denied::CannotGrant(*lacking).into()),
+            None => Ok(()),
+        }
     }
 }
 

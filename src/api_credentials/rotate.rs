@@ -9,8 +9,8 @@ use crate::api_key::ApiKey;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
 use crate::core::Core;
-use crate::error::{Error, Missing};
-use crate::principal::Actor;
+use crate::error::{Denied, Error, Missing};
+use crate::principal::{Actor, Principal};
 use crate::types::{AccountId, Name};
 
 /// Longest overlap: seven days.
@@ -18,9 +18,14 @@ pub const MAX_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
 /// Makes the successor of a key that still works. Without an overlap the old key ends now, and so makes room for its
 /// successor also at the limit of keys.
+///
+/// # Errors
+/// Whoever rotates a key sees its successor, so they must have all of its rights themselves: [`Denied::CannotGrant`],
+/// [`Denied::OperatorKey`].
 pub async fn rotate(
     core: &Core,
     actor: &Actor,
+    by: &Principal,
     account: AccountId,
     id: Uuid,
     overlap: Duration,
@@ -28,6 +33,10 @@ pub async fn rotate(
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
     let old = store::lock_active(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    if old.is_operator && !by.is_operator {
+        return Err(Denied::OperatorKey.into());
+    }
+    by.require_all(&old.scopes)?;
     let key = ApiKey::generate(old.kind);
     let new = NewKey {
         // A stored name was checked when it came in.

@@ -8,6 +8,7 @@
 
 mod act_for;
 mod api_key;
+mod attempts;
 mod authorization;
 mod bearer;
 
@@ -17,6 +18,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 pub use act_for::{act_for, may_resolve_for};
+pub use attempts::FailedAttempts;
 
 use crate::accounts::AccountStatuses;
 use crate::api_credentials::{LastUse, StoredKey};
@@ -59,6 +61,7 @@ pub struct Authenticator {
     pepper: Arc<Pepper>,
     statuses: AccountStatuses,
     last_use: LastUse,
+    failed_attempts: FailedAttempts,
     tokens: Tokens,
     outside: Option<OutsideIssuer>,
     keys: Coherent<KeyHash, Option<Arc<StoredKey>>>,
@@ -76,6 +79,8 @@ pub struct Parts {
     pub statuses: AccountStatuses,
     /// When keys were last used.
     pub last_use: LastUse,
+    /// Who failed how often.
+    pub failed_attempts: FailedAttempts,
     /// Our own tokens.
     pub tokens: Tokens,
     /// Whose tokens are accepted beside ours.
@@ -88,16 +93,28 @@ impl Authenticator {
         let keys = Coherent::new(Arc::clone(cluster.generations()), limits, |_, key: &Option<Arc<StoredKey>>| {
             key.as_ref().map_or(0, |key| size_of::<StoredKey>() + key.user_email.len() + key.name.len()) + 32
         });
-        let Parts { pool, clock, pepper, statuses, last_use, tokens, outside } = parts;
-        Self { pool, clock, pepper, statuses, last_use, tokens, outside, keys }
+        let Parts { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside } = parts;
+        Self { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside, keys }
     }
 
     /// The principal behind a request.
     ///
     /// # Errors
     /// [`Denied::NotAuthenticated`] if nothing is presented; the refusal of the first scheme that refuses;
-    /// [`Denied::TwoAccounts`] if the schemes name different accounts.
+    /// [`Denied::TwoAccounts`] if the schemes name different accounts; [`Denied::TooManyFailures`] in place of a refusal
+    /// for an address that was refused too often.
     pub async fn authenticate(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Principal, Error> {
+        let result = self.by_schemes(presented, accepts).await;
+        if let (Err(Error::Denied(denied)), Some(address)) = (&result, presented.client_address)
+            && self.failed_attempts.too_many(address)
+        {
+            tracing::info!(?denied, "a refusal too many");
+            return Err(Denied::TooManyFailures.into());
+        }
+        result
+    }
+
+    async fn by_schemes(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Principal, Error> {
         let by_key = self.by_api_key(presented, accepts).await?;
         let by_authorization = self.by_authorization(presented).await?;
         let principal = match (by_key, by_authorization) {

@@ -152,7 +152,9 @@ pub async fn rotate(
     OptionalBody(body): OptionalBody<RotateBody>,
 ) -> Result<(StatusCode, Json<MadeKey>), HttpError> {
     let (id, overlap) = (key_in_path(&id)?, body.parse()?);
-    Ok(MadeKey::new(api_credentials::rotate(&app, &caller.actor, caller.account(), id, overlap).await?))
+    Ok(MadeKey::new(
+        api_credentials::rotate(&app, &caller.actor, &caller.principal, caller.account(), id, overlap).await?,
+    ))
 }
 
 pub async fn revoke(

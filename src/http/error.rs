@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -75,6 +76,7 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
             let (status, body) = detail(StatusCode::NOT_FOUND, what.sentence());
             (status, ErrorBody { hint: hint.clone(), ..body })
         }
+        Error::Denied(Denied::TooManyFailures) => plain(StatusCode::TOO_MANY_REQUESTS),
         Error::Denied(denied) => detail(StatusCode::FORBIDDEN, &denial(*denied)),
         Error::OwnCredentialsRequired { supplier_name, service } => detail(
             StatusCode::FORBIDDEN,
@@ -105,6 +107,8 @@ fn denial(denied: Denied) -> String {
         // Told, because it is about where the caller is and not about whether the key exists: they hold it.
         Denied::Address => "This API key is not allowed from your address".to_owned(),
         Denied::Origin => "This API key is not allowed from this origin".to_owned(),
+        Denied::OperatorKey => "Operator keys are managed on the command line".to_owned(),
+        Denied::TooManyFailures => sentence(StatusCode::TOO_MANY_REQUESTS).to_owned(),
         Denied::NotForOthers => "X-Account-Id is not supported for this endpoint".to_owned(),
     }
 }
@@ -132,6 +136,7 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
         StatusCode::PAYLOAD_TOO_LARGE => "The request body is too large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The request body must be application/json",
+        StatusCode::TOO_MANY_REQUESTS => "Too many failed attempts, please slow down",
         StatusCode::SERVICE_UNAVAILABLE => "The service cannot answer just now, please try again",
         _ if status.is_server_error() => "Internal server error",
         _ => "The request was refused",
@@ -142,6 +147,9 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (status, body) = self.answer();
         let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response.extensions_mut().insert(Cause(Arc::new(self)));
         response
     }

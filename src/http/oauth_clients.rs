@@ -94,7 +94,7 @@ pub async fn rotate(
     OptionalBody(body): OptionalBody<RotateBody>,
 ) -> Result<(StatusCode, Json<MadeClient>), HttpError> {
     let (id, overlap) = (client_in_path(&id)?, body.parse()?);
-    Ok(MadeClient::new(clients::rotate(&app, &caller.actor, caller.account(), id, overlap).await?))
+    Ok(MadeClient::new(clients::rotate(&app, &caller.actor, &caller.principal, caller.account(), id, overlap).await?))
 }
 
 pub async fn revoke(

@@ -14,7 +14,7 @@ use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
-use crate::principal::{Actor, Scope};
+use crate::principal::{Actor, Principal, Scope};
 use crate::types::{AccountId, Name};
 
 /// Most clients of an account.
@@ -91,10 +91,12 @@ pub async fn find(core: &Core, account: AccountId, id: Uuid) -> Result<ClientSum
     store::find(&core.pool, account, id).await?.ok_or(Error::missing(Missing::OauthClient))
 }
 
-/// Gives a client a new secret; the old ones end after an overlap.
+/// Gives a client a new secret; the old ones end after an overlap. Whoever does that sees the secret, so they must have all
+/// of the client's rights themselves.
 pub async fn rotate(
     core: &Core,
     actor: &Actor,
+    by: &Principal,
     account: AccountId,
     id: Uuid,
     overlap: Duration,
@@ -104,6 +106,8 @@ pub async fn rotate(
     // Puts rotations in a row, so that one overlap does not end what another has just made.
     store::lock_and_count(&mut change, account).await?;
     let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
+    by.require_all(&scopes)?;
     store::expire_secrets(&mut change, account, id, now + overlap).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;

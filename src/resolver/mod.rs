@@ -13,7 +13,7 @@ use sqlx::PgPool;
 
 use crate::accounts::AccountStatuses;
 use crate::cluster::{Cluster, Coherent, Limits, Owner};
-use crate::error::{Denied, Error, Missing};
+use crate::error::{Denied, Error, Missing, OpenError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::suppliers;
 use crate::suppliers::defaults;
@@ -74,7 +74,7 @@ pub struct Resolver {
 enum Offer<'a> {
     Request(&'a Username, &'a Password),
     Service(&'a ServicePair),
-    Stored(&'a SealedPair),
+    Stored(&'a Result<SealedPair, OpenError>),
 }
 
 impl Resolver {
@@ -167,15 +167,18 @@ impl Resolver {
             }
             (_, Offer::Service(stored)) => {
                 let place = place(call, Storage::Service(call.service));
-                let (username, sealed) = (&stored.username, &stored.password);
+                let (username, sealed) = (&stored.username, stored.password.as_ref().map_err(|damage| *damage)?);
                 let password = place.open_password(&self.vault, call.account, username, sealed).await?;
                 Ok(Pair { username: username.clone(), password })
             }
-            (Level::Default, Offer::Stored(sealed)) => {
-                let place = defaults::place(&call.supplier, call.environment);
-                place.open(&self.vault, AccountId::OPERATOR, sealed).await
+            (level, Offer::Stored(sealed)) => {
+                let sealed = sealed.as_ref().map_err(|damage| *damage)?;
+                if level == Level::Default {
+                    let place = defaults::place(&call.supplier, call.environment);
+                    return place.open(&self.vault, AccountId::OPERATOR, sealed).await;
+                }
+                place(call, Storage::Base).open(&self.vault, call.account, sealed).await
             }
-            (_, Offer::Stored(sealed)) => place(call, Storage::Base).open(&self.vault, call.account, sealed).await,
         }
     }
 

@@ -29,6 +29,7 @@ mod not_found;
 mod paths;
 mod precedence;
 mod races;
+mod readme;
 mod sealing;
 mod secrets_nowhere;
 mod serve;

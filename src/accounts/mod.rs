@@ -7,7 +7,7 @@ pub mod users;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::PgExecutor;
+use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
 pub use status::{AccountStatus, AccountStatuses};
@@ -89,6 +89,12 @@ pub async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, 
 /// An account as it sees itself: a sub-account with its parent's plan.
 pub async fn describe(core: &Core, account: AccountId) -> Result<AccountSummary, Error> {
     store::describe(&core.pool, account).await?.ok_or(Error::missing(Missing::Account))
+}
+
+/// Holds an account's row until the end of the transaction: what is limited per account is counted behind this lock, so
+/// that the count is true until the commit.
+pub(crate) async fn lock(connection: &mut PgConnection, account: AccountId) -> Result<(), Error> {
+    if store::lock(connection, account).await? { Ok(()) } else { Err(Error::missing(Missing::Account)) }
 }
 
 /// Sets where browsers may use the account's public keys from.

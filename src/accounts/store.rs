@@ -62,6 +62,15 @@ pub(super) async fn status(
     .await
 }
 
+/// Whether there is such an account to lock. Users and keys may still refer to it meanwhile.
+pub(super) async fn lock(connection: &mut PgConnection, account: AccountId) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("select 1 from accounts where id = $1 and id <> 0 for no key update")
+        .bind(account)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
 pub(super) async fn insert_user(
     connection: &mut PgConnection,
     account: AccountId,

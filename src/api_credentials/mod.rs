@@ -13,7 +13,7 @@ pub use last_use::LastUse;
 pub use rotate::{MAX_OVERLAP, rotate};
 pub(crate) use store::{StoredKey, find_by_hash};
 
-use crate::accounts::users;
+use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
 use crate::cluster::{Change, Owner};
@@ -119,10 +119,10 @@ async fn store_key(
     Ok(summary)
 }
 
-/// Refuses one key too many. The account's row lock puts creations in a row, so that the count is true until the commit.
+/// Refuses one key too many.
 async fn make_room(core: &Core, change: &mut Change, account: AccountId) -> Result<(), Error> {
-    let active = store::lock_and_count_active(change, account, core.clock.now()).await?;
-    if active.ok_or(Error::missing(Missing::Account))? >= MAX_ACTIVE_KEYS {
+    accounts::lock(change, account).await?;
+    if store::count_active(change, account, core.clock.now()).await? >= MAX_ACTIVE_KEYS {
         let message = "An account can have at most 6 active API keys";
         return Err(Error::invalid(FieldError::sentence_alone("api_keys", message)));
     }

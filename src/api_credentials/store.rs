@@ -100,22 +100,12 @@ pub(super) async fn lock_active(
     Ok(key.filter(|key| key.is_active(now)))
 }
 
-/// How many keys of the account work at this moment; `None` if there is no such account. Holds the account's row until the
-/// end of the transaction.
-pub(super) async fn lock_and_count_active(
+/// How many keys of the account work at this moment.
+pub(super) async fn count_active(
     connection: &mut PgConnection,
     account: AccountId,
     now: DateTime<Utc>,
-) -> Result<Option<i64>, sqlx::Error> {
-    let locked: Option<AccountId> =
-        sqlx::query_scalar("select id from accounts where id = $1 and id <> 0 for no key update")
-            .bind(account)
-            .fetch_optional(&mut *connection)
-            .await?;
-    if locked.is_none() {
-        return Ok(None);
-    }
-    // A statement of its own: only what began after the lock was granted sees the keys that the last holder made.
+) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar(
         "select count(*) from api_keys
          where account_id = $1 and revoked_at is null and (expires_at is null or expires_at > $2)",
@@ -124,7 +114,6 @@ pub(super) async fn lock_and_count_active(
     .bind(now)
     .fetch_one(connection)
     .await
-    .map(Some)
 }
 
 #[allow(clippy::too_many_arguments, reason = "one per column")]

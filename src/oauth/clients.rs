@@ -8,7 +8,7 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::store;
-use crate::accounts::users;
+use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
@@ -63,8 +63,8 @@ pub async fn create(
 ) -> Result<(ClientSummary, ApiKey), Error> {
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
-    let count = store::lock_and_count(&mut change, account).await?.ok_or(Error::missing(Missing::Account))?;
-    if count >= MAX_CLIENTS {
+    accounts::lock(&mut change, account).await?;
+    if store::count(&mut change, account).await? >= MAX_CLIENTS {
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
         return Err(Error::invalid(FieldError::sentence_alone("oauth_clients", &message)));
     }
@@ -104,7 +104,7 @@ pub async fn rotate(
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
     // Puts rotations in a row, so that one overlap does not end what another has just made.
-    store::lock_and_count(&mut change, account).await?;
+    accounts::lock(&mut change, account).await?;
     let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     by.require_all(&scopes)?;

@@ -66,25 +66,12 @@ pub(super) async fn find_by_client_id(
     .await
 }
 
-/// How many clients of the account are not revoked; `None` if there is no such account. Holds the account's row until the
-/// end of the transaction.
-pub(super) async fn lock_and_count(
-    connection: &mut PgConnection,
-    account: AccountId,
-) -> Result<Option<i64>, sqlx::Error> {
-    let locked: Option<AccountId> =
-        sqlx::query_scalar("select id from accounts where id = $1 and id <> 0 for no key update")
-            .bind(account)
-            .fetch_optional(&mut *connection)
-            .await?;
-    if locked.is_none() {
-        return Ok(None);
-    }
+/// How many clients of the account are not revoked.
+pub(super) async fn count(connection: &mut PgConnection, account: AccountId) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("select count(*) from oauth_clients where account_id = $1 and revoked_at is null")
         .bind(account)
         .fetch_one(connection)
         .await
-        .map(Some)
 }
 
 pub(super) async fn insert(

@@ -19,6 +19,8 @@ use crate::types::{AccountId, Name};
 
 /// Most clients of an account.
 pub const MAX_CLIENTS: i64 = 20;
+/// Most secrets of a client that rotations with overlap can leave behind.
+pub const MAX_SECRETS: u64 = 6;
 /// Life of a token unless the client says otherwise, in seconds.
 pub const DEFAULT_TTL: i32 = 7200;
 /// Shortest and longest life of a token that a client can ask for, in seconds.
@@ -108,7 +110,10 @@ pub async fn rotate(
     let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     by.require_all(&scopes)?;
-    store::expire_secrets(&mut change, account, id, now + overlap).await?;
+    if store::expire_secrets(&mut change, account, id, now + overlap, now).await? >= MAX_SECRETS {
+        let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
+        return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
+    }
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
     let events = [Event::new(Action::OauthClientRotated)];

@@ -115,14 +115,22 @@ pub(super) async fn insert_secret(
     Ok(())
 }
 
-/// Lets every secret of a client end at a moment, or earlier if it was to end earlier.
+/// Lets every secret of a client end at a moment, or earlier if it was to end earlier; forgets those that have ended. Tells
+/// how many are left.
 pub(super) async fn expire_secrets(
     connection: &mut PgConnection,
     account: AccountId,
     client: Uuid,
     at: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
+    now: DateTime<Utc>,
+) -> Result<u64, sqlx::Error> {
+    sqlx::query("delete from oauth_client_secrets where account_id = $1 and client = $2 and expires_at <= $3")
+        .bind(account)
+        .bind(client)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    let left = sqlx::query(
         "update oauth_client_secrets set expires_at = least(expires_at, $3) where account_id = $1 and client = $2",
     )
     .bind(account)
@@ -130,7 +138,7 @@ pub(super) async fn expire_secrets(
     .bind(at)
     .execute(connection)
     .await?;
-    Ok(())
+    Ok(left.rows_affected())
 }
 
 /// What the revoked client called itself; `None` if there is none or it was revoked before.
@@ -175,12 +183,19 @@ pub(super) async fn find(
     sqlx::query_as(select_clients!("c.id = $2")).bind(account).bind(id).fetch_optional(executor).await
 }
 
+/// Revokes a token, and forgets revoked ones that have run out since.
 pub(super) async fn revoke_token(
     connection: &mut PgConnection,
     account: AccountId,
     jti: Uuid,
     expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from revoked_tokens where account_id = $1 and expires_at <= $2")
+        .bind(account)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
     sqlx::query(
         "insert into revoked_tokens (account_id, jti, expires_at) values ($1, $2, $3)
          on conflict on constraint revoked_tokens_pkey do nothing",

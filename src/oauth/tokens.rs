@@ -240,7 +240,7 @@ impl Tokens {
         }
         let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
         let mut change = self.cluster.begin().await?;
-        store::revoke_token(&mut change, client.account_id, claims.jti, expires_at).await.map_err(Error::from)?;
+        store::revoke_token(&mut change, client.account_id, claims.jti, expires_at, now).await.map_err(Error::from)?;
         change.commit(&[Owner::Token(claims.jti)]).await?;
         Ok(())
     }

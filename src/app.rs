@@ -51,7 +51,8 @@ pub struct App {
     pub statuses: AccountStatuses,
     /// When keys were last used.
     pub last_use: LastUse,
-    failed_attempts: FailedAttempts,
+    /// Who failed how often.
+    pub failed_attempts: FailedAttempts,
     /// Our own tokens.
     pub tokens: Tokens,
     /// Who calls.

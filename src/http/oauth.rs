@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use self::presented::{ClientCredentials, OAuthRequest};
 use super::error::{Cause, HttpError};
 use crate::app::App;
+use crate::error::{Denied, Error};
 use crate::oauth::{Grant, Introspection, IssueError};
 use crate::principal::Scope;
 
@@ -44,17 +45,19 @@ struct TokenBody<'a> {
     scope: &'a str,
 }
 
-impl From<IssueError> for OAuthError {
-    fn from(error: IssueError) -> Self {
-        match error {
-            IssueError::InvalidClient(reason) => {
-                // The client is not told; the log is.
-                tracing::info!(reason, "a client was refused");
-                OAuthError::InvalidClient
+/// The answer to a client's failure, which counts against its address like any other.
+fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> OAuthError {
+    match error {
+        IssueError::InvalidClient(reason) => {
+            // The client is not told; the log is.
+            tracing::info!(reason, "a client was refused");
+            if request.client_address.is_some_and(|address| app.failed_attempts.too_many(address)) {
+                return OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into());
             }
-            IssueError::InvalidScope => OAuthError::InvalidScope,
-            IssueError::Failed(error) => OAuthError::Failed(error.into()),
+            OAuthError::InvalidClient
         }
+        IssueError::InvalidScope => OAuthError::InvalidScope,
+        IssueError::Failed(error) => OAuthError::Failed(error.into()),
     }
 }
 
@@ -95,7 +98,8 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     let ClientCredentials { id, secret } = request.client()?;
     let scope = request.parameter("scope");
     let grant = Grant { client_id: &id, client_secret: secret.expose_secret(), scope };
-    let issued = app.tokens.issue(&grant, app.clock.now()).await?;
+    let issued = app.tokens.issue(&grant, app.clock.now()).await;
+    let issued = issued.map_err(|error| refusal(&app, &request, error))?;
     let body = Json(TokenBody {
         access_token: issued.access_token.expose_secret(),
         token_type: "Bearer",
@@ -108,14 +112,15 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
 pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, OAuthError> {
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
-    app.tokens.revoke(&id, secret.expose_secret(), token, app.clock.now()).await?;
-    Ok(StatusCode::OK)
+    let revoked = app.tokens.revoke(&id, secret.expose_secret(), token, app.clock.now()).await;
+    revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
 }
 
 pub async fn introspect(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Json<Introspection>, OAuthError> {
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
-    Ok(Json(app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await?))
+    let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
+    told.map(Json).map_err(|error| refusal(&app, &request, error))
 }
 
 pub async fn jwks(State(app): State<Arc<App>>) -> Result<Json<Value>, HttpError> {

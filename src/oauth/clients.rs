@@ -110,7 +110,8 @@ pub async fn rotate(
     let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     by.require_all(&scopes)?;
-    if store::expire_secrets(&mut change, account, id, now + overlap, now).await? >= MAX_SECRETS {
+    let left = store::expire_secrets(&mut change, account, id, now + overlap, now).await?;
+    if !overlap.is_zero() && left >= MAX_SECRETS {
         let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
         return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
     }

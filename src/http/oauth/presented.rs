@@ -1,6 +1,7 @@
 //! What a client sends: parameters in a form or in JSON, and itself by `client_secret_basic` or `client_secret_post`.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
@@ -15,11 +16,14 @@ use zeroize::Zeroizing;
 use super::OAuthError;
 use crate::app::App;
 use crate::http::body::{Media, media, read};
+use crate::http::edge::RequestContext;
 
 /// A request of a client.
 pub struct OAuthRequest {
     parameters: HashMap<String, SecretString>,
     authorization: Option<String>,
+    /// Where it comes from, if that is known.
+    pub client_address: Option<IpAddr>,
 }
 
 /// How a client presents itself.
@@ -33,6 +37,8 @@ impl FromRequest<Arc<App>> for OAuthRequest {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, OAuthError> {
         let authorization = authorization(request.headers())?;
+        let context = request.extensions().get::<Arc<RequestContext>>();
+        let client_address = context.and_then(|context| context.client_address);
         let media = media(request.headers());
         let body = read(request, app).await.map_err(OAuthError::Failed)?;
         let mut parameters = HashMap::new();
@@ -56,7 +62,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
                 return Err(OAuthError::InvalidRequest("A parameter is given twice"));
             }
         }
-        Ok(Self { parameters, authorization })
+        Ok(Self { parameters, authorization, client_address })
     }
 }
 

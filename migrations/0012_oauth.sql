@@ -98,6 +98,8 @@ create trigger revoked_tokens_announce after insert or update or delete on revok
     for each row execute function announce_token();
 create trigger signing_keys_announce after insert or update or delete on signing_keys
     for each statement execute function announce_everything();
+create trigger signing_keys_announce_truncate after truncate on signing_keys
+    for each statement execute function announce_everything();
 create trigger oauth_clients_announce_truncate after truncate on oauth_clients
     for each statement execute function announce_everything();
 create trigger oauth_client_secrets_announce_truncate after truncate on oauth_client_secrets

@@ -74,8 +74,9 @@ pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Erro
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
     let id = store::insert(&mut change, account, now).await?;
-    store::insert_user(&mut change, id, Uuid::now_v7(), account.owner_email.as_str(), None, now).await?;
-    let events = [Event::new(Action::AccountCreated), Event::new(Action::UserCreated)];
+    let user = Uuid::now_v7();
+    store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
+    let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, &Actor::operator(), now, &events).await?;
     change.commit(&[Owner::Account(id)]).await?;
     Ok(id)

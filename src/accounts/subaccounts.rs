@@ -81,10 +81,11 @@ pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubA
     let mut change = core.cluster.begin().await?;
     let id = store::insert_subaccount(&mut change, parent, new, now).await.map_err(taken)?;
     let email = new.organization_contact_email.as_ref().map_or(actor.name(), Email::as_str);
-    store::insert_user(&mut change, id, Uuid::now_v7(), email, None, now).await?;
+    let user = Uuid::now_v7();
+    store::insert_user(&mut change, id, user, email, None, now).await?;
     let created = store::find_subaccount(&mut *change, parent, id).await?;
     let created = created.ok_or(Error::missing(Missing::SubAccount))?;
-    let events = [Event::new(Action::AccountCreated), Event::new(Action::UserCreated)];
+    let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, actor, now, &events).await?;
     change.commit(&[Owner::Account(id)]).await?;
     Ok(created)

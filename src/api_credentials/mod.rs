@@ -18,7 +18,7 @@ use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
 use crate::cluster::{Change, Owner};
 use crate::core::Core;
-use crate::error::{Error, FieldError, Missing};
+use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Name};
 
@@ -114,7 +114,15 @@ async fn store_key(
     let (user_id, _) = users::find(&mut change, account, new.user_email.as_deref()).await?;
     let summary = insert(core, &mut change, account, user_id, new, key).await?;
     let now = core.clock.now();
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyCreated)]).await?;
+    audit::record(
+        &mut change,
+        &core.audit_key,
+        account,
+        actor,
+        now,
+        &[Event::about(Action::ApiKeyCreated, summary.id)],
+    )
+    .await?;
     change.commit(&[Owner::key(&core.pepper.hash(key).0)]).await?;
     Ok(summary)
 }
@@ -143,12 +151,18 @@ async fn insert(
     store::find(change, account, id).await?.ok_or(Error::missing(Missing::ApiKey))
 }
 
-/// Revokes a key, for good.
+/// Revokes a key, for good. An operator's key is the command line's business.
 pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
-    let hash = store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyRevoked)]).await?;
+    let (hash, is_operator) =
+        store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    // Dropping the change puts the key back.
+    if is_operator && actor.principal.as_ref().is_some_and(|principal| !principal.is_operator) {
+        return Err(Denied::OperatorKey.into());
+    }
+    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::about(Action::ApiKeyRevoked, id)])
+        .await?;
     change.commit(&[Owner::key(&hash)]).await
 }
 

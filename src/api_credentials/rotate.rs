@@ -9,7 +9,7 @@ use crate::api_key::ApiKey;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
 use crate::core::Core;
-use crate::error::{Denied, Error, Missing};
+use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Actor, Principal};
 use crate::types::{AccountId, Name};
 
@@ -37,6 +37,11 @@ pub async fn rotate(
         return Err(Denied::OperatorKey.into());
     }
     by.require_all(&old.scopes)?;
+    // Its own end is that of an overlap; a successor must not inherit it.
+    if old.is_rotated {
+        let message = "This API key was rotated before; rotate its successor";
+        return Err(Error::invalid(FieldError::sentence_alone("id", message)));
+    }
     let key = ApiKey::generate(old.kind);
     let new = NewKey {
         // A stored name was checked when it came in.
@@ -51,11 +56,19 @@ pub async fn rotate(
     if overlap.is_zero() {
         store::revoke(&mut change, account, id, now).await?;
     } else {
-        store::expire(&mut change, account, id, now + overlap).await?;
+        store::end_after_rotation(&mut change, account, id, now + overlap).await?;
     }
     make_room(core, &mut change, account).await?;
     let summary = insert(core, &mut change, account, old.user_id, &new, &key).await?;
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyRotated)]).await?;
+    audit::record(
+        &mut change,
+        &core.audit_key,
+        account,
+        actor,
+        now,
+        &[Event::about(Action::ApiKeyRotated, id), Event::about(Action::ApiKeyCreated, summary.id)],
+    )
+    .await?;
     change.commit(&[Owner::key(&old.hash.0), Owner::key(&core.pepper.hash(&key).0)]).await?;
     Ok((summary, key))
 }

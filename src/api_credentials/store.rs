@@ -25,6 +25,7 @@ pub(crate) struct StoredKey {
     pub scopes: Vec<Scope>,
     pub allowed_ips: Vec<IpNet>,
     pub is_operator: bool,
+    pub is_rotated: bool,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
 }
@@ -54,6 +55,7 @@ impl FromRow<'_, PgRow> for StoredKey {
             // An address range that cannot be read must not become "everywhere".
             allowed_ips: allowed_ips.iter().map(|range| range.parse().map_err(decode)).collect::<Result<_, _>>()?,
             is_operator: row.try_get("is_operator")?,
+            is_rotated: row.try_get("is_rotated")?,
             expires_at: row.try_get("expires_at")?,
             revoked_at: row.try_get("revoked_at")?,
         })
@@ -69,7 +71,7 @@ macro_rules! select_key {
     ($condition:literal) => {
         concat!(
             "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.hash, k.scopes,
-                 k.allowed_ips, k.is_operator, k.expires_at, k.revoked_at
+                 k.allowed_ips, k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
              from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
              where ",
             $condition
@@ -149,15 +151,16 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// The hash of the key that was revoked; `None` if there is none or it was revoked before.
+/// The hash of the key that was revoked, and whether it was an operator's; `None` if there is none or it was revoked before.
 pub(super) async fn revoke(
     connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<[u8; 32]>, sqlx::Error> {
-    sqlx::query_scalar(
-        "update api_keys set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null returning hash",
+) -> Result<Option<([u8; 32], bool)>, sqlx::Error> {
+    sqlx::query_as(
+        "update api_keys set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null
+         returning hash, is_operator",
     )
     .bind(account)
     .bind(id)
@@ -166,19 +169,21 @@ pub(super) async fn revoke(
     .await
 }
 
-/// Lets a key end at a moment, or earlier if it was to end earlier.
-pub(super) async fn expire(
+/// Lets a rotated key end at a moment, or earlier if it was to end earlier.
+pub(super) async fn end_after_rotation(
     connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
     at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("update api_keys set expires_at = least(expires_at, $3) where account_id = $1 and id = $2")
-        .bind(account)
-        .bind(id)
-        .bind(at)
-        .execute(connection)
-        .await?;
+    sqlx::query(
+        "update api_keys set is_rotated = true, expires_at = least(expires_at, $3) where account_id = $1 and id = $2",
+    )
+    .bind(account)
+    .bind(id)
+    .bind(at)
+    .execute(connection)
+    .await?;
     Ok(())
 }
 

@@ -1,5 +1,7 @@
 //! What can happen, and to what.
 
+use uuid::Uuid;
+
 use crate::types::{Environment, Service, SupplierCode};
 
 /// What was done. The name on record is stable; events are read long after they were written.
@@ -75,12 +77,19 @@ pub struct Event {
     pub service: Option<Service>,
     /// For this environment.
     pub environment: Option<Environment>,
+    /// To this key, client or user.
+    pub subject: Option<Uuid>,
 }
 
 impl Event {
     /// A change that concerns no supplier.
     pub fn new(action: Action) -> Self {
-        Self { action, supplier: None, service: None, environment: None }
+        Self { action, supplier: None, service: None, environment: None, subject: None }
+    }
+
+    /// A change of a key, a client or a user.
+    pub fn about(action: Action, subject: Uuid) -> Self {
+        Self { subject: Some(subject), ..Self::new(action) }
     }
 
     /// A change that concerns a supplier.

@@ -11,15 +11,19 @@ use crate::types::AccountId;
 /// # Errors
 /// [`Denied::OtherAccount`] for any other account, also one that does not exist: what is not theirs does not exist for
 /// them. [`Denied::InactiveAccount`] for a sub-account that is inactive.
-pub async fn act_for(principal: Principal, account: AccountId, statuses: &AccountStatuses) -> Result<Principal, Error> {
+pub async fn act_for(
+    principal: &Principal,
+    account: AccountId,
+    statuses: &AccountStatuses,
+) -> Result<Principal, Error> {
     if principal.account == account {
-        return Ok(principal);
+        return Ok(principal.clone());
     }
-    require_parent(&principal, account, statuses).await?;
+    require_parent(principal, account, statuses).await?;
     if !statuses.is_active(account).await? {
         return Err(Denied::InactiveAccount.into());
     }
-    Ok(Principal { account, ..principal })
+    Ok(Principal { account, ..principal.clone() })
 }
 
 /// Whether a principal may be given passwords of an account: its own, a sub-account's of its own, or, with an operator's

@@ -38,7 +38,13 @@ impl Authenticator {
     /// The principal of a key that exists, works, and is used from where it may be.
     pub(super) async fn stored_key(&self, key: &ApiKey, presented: &Presented<'_>) -> Result<Principal, Error> {
         // A key that exists and one that does not take the same way: both are answered from memory the second time.
-        let stored = self.lookup(self.pepper.hash(key)).await?;
+        let hash = self.pepper.hash(key);
+        let stored = match presented.client_address {
+            Some(address) if self.failed_attempts.is_over(address) => {
+                self.keys.peek(&Owner::key(&hash.0), hash).await.ok_or(Denied::TooManyFailures)?
+            }
+            _ => self.lookup(hash).await?,
+        };
         let stored = stored.ok_or(Denied::BadKey("a key that does not exist"))?;
         let now = self.clock.now();
         if !stored.is_active(now) {

@@ -106,6 +106,7 @@ impl Authenticator {
     pub async fn authenticate(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Principal, Error> {
         let result = self.by_schemes(presented, accepts).await;
         if let (Err(Error::Denied(denied)), Some(address)) = (&result, presented.client_address)
+            && *denied != Denied::NotAuthenticated
             && self.failed_attempts.too_many(address)
         {
             tracing::info!(?denied, "a refusal too many");

@@ -137,8 +137,7 @@ pub async fn create(
     JsonBody(Object(body)): JsonBody<Object<CreateBody>>,
 ) -> Result<(StatusCode, Json<MadeKey>), HttpError> {
     let new = NewKey {
-        // Whoever makes a key owns it, unless it is somebody whom only the outside issuer knows.
-        user_email: caller.principal.key_id.map(|_| caller.principal.user_email.clone()),
+        user_email: caller.owner_of_what_is_made().map(str::to_owned),
         ..body.parse(&caller.principal, app.clock.now())?
     };
     Ok(MadeKey::new(api_credentials::create(&app, &caller.actor, caller.account(), &new).await?))

@@ -151,7 +151,7 @@ fn describe(path: &str, error: &serde_json::Error) -> Error {
 }
 
 /// Whether a path reads like names of fields. Anything else may be a value that was put in a field's place.
-fn is_field_path(path: &str) -> bool {
+pub(super) fn is_field_path(path: &str) -> bool {
     (1..=64).contains(&path.len())
         && path != "."
         && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte))

@@ -75,28 +75,37 @@ impl<R> Caller<R> {
     pub fn account(&self) -> AccountId {
         self.principal.account
     }
+
+    /// The user to whom a key or client belongs that the caller makes: themselves, unless only the outside issuer knows
+    /// them.
+    pub fn owner_of_what_is_made(&self) -> Option<&str> {
+        self.principal.key_id.map(|_| self.principal.user_email.as_str())
+    }
 }
 
 impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
-        let principal = authenticate(parts, app, Accepts::Private).await?;
-        let principal = match account_named(&parts.headers)? {
-            None => principal,
-            Some(account) if R::FOR_OTHERS => auth::act_for(principal, account, &app.statuses).await?,
-            Some(_) => return Err(Error::Denied(Denied::NotForOthers).into()),
+        let own = authenticate(parts, app, Accepts::Private).await?;
+        let acting = match account_named(&parts.headers) {
+            Ok(None) => Ok(own.clone()),
+            Ok(Some(account)) if R::FOR_OTHERS => auth::act_for(&own, account, &app.statuses).await,
+            Ok(Some(_)) => Err(Denied::NotForOthers.into()),
+            Err(error) => Err(error),
         };
+        let context = parts.extensions.get::<Arc<RequestContext>>();
+        let noted = Arc::new(acting.as_ref().map_or(own, Principal::clone));
+        if let Some(context) = context {
+            // For the log, also of a refusal. Set once: one of the extractors of this page runs, and runs once.
+            let _ = context.principal.set(Arc::clone(&noted));
+        }
+        acting?;
+        let principal = noted;
         if let Some(scope) = R::SCOPE
             && !principal.has(scope)
         {
             return Err(Error::Denied(Denied::MissingScope(scope)).into());
-        }
-        let principal = Arc::new(principal);
-        let context = parts.extensions.get::<Arc<RequestContext>>();
-        if let Some(context) = context {
-            // Set once: one of the extractors of this page runs, and runs once.
-            let _ = context.principal.set(Arc::clone(&principal));
         }
         let actor = Actor {
             principal: Some(Arc::clone(&principal)),

@@ -18,7 +18,7 @@ use self::presented::{ClientCredentials, OAuthRequest};
 use super::error::{Cause, HttpError};
 use crate::app::App;
 use crate::error::{Denied, Error};
-use crate::oauth::{Grant, Introspection, IssueError};
+use crate::oauth::{Grant, Introspection, IssueError, Origin};
 use crate::principal::Scope;
 
 /// Why a request of a client is refused, as the RFC tells them apart.
@@ -43,6 +43,14 @@ struct TokenBody<'a> {
     token_type: &'static str,
     expires_in: i32,
     scope: &'a str,
+}
+
+/// Refuses an address that had too many failures before anything is looked up for it.
+fn check_address(app: &App, request: &OAuthRequest) -> Result<(), OAuthError> {
+    if request.client_address.is_some_and(|address| app.failed_attempts.is_over(address)) {
+        return Err(OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into()));
+    }
+    Ok(())
 }
 
 /// The answer to a client's failure, which counts against its address like any other.
@@ -95,6 +103,7 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
         Some(_) => return Err(OAuthError::UnsupportedGrantType),
         None => return Err(OAuthError::InvalidRequest("grant_type is required")),
     }
+    check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
     let scope = request.parameter("scope");
     let grant = Grant { client_id: &id, client_secret: secret.expose_secret(), scope };
@@ -110,13 +119,16 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
 }
 
 pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, OAuthError> {
+    check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
-    let revoked = app.tokens.revoke(&id, secret.expose_secret(), token, app.clock.now()).await;
+    let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address };
+    let revoked = crate::oauth::revoke(&app, &app.tokens, (&id, secret.expose_secret()), token, origin).await;
     revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
 }
 
 pub async fn introspect(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Json<Introspection>, OAuthError> {
+    check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
     let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
@@ -137,7 +149,8 @@ pub async fn metadata(State(app): State<Arc<App>>) -> Json<Value> {
         "revocation_endpoint": format!("{issuer}/oauth/revoke"),
         "introspection_endpoint": format!("{issuer}/oauth/introspect"),
         "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
+        // There is no authorization endpoint, and the member is required and may not be empty.
+        "response_types_supported": ["none"],
         "scopes_supported": Scope::ALL.map(Scope::as_str),
         "token_endpoint_auth_methods_supported": methods,
         "revocation_endpoint_auth_methods_supported": methods,

@@ -74,7 +74,8 @@ pub async fn create(
     JsonBody(Object(body)): JsonBody<Object<CreateBody>>,
 ) -> Result<(StatusCode, Json<MadeClient>), HttpError> {
     let new = body.parse(&caller.principal)?;
-    Ok(MadeClient::new(clients::create(&app, &caller.actor, caller.account(), &new).await?))
+    let owner = caller.owner_of_what_is_made();
+    Ok(MadeClient::new(clients::create(&app, &caller.actor, caller.account(), owner, &new).await?))
 }
 
 pub async fn find(

@@ -56,11 +56,24 @@ pub struct ClientSummary {
     pub created_by: String,
 }
 
+/// What a client's name for itself begins with, and how many random characters follow.
+const PREFIX: &str = "czc_";
+const RANDOM: usize = 24;
+
+/// Whether a text has the form of a client's name for itself. Anything else is nobody's, and is not looked up.
+pub(super) fn is_client_id(text: &str) -> bool {
+    text.strip_prefix(PREFIX)
+        .is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// Makes a client. Its secret is returned this once.
+///
+/// The client belongs to the user with `user_email`, or to the account's oldest user.
 pub async fn create(
     core: &Core,
     actor: &Actor,
     account: AccountId,
+    user_email: Option<&str>,
     new: &NewClient,
 ) -> Result<(ClientSummary, ApiKey), Error> {
     let now = core.clock.now();
@@ -70,14 +83,14 @@ pub async fn create(
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
         return Err(Error::invalid(FieldError::sentence_alone("oauth_clients", &message)));
     }
-    let (user_id, _) = users::find(&mut change, account, None).await?;
+    let (user_id, _) = users::find(&mut change, account, user_email).await?;
     let id = Uuid::now_v7();
-    let client_id = format!("czc_{}", Alphanumeric.sample_string(&mut rand::rng(), 24));
+    let client_id = format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM));
     store::insert(&mut change, account, (id, user_id, &client_id), new, now).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
     let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
-    let events = [Event::new(Action::OauthClientCreated)];
+    let events = [Event::about(Action::OauthClientCreated, id)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
     change.commit(&[Owner::Client(client_id.into())]).await?;
     Ok((summary, secret))
@@ -117,7 +130,7 @@ pub async fn rotate(
     }
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
-    let events = [Event::new(Action::OauthClientRotated)];
+    let events = [Event::about(Action::OauthClientRotated, id)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
     change.commit(&[Owner::Client(summary.client_id.as_str().into())]).await?;
     Ok((summary, secret))
@@ -129,7 +142,7 @@ pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) ->
     let mut change = core.cluster.begin().await?;
     let client_id = store::revoke(&mut change, account, id, now).await?;
     let client_id = client_id.ok_or(Error::missing(Missing::OauthClient))?;
-    let events = [Event::new(Action::OauthClientRevoked)];
+    let events = [Event::about(Action::OauthClientRevoked, id)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
     change.commit(&[Owner::Client(client_id.into())]).await
 }

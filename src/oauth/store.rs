@@ -260,12 +260,14 @@ pub(super) async fn insert_signing_key(
     Ok(())
 }
 
-/// Ends signing with the present key, and forgets keys whose last token has run out.
+/// Ends signing with the present key, and forgets keys whose last token has run out. Holds the table, so that rotations
+/// come one after the other and each tells the key that it made.
 pub(super) async fn retire_signing_key(
     connection: &mut PgConnection,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
+    sqlx::query("lock table signing_keys in share row exclusive mode").execute(&mut *connection).await?;
     sqlx::query("delete from signing_keys where expires_at <= $1").bind(now).execute(&mut *connection).await?;
     sqlx::query("update signing_keys set retired_at = $1, expires_at = $2 where retired_at is null")
         .bind(now)

@@ -11,6 +11,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 use super::claims::{self, Claims};
+use super::clients::is_client_id;
 use super::signing_keys::{self, Shared};
 use super::store::{self, StoredClient};
 use crate::accounts::AccountStatuses;
@@ -123,7 +124,8 @@ impl Tokens {
             pepper,
             statuses,
             keys: Coherent::new(Arc::clone(generations), limits, |(), _| 4096),
-            clients: Coherent::new(Arc::clone(generations), limits, |_, _| size_of::<StoredClient>() + 256),
+            // Of a bounded length, because only what has the form of a client's name is looked up.
+            clients: Coherent::new(Arc::clone(generations), limits, |_, _| size_of::<StoredClient>() + 512),
             revoked: Coherent::new(Arc::clone(generations), limits, |_, _| 1),
         }
     }
@@ -141,6 +143,9 @@ impl Tokens {
 
     /// The client that calls itself this, from memory after the first time.
     pub(crate) async fn client(&self, client_id: &str) -> Result<Option<Arc<StoredClient>>, Error> {
+        if !is_client_id(client_id) {
+            return Ok(None);
+        }
         let client_id: Arc<str> = client_id.into();
         let (pool, name) = (self.pool.clone(), Arc::clone(&client_id));
         let load = async move { Ok(store::find_by_client_id(&pool, &name).await?.map(Arc::new)) };
@@ -224,25 +229,18 @@ impl Tokens {
         Ok(IssuedToken { access_token: token.into(), expires_in: client.access_token_ttl, scope })
     }
 
-    /// Revokes a token of the client that presents itself. A token of another client, or none, changes nothing: the
-    /// caller learns nothing either way (RFC 7009 §2.2).
-    pub async fn revoke(
+    /// What a client's wish to revoke a token comes to: the client, and the claims of the token if it is the client's own.
+    /// Any other token changes nothing, and the client learns nothing either way (RFC 7009 §2.2).
+    pub(super) async fn to_revoke(
         &self,
         client_id: &str,
         client_secret: &str,
         token: &str,
         now: DateTime<Utc>,
-    ) -> Result<(), IssueError> {
+    ) -> Result<Option<(Arc<StoredClient>, Claims)>, IssueError> {
         let client = self.authenticate_client(client_id, client_secret, now).await?;
-        let Some(claims) = self.readable(token, now).await? else { return Ok(()) };
-        if claims.sub != client_id {
-            return Ok(());
-        }
-        let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
-        let mut change = self.cluster.begin().await?;
-        store::revoke_token(&mut change, client.account_id, claims.jti, expires_at, now).await.map_err(Error::from)?;
-        change.commit(&[Owner::Token(claims.jti)]).await?;
-        Ok(())
+        let claims = self.readable(token, now).await?;
+        Ok(claims.filter(|claims| claims.sub == client_id).map(|claims| (client, claims)))
     }
 
     /// Tells a client about a token of its own account.

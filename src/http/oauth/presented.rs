@@ -1,6 +1,7 @@
 //! What a client sends: parameters in a form or in JSON, and itself by `client_secret_basic` or `client_secret_post`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -10,6 +11,8 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
@@ -22,6 +25,8 @@ use crate::http::edge::RequestContext;
 pub struct OAuthRequest {
     parameters: HashMap<String, SecretString>,
     authorization: Option<String>,
+    /// The request's id.
+    pub request_id: Option<String>,
     /// Where it comes from, if that is known.
     pub client_address: Option<IpAddr>,
 }
@@ -39,6 +44,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
         let authorization = authorization(request.headers())?;
         let context = request.extensions().get::<Arc<RequestContext>>();
         let client_address = context.and_then(|context| context.client_address);
+        let request_id = context.and_then(|context| context.id.to_str().ok()).map(str::to_owned);
         let media = media(request.headers());
         let body = read(request, app).await.map_err(OAuthError::Failed)?;
         let mut parameters = HashMap::new();
@@ -48,8 +54,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
                 .collect(),
             Some(Media::Json) => {
                 let wrong = OAuthError::InvalidRequest("The body must be a JSON object of texts");
-                let object: HashMap<String, SecretString> = serde_json::from_slice(&body).map_err(|_| wrong)?;
-                object.into_iter().collect()
+                serde_json::from_slice::<Members>(&body).map_err(|_| wrong)?.0
             }
             None => return Err(OAuthError::InvalidRequest("The body must be a form or JSON")),
         };
@@ -62,7 +67,34 @@ impl FromRequest<Arc<App>> for OAuthRequest {
                 return Err(OAuthError::InvalidRequest("A parameter is given twice"));
             }
         }
-        Ok(Self { parameters, authorization, client_address })
+        Ok(Self { parameters, authorization, request_id, client_address })
+    }
+}
+
+/// The members of a JSON object, those that come twice included; null is as if it were not there.
+struct Members(Vec<(String, SecretString)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Vec<(String, SecretString)>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, Option<SecretString>>()? {
+                    members.extend(value.map(|value| (name, value)));
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(Members).map(Self)
     }
 }
 
@@ -70,7 +102,10 @@ fn authorization(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(first) = values.next() else { return Ok(None) };
     match first.to_str() {
-        Ok(text) if values.next().is_none() => Ok(Some(text.to_owned())),
+        // An empty Bearer is nothing, as everywhere.
+        Ok(text) if values.next().is_none() => {
+            Ok(Some(text.trim()).filter(|text| !text.eq_ignore_ascii_case("bearer")).map(str::to_owned))
+        }
         _ => Err(OAuthError::InvalidRequest("There must be one Authorization header")),
     }
 }

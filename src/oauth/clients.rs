@@ -68,7 +68,9 @@ pub async fn create(
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
         return Err(Error::invalid(FieldError::sentence_alone("oauth_clients", &message)));
     }
-    let (user_id, _) = users::find(&mut change, account, None).await?;
+    // Whoever makes a client owns it, unless it is somebody whom only the outside issuer knows.
+    let owner = actor.principal.as_ref().filter(|by| by.key_id.is_some()).map(|by| by.user_email.as_str());
+    let (user_id, _) = users::find(&mut change, account, owner).await?;
     let id = Uuid::now_v7();
     let client_id = format!("czc_{}", Alphanumeric.sample_string(&mut rand::rng(), 24));
     store::insert(&mut change, account, (id, user_id, &client_id), new, now).await?;

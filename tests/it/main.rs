@@ -5,6 +5,7 @@
 
 mod support;
 
+mod access_matrix;
 mod api_keys;
 mod architecture;
 mod audit_events;
@@ -37,4 +38,5 @@ mod serve_readiness;
 mod serve_settings;
 mod tampering;
 mod tenancy;
+mod tenancy_accounts;
 mod updates;

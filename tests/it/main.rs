@@ -7,6 +7,10 @@ mod support;
 
 mod access_matrix;
 mod api_keys;
+mod api_keys_addresses;
+mod api_keys_presented;
+mod api_keys_rest;
+mod api_keys_rotation;
 mod architecture;
 mod audit_events;
 mod authentication;

@@ -1,9 +1,13 @@
 //! Who may have sub-accounts, what becomes of one that is deleted, and the keys that a parent makes for it.
 
-use credenza::principal::Scope;
+use std::sync::Arc;
+
+use credenza::accounts::subaccounts::{self, NewSubAccount};
+use credenza::principal::{Actor, AuthMethod, Principal, Scope};
 use credenza::types::AccountId;
 use serde_json::{Value, json};
 
+use crate::support::app::name;
 use crate::support::family::SUBACCOUNTS;
 use crate::support::operations::{self, Target};
 use crate::support::{Caller, TestApp};
@@ -112,6 +116,33 @@ async fn a_deleted_sub_account_gets_no_passwords_and_no_tokens() {
     manager.delete(&format!("{SUBACCOUNTS}/{}", child.account)).await.expect(204);
     for caller in [&resolver, &as_parent] {
         caller.resolve("HIT", "INV", "PROD").await.expect_error(403, INACTIVE);
+    }
+}
+
+#[tokio::test]
+async fn somebody_whom_the_outside_issuer_knows_by_no_address_makes_sub_accounts_too() {
+    let app = TestApp::start().await;
+    let parent = app.account("devs@platform.example").await.account;
+    for subject in ["7", "auth|4711", &"x".repeat(300)] {
+        let principal = Principal {
+            method: AuthMethod::OutsideIssuer,
+            account: parent,
+            acting_account: parent,
+            user_email: subject.to_owned(),
+            key_id: None,
+            scopes: vec![Scope::SubaccountsManage],
+            is_operator: false,
+        };
+        let actor = Actor { principal: Some(Arc::new(principal)), ..Actor::default() };
+        let new = NewSubAccount {
+            name: name("A client"),
+            external_customer_id: name(&subject[..1]),
+            organization_contact_email: None,
+            account_notes: None,
+        };
+        let made = subaccounts::create(&app.app, &actor, parent, &new).await.unwrap();
+        let users = app.rows(&format!("select email from users where account_id = {}", made.id)).await;
+        assert_eq!(users, [json!({"email": "devs@platform.example"})]);
     }
 }
 

@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::store;
+use super::{store, users};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
 use crate::core::Core;
@@ -43,7 +43,8 @@ pub struct NewSubAccount {
     pub name: Name,
     /// What the parent calls it.
     pub external_customer_id: Name,
-    /// Whom to write to; also its first user. Without one, that is the user who makes it.
+    /// Whom to write to; also its first user. Without one, that is the user who makes it,
+    /// or the parent's oldest if the maker has no address.
     pub organization_contact_email: Option<Email>,
     /// The parent's notes.
     pub account_notes: Option<Notes>,
@@ -80,9 +81,14 @@ pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubA
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
     let id = store::insert_subaccount(&mut change, parent, new, now).await.map_err(taken)?;
-    let email = new.organization_contact_email.as_ref().map_or(actor.name(), Email::as_str);
+    let email = match (&new.organization_contact_email, Email::parse(actor.name())) {
+        (Some(contact), _) => contact.as_str().to_owned(),
+        (None, Ok(maker)) => maker.as_str().to_owned(),
+        // Whom the outside issuer knows by a number has no address here.
+        (None, Err(_)) => users::find(&mut change, parent, None).await?.1,
+    };
     let user = Uuid::now_v7();
-    store::insert_user(&mut change, id, user, email, None, now).await?;
+    store::insert_user(&mut change, id, user, &email, None, now).await?;
     let created = store::find_subaccount(&mut *change, parent, id).await?;
     let created = created.ok_or(Error::missing(Missing::SubAccount))?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];

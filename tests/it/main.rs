@@ -5,7 +5,12 @@
 
 mod support;
 
+mod access_matrix;
 mod api_keys;
+mod api_keys_addresses;
+mod api_keys_presented;
+mod api_keys_rest;
+mod api_keys_rotation;
 mod architecture;
 mod audit_events;
 mod authentication;
@@ -25,6 +30,7 @@ mod histories;
 mod http_edge;
 mod invalidation;
 mod lost_feed;
+mod me;
 mod not_found;
 mod paths;
 mod precedence;
@@ -36,6 +42,11 @@ mod serve;
 mod serve_logs;
 mod serve_readiness;
 mod serve_settings;
+mod subaccounts;
+mod subaccounts_acting;
+mod subaccounts_rules;
 mod tampering;
 mod tenancy;
+mod tenancy_accounts;
 mod updates;
+mod users;

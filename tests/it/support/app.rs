@@ -1,4 +1,4 @@
-//! An application on a database of its own, with both routers and callers for them.
+//! An application on a database of its own, with both routers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::Request;
 use chrono::{DateTime, TimeDelta};
 use credenza::accounts::{self, NewAccount, Plan};
 use credenza::api_credentials::{self, NewKey};
@@ -26,11 +26,14 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use super::caller::Caller;
 use super::cluster::{Database, database, in_tests};
 use super::response::Answer;
 
 /// What our tokens have as issuer and audience.
 pub const ISSUER: &str = "https://credenza.example";
+/// Whose `X-Forwarded-For` counts.
+const TRUSTED_PROXIES: &str = "10.9.0.0/16";
 /// A moment that tests start at: 2026-01-02T03:04:05Z.
 const START: i64 = 1_767_323_045;
 
@@ -102,7 +105,7 @@ impl TestApp {
         };
         let account = accounts::create(&self.app, &account).await.unwrap();
         let key = self.key(account, Kind::Private, &Scope::DEFAULT, false).await;
-        Caller { app: self, account, key: Some(key) }
+        Caller::without_key(self, account).with_key(&key)
     }
 
     /// A new key of an account, in plain.
@@ -114,7 +117,7 @@ impl TestApp {
 
     /// A caller who presents nothing.
     pub fn nobody(&self) -> Caller<'_> {
-        Caller { app: self, account: AccountId(0), key: None }
+        Caller::without_key(self, AccountId(0))
     }
 
     /// Sets a shared login, as the operator does on the command line.
@@ -140,73 +143,13 @@ fn compose(database: &Database, clock: Clock) -> App {
         ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
         ("CREDENZA_KEY_PEPPER", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="),
         ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="),
+        ("CREDENZA_TRUSTED_PROXIES", TRUSTED_PROXIES),
     ]);
     let config = Config::load(&settings).unwrap();
     let cache = Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 };
     let settings = Settings { public_url: ISSUER.to_owned(), cache, ..config.settings };
     let pool = postgres::pool(&database.application, 8);
     App::new(pool, clock, config.secrets, settings)
-}
-
-/// Somebody who calls, with the key that they present.
-#[derive(Clone)]
-pub struct Caller<'a> {
-    app: &'a TestApp,
-    pub account: AccountId,
-    pub key: Option<String>,
-}
-
-impl<'a> Caller<'a> {
-    /// The same account with another key.
-    pub fn with_key(&self, key: &str) -> Caller<'a> {
-        Caller { key: Some(key.to_owned()), ..self.clone() }
-    }
-
-    /// The same account with a new key of these scopes.
-    pub async fn with_scopes(&self, scopes: &[Scope]) -> Caller<'a> {
-        self.with_key(&self.app.key(self.account, Kind::Private, scopes, false).await)
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, None).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, Some(body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, None).await
-    }
-
-    /// Sends a request to the listener that its path belongs to.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        self.app.send(self.request(method, path, body)).await
-    }
-
-    /// A request of this caller, to be sent later or changed before.
-    pub fn request(&self, method: Method, path: &str, body: Option<Value>) -> Request<Body> {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(key) = &self.key {
-            request = request.header("x-api-key", key);
-        }
-        let request = match body {
-            None => request.body(Body::empty()),
-            Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
-        };
-        request.unwrap()
-    }
-
-    /// Resolves a call of this account with this caller's key.
-    pub async fn resolve(&self, supplier: &str, service: &str, environment: &str) -> Answer {
-        let body = serde_json::json!({
-            "account_id": self.account,
-            "supplier_code": supplier,
-            "service": service,
-            "environment": environment,
-        });
-        self.post("/internal/v1/resolve", body).await
-    }
 }
 
 impl TestApp {

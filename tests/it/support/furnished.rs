@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use credenza::types::{Environment, Service};
 use serde_json::json;
 
-use super::app::{Caller, TestApp};
+use super::app::TestApp;
+use super::caller::Caller;
 
 /// Without the feed an entry would stay for a day. What comes through it takes milliseconds; the rest is for machines that
 /// are busy.

@@ -2,14 +2,19 @@
 
 pub mod app;
 pub mod behind;
+pub mod caller;
 pub mod cluster;
 pub mod dev;
+pub mod family;
 pub mod furnished;
 pub mod installation;
 pub mod logs;
+pub mod operations;
 pub mod program;
 pub mod response;
+pub mod tokens;
 pub mod wire;
 
-pub use app::{Caller, TestApp};
+pub use app::TestApp;
+pub use caller::Caller;
 pub use response::Answer;

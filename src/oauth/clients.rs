@@ -24,6 +24,15 @@ pub const DEFAULT_TTL: i32 = 7200;
 /// Shortest and longest life of a token that a client can ask for, in seconds.
 pub const TTL_RANGE: std::ops::RangeInclusive<i32> = 60..=86_400;
 
+const CLIENT_ID_PREFIX: &str = "czc_";
+const CLIENT_ID_CHARACTERS: usize = 24;
+
+/// Whether a text has the form of a client id.
+pub(super) fn could_be_client_id(text: &str) -> bool {
+    text.strip_prefix(CLIENT_ID_PREFIX)
+        .is_some_and(|rest| rest.len() == CLIENT_ID_CHARACTERS && rest.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
 /// A client to be made.
 #[derive(Clone, Debug)]
 pub struct NewClient {
@@ -70,7 +79,8 @@ pub async fn create(
     }
     let (user_id, _) = users::find(&mut change, account, None).await?;
     let id = Uuid::now_v7();
-    let client_id = format!("czc_{}", Alphanumeric.sample_string(&mut rand::rng(), 24));
+    let random = Alphanumeric.sample_string(&mut rand::rng(), CLIENT_ID_CHARACTERS);
+    let client_id = format!("{CLIENT_ID_PREFIX}{random}");
     store::insert(&mut change, account, (id, user_id, &client_id), new, now).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;

@@ -1,6 +1,7 @@
 //! What a client sends: parameters in a form or in JSON, and itself by `client_secret_basic` or `client_secret_post`.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
@@ -9,6 +10,8 @@ use axum::http::header::AUTHORIZATION;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
@@ -42,8 +45,8 @@ impl FromRequest<Arc<App>> for OAuthRequest {
                 .collect(),
             Some(Media::Json) => {
                 let wrong = OAuthError::InvalidRequest("The body must be a JSON object of texts");
-                let object: HashMap<String, SecretString> = serde_json::from_slice(&body).map_err(|_| wrong)?;
-                object.into_iter().collect()
+                let Texts(texts) = serde_json::from_slice(&body).map_err(|_| wrong)?;
+                texts
             }
             None => return Err(OAuthError::InvalidRequest("The body must be a form or JSON")),
         };
@@ -57,6 +60,33 @@ impl FromRequest<Arc<App>> for OAuthRequest {
             }
         }
         Ok(Self { parameters, authorization })
+    }
+}
+
+/// The members of a JSON object, each as often as it is there: a map would quietly keep the last.
+struct Texts(Vec<(String, SecretString)>);
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members;
+
+        impl<'de> Visitor<'de> for Members {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of texts")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+                let mut texts = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    texts.push(member);
+                }
+                Ok(Texts(texts))
+            }
+        }
+
+        deserializer.deserialize_map(Members)
     }
 }
 

@@ -62,6 +62,10 @@ pub fn read_header(token: &str) -> Result<Header, Denied> {
     if header.jku.is_some() || header.x5u.is_some() || header.jwk.is_some() || header.x5c.is_some() {
         return Err(Denied::BadToken("a token that brings its own key"));
     }
+    // We understand no extension, and whoever lists one wants it understood (RFC 7515 §4.1.11).
+    if header.crit.is_some() {
+        return Err(Denied::BadToken("a token with an extension that must be understood"));
+    }
     if !matches!(header.alg, Algorithm::RS256 | Algorithm::ES256) {
         return Err(Denied::BadToken("a token with another algorithm than RS256 or ES256"));
     }

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::{Jwk, JwkSet};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::claims::{self, NumericDate};
 use crate::error::{Denied, Error};
@@ -21,9 +20,9 @@ use crate::types::AccountId;
 /// Longest wait for the issuer's keys.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Shortest time between two looks at the issuer's keys, however many unknown keys are presented.
-const RATE: Duration = Duration::from_secs(30);
+const RATE: TimeDelta = TimeDelta::seconds(30);
 /// Longest time that keys are believed without a look: a key that the issuer took back ends then.
-const FRESH: Duration = Duration::from_hours(1);
+const FRESH: TimeDelta = TimeDelta::hours(1);
 
 /// Where the issuer's keys are.
 #[derive(Clone, Debug)]
@@ -57,7 +56,7 @@ pub struct OutsideIssuer {
 #[derive(Default)]
 struct Keys {
     set: Vec<Jwk>,
-    looked: Option<Instant>,
+    looked: Option<DateTime<Utc>>,
 }
 
 /// What a token of the issuer says.
@@ -92,7 +91,7 @@ impl OutsideIssuer {
         now: DateTime<Utc>,
     ) -> Result<OutsideClaims, Error> {
         let kid = header.kid.as_deref().ok_or(Denied::BadToken("a token without a key id"))?;
-        let jwk = self.key(kid).await.ok_or(Denied::BadToken("a token under an unknown key"))?;
+        let jwk = self.key(kid, now).await.ok_or(Denied::BadToken("a token under an unknown key"))?;
         let key = DecodingKey::from_jwk(&jwk).map_err(|_| Denied::BadToken("a key that cannot be used"))?;
         // `read_header` let only these two through, and a key of the other kind does not verify.
         let algorithm = if header.alg == Algorithm::ES256 { Algorithm::ES256 } else { Algorithm::RS256 };
@@ -102,9 +101,11 @@ impl OutsideIssuer {
         if claims.nbf.is_some_and(|start| start.0 > now.timestamp()) {
             return Err(Denied::BadToken("a token from the future").into());
         }
-        let account = match claims.others.get(&settings.account_claim) {
-            Some(Value::Number(id)) => id.as_i64(),
-            Some(Value::String(id)) => id.parse().ok(),
+        // `sub` has a field of its own, so it is not among the others.
+        let account = match (settings.account_claim.as_str(), claims.others.get(&settings.account_claim)) {
+            ("sub", _) => claims.sub.parse().ok(),
+            (_, Some(Value::Number(id))) => id.as_i64(),
+            (_, Some(Value::String(id))) => id.parse().ok(),
             _ => None,
         };
         let account = account.filter(|id| *id > 0).ok_or(Denied::BadToken("a token without an account"))?;
@@ -116,10 +117,11 @@ impl OutsideIssuer {
     }
 
     /// The issuer's key of this id. One that is not known is looked for once, and not again for a while.
-    async fn key(&self, kid: &str) -> Option<Jwk> {
+    async fn key(&self, kid: &str, now: DateTime<Utc>) -> Option<Jwk> {
         let mut keys = self.keys.lock().await;
         let known = keys.set.iter().find(|jwk| jwk.common.key_id.as_deref() == Some(kid)).cloned();
-        let age = keys.looked.map(|looked| looked.elapsed());
+        // Without a sign: a clock that was set back must not put the next look off.
+        let age = keys.looked.map(|looked| (now - looked).abs());
         let look = match (&known, age) {
             (_, None) => true,
             (Some(_), Some(age)) => age >= FRESH,
@@ -128,7 +130,7 @@ impl OutsideIssuer {
         if !look {
             return known;
         }
-        keys.looked = Some(Instant::now());
+        keys.looked = Some(now);
         match fetch(&self.settings.jwks).await {
             Ok(set) => keys.set = set.keys,
             // Keys that were known go on; an issuer that is away for a moment locks nobody out.

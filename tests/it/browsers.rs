@@ -2,7 +2,7 @@
 //! else is for servers, and a page cannot even read that it was refused.
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Request};
+use axum::http::{HeaderMap, HeaderName, Method, Request};
 use credenza::accounts::set_allowed_origins;
 use credenza::api_key::{ApiKey, Kind};
 use credenza::principal::Actor;
@@ -41,7 +41,7 @@ async fn get(app: &TestApp, path: &str, origin: Option<&str>, key: Option<&str>)
 }
 
 fn cors_headers(headers: &HeaderMap) -> Vec<&str> {
-    headers.keys().map(|name| name.as_str()).filter(|name| name.starts_with("access-control-")).collect()
+    headers.keys().map(HeaderName::as_str).filter(|name| name.starts_with("access-control-")).collect()
 }
 
 #[track_caller]
@@ -179,8 +179,7 @@ async fn a_browser_is_told_beforehand_whether_it_may_ask() {
         let headers = answer.header("access-control-allow-headers").unwrap().to_ascii_lowercase();
         assert!(headers.split(", ").any(|name| name == "x-api-key"));
         assert_eq!(answer.header("vary"), Some("Origin"));
-        for foreign in ["https://elsewhere.example", "null", "https://shop.example.com/", "\u{7f}"] {
-            let Ok(_) = axum::http::HeaderValue::from_str(foreign) else { continue };
+        for foreign in ["https://elsewhere.example", "null", "https://shop.example.com/"] {
             let answer = may_i(&app, path, foreign).await;
             answer.expect_error(403, FOREIGN);
             expect_unreadable(&answer);

@@ -29,6 +29,7 @@ mod http_edge;
 mod invalidation;
 mod lost_feed;
 mod not_found;
+mod oauth_client_rotation;
 mod oauth_clients;
 mod oauth_token_life;
 mod oauth_tokens;

@@ -2,14 +2,17 @@
 
 use std::time::Duration;
 
+use axum::http::Method;
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use jsonwebtoken::jwk::JwkSet;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde_json::{Value, json};
 
 use crate::support::app::ISSUER;
 use crate::support::forge::{part_of, thumbprint};
-use crate::support::oauth::{BAD_TOKEN, CLIENTS, form};
-use crate::support::{Caller, TestApp};
+use crate::support::oauth::{BAD_TOKEN, CLIENTS, authorized, form};
+use crate::support::{TestApp, logs};
 
 /// The start of the tests' clock, in seconds since 1970.
 const NOW: i64 = 1_767_323_045;
@@ -158,14 +161,14 @@ async fn of_any_other_token_a_client_is_told_that_it_is_no_good_and_nothing_more
 /// A bearer's way through the rest of the service.
 async fn lists_credentials(app: &TestApp, token: &str) -> u16 {
     let header = format!("Bearer {token}");
-    let request = crate::support::oauth::authorized("/extra/v2/credentials", &[header.as_bytes()]);
+    let request = authorized("/extra/v2/credentials", &[header.as_bytes()]);
     app.send(request).await.status.as_u16()
 }
 
 #[tokio::test]
 async fn a_token_does_what_its_scopes_say_and_an_empty_bearer_is_nothing() {
     let app = TestApp::start().await;
-    let caller: Caller<'_> = app.account("devs@platform.example").await;
+    let caller = app.account("devs@platform.example").await;
     let client = caller.client().await;
     let scoped = async |scope| {
         let body = app.ask_token(&client, &[("scope", scope)]).await.expect(200);
@@ -173,7 +176,48 @@ async fn a_token_does_what_its_scopes_say_and_an_empty_bearer_is_nothing() {
     };
     assert_eq!(lists_credentials(&app, &scoped("credentials:read").await).await, 200);
     assert_eq!(lists_credentials(&app, &scoped("credentials:write").await).await, 403);
-    let mut request = caller.request(axum::http::Method::GET, "/me", None);
+    let mut request = caller.request(Method::GET, "/me", None);
     request.headers_mut().insert("authorization", "Bearer ".parse().unwrap());
     assert_eq!(app.send(request).await.expect(200)["auth_method"], "api_key");
+}
+
+#[tokio::test]
+async fn a_sub_account_that_is_put_to_sleep_takes_its_tokens_along() {
+    let app = TestApp::start().await;
+    let parent = app.account("devs@platform.example").await;
+    let body = json!({"name": "Shop", "external_customer_id": "shop-1"});
+    let child = parent.post("/extra/v2/subaccounts", body).await.expect(201)["id"].as_i64().unwrap();
+    let path = format!("/extra/v2/subaccounts/{child}");
+    let key = parent.post(&format!("{path}/api-keys"), json!({})).await.expect(201);
+    let caller = parent.with_key(key["api_key"].as_str().or(key["key"].as_str()).unwrap());
+    let token = app.token(&caller.client().await).await;
+    assert_eq!(app.me(&token).await.expect(200)["id"], child);
+    parent.delete(&path).await.expect(204);
+    app.me(&token).await.expect_error(403, "Account is inactive");
+    parent.send(Method::PATCH, &path, Some(json!({"is_active": true}))).await.expect(200);
+    app.me(&token).await.expect(200);
+}
+
+#[tokio::test]
+async fn no_secret_serves_in_anothers_place() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    let client = caller.client().await;
+    let key = caller.key.clone().unwrap();
+    caller.with_key(&client.secret).get("/me").await.expect_error(403, "Invalid API key");
+    let pairs = [format!("{}:{}", client.id, client.secret), format!("{}:{}", client.client_id, client.secret)];
+    for pair in pairs {
+        let header = format!("Basic {}", BASE64_STANDARD.encode(pair));
+        app.send(authorized("/me", &[header.as_bytes()])).await.expect_error(403, "Invalid API key");
+    }
+    for bearer in [&client.secret, &key, &client.client_id] {
+        app.me(bearer).await.expect_text(403, BAD_TOKEN);
+    }
+    let answer = app.ask_token(&client.with_secret(&key), &[]).await;
+    assert_eq!(answer.expect(401)["error"], "invalid_client");
+    let token = app.token(&client).await;
+    caller.with_key(&token).get("/me").await.expect_error(403, "Invalid API key");
+    for secret in [&client.secret, &key, &token] {
+        assert!(!logs::so_far().contains(secret));
+    }
 }

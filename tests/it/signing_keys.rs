@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use axum::http::Method;
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use credenza::oauth::rotate_signing_key;
@@ -15,7 +14,9 @@ use crate::support::TestApp;
 use crate::support::forge::{Seal, part_of};
 use crate::support::oauth::{BAD_TOKEN, form};
 
-const DAY: Duration = Duration::from_hours(24);
+const SECOND: Duration = Duration::from_secs(1);
+/// All of a day but one second.
+const ALMOST_A_DAY: Duration = Duration::from_secs(86_399);
 
 /// The ids of the published keys.
 async fn published(app: &TestApp) -> BTreeSet<String> {
@@ -38,11 +39,11 @@ async fn an_old_key_verifies_until_its_last_token_has_run_out_and_is_published_a
     assert_eq!(kid_of(&new), rotated);
     assert_eq!(published(&app).await, BTreeSet::from([kid_of(&old), kid_of(&new)]));
 
-    app.advance(DAY - Duration::from_secs(1));
+    app.advance(ALMOST_A_DAY);
     app.me(&old).await.expect(200);
     app.me(&new).await.expect(200);
     let newest = app.token(&client).await;
-    app.advance(Duration::from_secs(1));
+    app.advance(SECOND);
     app.me(&old).await.expect_text(403, BAD_TOKEN);
     app.me(&newest).await.expect(200);
     assert_eq!(published(&app).await, BTreeSet::from([rotated]));
@@ -116,6 +117,4 @@ async fn a_key_of_another_process_is_known_here_at_once() {
     app.feed_has_caught_up().await;
     assert_eq!(kid_of(&app.token(&client).await), kid);
     app.me(&old).await.expect(200);
-    let refused = app.nobody().send(Method::POST, "/.well-known/jwks.json", None).await;
-    refused.expect_json_error(405);
 }

@@ -58,7 +58,7 @@ impl TestApp {
 
     /// The same with other settings than the usual ones.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
-        let app = Self::start_deaf_with(change).await;
+        let app = Self::start_deaf(change).await;
         while !app.app.cluster.generations().hearing() {
             tokio::task::yield_now().await;
         }
@@ -66,11 +66,7 @@ impl TestApp {
     }
 
     /// The same, but it may not hear changes yet.
-    pub async fn start_deaf() -> Self {
-        Self::start_deaf_with(|_| ()).await
-    }
-
-    async fn start_deaf_with(change: impl FnOnce(&mut Settings)) -> Self {
+    async fn start_deaf(change: impl FnOnce(&mut Settings)) -> Self {
         super::logs::capture();
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));

@@ -16,6 +16,7 @@ pub const BAD_TOKEN: &str = r#"{"detail":"Invalid access token"}"#;
 
 /// A client, with the secret that was shown when it was made.
 #[derive(Clone, Debug)]
+#[allow(clippy::struct_field_names, reason = "named as in the RFC")]
 pub struct Client {
     pub id: String,
     pub client_id: String,
@@ -91,6 +92,13 @@ impl TestApp {
     pub async fn ask_token(&self, client: &Client, parameters: &[(&str, &str)]) -> Answer {
         let parameters = [&[("grant_type", "client_credentials")], parameters].concat();
         self.form("/oauth/token", Some(&client.basic()), &parameters).await
+    }
+
+    /// Whether a client gets a token with the secret that it has here.
+    pub async fn knows(&self, client: &Client) -> bool {
+        let answer = self.ask_token(client, &[]).await;
+        assert!(matches!(answer.status.as_u16(), 200 | 401), "{answer:?}");
+        answer.status == 200
     }
 
     /// A new token of a client.

@@ -264,6 +264,8 @@ pub(super) async fn retire_signing_key(
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
+    // One rotation after the other: the second of two at once would find no key to retire, and its own would be left out.
+    sqlx::query("lock table signing_keys in share row exclusive mode").execute(&mut *connection).await?;
     sqlx::query("delete from signing_keys where expires_at <= $1").bind(now).execute(&mut *connection).await?;
     sqlx::query("update signing_keys set retired_at = $1, expires_at = $2 where retired_at is null")
         .bind(now)

@@ -118,3 +118,13 @@ async fn a_key_of_another_process_is_known_here_at_once() {
     assert_eq!(kid_of(&app.token(&client).await), kid);
     app.me(&old).await.expect(200);
 }
+
+#[tokio::test]
+async fn rotations_at_once_follow_one_another() {
+    let app = TestApp::start().await;
+    let first = kid_of(&app.token(&app.account("devs@platform.example").await.client().await).await);
+    let (one, other) = tokio::join!(rotate_signing_key(&app.app), rotate_signing_key(&app.app));
+    // Both told the operator of a key, so both keys have to be there, and one signs.
+    assert_eq!(published(&app).await, BTreeSet::from([first, one.unwrap(), other.unwrap()]));
+    assert_eq!(app.rows("select kid from signing_keys where retired_at is null").await.len(), 1);
+}

@@ -221,3 +221,32 @@ async fn no_secret_serves_in_anothers_place() {
         assert!(!logs::so_far().contains(secret));
     }
 }
+
+#[tokio::test]
+async fn what_was_revoked_elsewhere_stops_here() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    let (client, gone) = (caller.client().await, caller.client().await);
+    let (good, revoked, orphan) = (app.token(&client).await, app.token(&client).await, app.token(&gone).await);
+    for token in [&good, &revoked, &orphan] {
+        app.me(token).await.expect(200);
+    }
+    // As another instance would do it.
+    let jti = &part_of(&revoked, 1)["jti"];
+    app.sql(&format!(
+        "insert into revoked_tokens values ({}, {}, '2026-01-03');
+         update oauth_clients set revoked_at = now() where id = '{}';
+         update oauth_client_secrets set expires_at = created_at where client = '{}'",
+        caller.account,
+        jti.to_string().replace('"', "'"),
+        gone.id,
+        client.id
+    ))
+    .await;
+    app.feed_has_caught_up().await;
+    for token in [&revoked, &orphan] {
+        app.me(token).await.expect_text(403, BAD_TOKEN);
+    }
+    app.me(&good).await.expect(200);
+    assert!(!app.knows(&client).await);
+}

@@ -5,13 +5,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use jsonwebtoken::jwk::{Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, Header};
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::claims::{self, NumericDate};
 use crate::error::{Denied, Error};
@@ -21,11 +20,11 @@ use crate::types::{AccountId, Name};
 /// Longest wait for the issuer's keys.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Shortest time between two looks at the issuer's keys, however many unknown keys are presented.
-const RATE: Duration = Duration::from_secs(30);
+const RATE: TimeDelta = TimeDelta::seconds(30);
 /// Shortest time between two looks when the last one failed.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY: TimeDelta = TimeDelta::seconds(2);
 /// Longest time that keys are believed without a look: a key that the issuer took back ends then.
-const FRESH: Duration = Duration::from_hours(1);
+const FRESH: TimeDelta = TimeDelta::hours(1);
 
 /// Where the issuer's keys are.
 #[derive(Clone, Debug)]
@@ -62,7 +61,7 @@ pub struct OutsideIssuer {
 #[derive(Clone, Default)]
 struct Keys {
     set: Arc<Vec<Jwk>>,
-    looked: Option<Instant>,
+    looked: Option<DateTime<Utc>>,
     failed: bool,
 }
 
@@ -74,13 +73,14 @@ impl Keys {
     }
 
     /// Whether it is time to look again, for somebody who found their key or did not.
-    fn are_due(&self, found: bool) -> bool {
+    fn are_due(&self, found: bool, now: DateTime<Utc>) -> bool {
         let after = match (found, self.failed) {
             (true, _) => FRESH,
             (false, true) => RETRY,
             (false, false) => RATE,
         };
-        self.looked.is_none_or(|looked| looked.elapsed() >= after)
+        // Without a sign: a clock that was set back must not put the next look off.
+        self.looked.is_none_or(|looked| (now - looked).abs() >= after)
     }
 }
 
@@ -114,7 +114,7 @@ impl OutsideIssuer {
         now: DateTime<Utc>,
     ) -> Result<OutsideClaims, Error> {
         let kid = header.kid.as_deref().ok_or(Denied::BadToken("a token without a key id"))?;
-        let jwk = self.key(kid).await?;
+        let jwk = self.key(kid, now).await?;
         let key = DecodingKey::from_jwk(&jwk).map_err(|_| Denied::BadToken("a key that cannot be used"))?;
         // `read_header` let only these two through, and a key of the other kind does not verify.
         let algorithm = if header.alg == Algorithm::ES256 { Algorithm::ES256 } else { Algorithm::RS256 };
@@ -142,22 +142,22 @@ impl OutsideIssuer {
     }
 
     /// The issuer's key of this id. One that is not known is looked for once, and not again for a while.
-    async fn key(&self, kid: &str) -> Result<Jwk, Error> {
+    async fn key(&self, kid: &str, now: DateTime<Utc>) -> Result<Jwk, Error> {
         let known = self.known();
         if let Some(jwk) = known.find(kid) {
             // Somebody else may be looking; what is known serves meanwhile.
-            if known.are_due(true)
+            if known.are_due(true, now)
                 && let Ok(_looking) = self.looking.try_lock()
             {
-                self.look().await;
+                self.look(now).await;
                 return self.known().find(kid).ok_or(Denied::BadToken("a key that the issuer took back").into());
             }
             return Ok(jwk);
         }
         let _looking = self.looking.lock().await;
         // Whoever held the lock before may have brought it.
-        if self.known().find(kid).is_none() && self.known().are_due(false) {
-            self.look().await;
+        if self.known().find(kid).is_none() && self.known().are_due(false, now) {
+            self.look(now).await;
         }
         let known = self.known();
         match known.find(kid) {
@@ -174,10 +174,10 @@ impl OutsideIssuer {
 
     /// Looks at the issuer's keys. Keys that were known go on if that fails; an issuer that is away for a moment locks
     /// nobody out.
-    async fn look(&self) {
+    async fn look(&self, now: DateTime<Utc>) {
         let fetched = fetch(&self.settings.jwks).await;
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
-        keys.looked = Some(Instant::now());
+        keys.looked = Some(now);
         keys.failed = fetched.is_err();
         match fetched {
             Ok(set) => keys.set = Arc::new(set.keys),

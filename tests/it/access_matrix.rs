@@ -11,8 +11,9 @@ use credenza::principal::Scope;
 use serde_json::json;
 
 use crate::support::family::SUBACCOUNTS;
+use crate::support::forge::forged;
+use crate::support::oauth::CLIENTS;
 use crate::support::operations::{self, Operation, Target};
-use crate::support::tokens::{CLIENTS, forged};
 use crate::support::{Answer, Caller, TestApp};
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/access_matrix.txt");
@@ -113,7 +114,8 @@ async fn families(app: &TestApp) -> Vec<Column<'_>> {
 
 async fn tokens(app: &TestApp) -> Vec<Column<'_>> {
     let owner = account(app).await;
-    let (client, revoked) = (owner.client(&names(&Scope::ALL)).await, owner.client(&names(&Scope::ALL)).await);
+    let (client, revoked) =
+        (owner.client_with(&names(&Scope::ALL)).await, owner.client_with(&names(&Scope::ALL)).await);
     let expired = owner.bearing(&owner.token(&client, "").await);
     // Longer than a token lives, and than the expired key.
     app.advance(Duration::from_hours(3));

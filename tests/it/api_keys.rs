@@ -36,7 +36,7 @@ fn expect_too_many(result: Result<(KeySummary, ApiKey), Error>) {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text
@@ -44,7 +44,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Every row of every table, as text.
-async fn whole_database(app: &TestApp) -> String {
+pub async fn whole_database(app: &TestApp) -> String {
     let tables = app.rows("select table_name from information_schema.tables where table_schema = 'public'").await;
     let mut dump = String::new();
     for table in tables {

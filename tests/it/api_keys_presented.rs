@@ -89,7 +89,7 @@ async fn a_revoked_key_is_refused_in_the_resellers_form_too() {
 async fn of_two_headers_neither_counts() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
-    let token = caller.token(&caller.client("credentials:read").await, "").await;
+    let token = caller.token(&caller.client_with("credentials:read").await, "").await;
     let bearer = format!("Bearer {token}");
     let twice = with_authorization(&app, &bearer).with_header("authorization", &bearer);
     twice.get("/me").await.expect_error(403, "Invalid access token");
@@ -115,7 +115,7 @@ async fn a_key_in_the_header_and_another_in_the_query_are_one_too_many() {
 async fn a_key_beside_a_token_has_to_be_of_the_same_account() {
     let app = TestApp::start().await;
     let (a, b) = (app.account("a@platform.example").await, app.account("b@platform.example").await);
-    let client = a.client("credentials:read").await;
+    let client = a.client_with("credentials:read").await;
     let bearer = format!("Bearer {}", a.token(&client, "").await);
     let me = a.with_header("authorization", &bearer).get("/me").await.expect(200);
     // The key comes first, so the rights are the key's.

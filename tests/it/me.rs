@@ -33,7 +33,7 @@ async fn a_sub_account_sees_its_parent_and_its_parents_plan() {
 async fn a_token_sees_the_scopes_that_it_asked_for_and_its_client_still_has() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
-    let client = caller.client("credentials:read credentials:write audit:read").await;
+    let client = caller.client_with("credentials:read credentials:write audit:read").await;
     let token = caller.bearing(&caller.token(&client, "credentials:read audit:read").await);
     let me = token.get("/me").await.expect(200);
     assert_eq!(me["auth_method"], "oauth2");

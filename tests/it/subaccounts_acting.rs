@@ -126,7 +126,7 @@ async fn a_key_carries_its_own_scopes_and_no_more_when_it_acts() {
     reader.get(BASE).await.expect(200);
     reader.post(BASE, base()).await.expect_error(403, "The scope credentials:write is required");
     // A token acts like a key.
-    let client = parent.client("credentials:read").await;
+    let client = parent.client_with("credentials:read").await;
     let by_token = parent.bearing(&parent.token(&client, "").await).acting_for(child.account);
     by_token.get(BASE).await.expect(200);
     by_token.post(BASE, base()).await.expect_error(403, "The scope credentials:write is required");

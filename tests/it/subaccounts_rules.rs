@@ -66,7 +66,7 @@ async fn a_deleted_sub_account_stops_at_once_and_comes_back_as_it_was() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await;
     let child = app.subaccount(&parent, "c-1").await;
-    let client = child.client("credentials:read").await;
+    let client = child.client_with("credentials:read").await;
     let by_token = child.bearing(&child.token(&client, "").await);
     let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
     child.post(CREDENTIALS, base).await.expect(201);
@@ -151,7 +151,7 @@ async fn an_inactive_parent_is_refused_with_all_its_sub_accounts_everywhere() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await.with_scopes(&Scope::ALL).await;
     let child = app.subaccount(&parent, "c-1").await.with_scopes(&Scope::ALL).await;
-    let client = child.client("credentials:read").await;
+    let client = child.client_with("credentials:read").await;
     let by_token = child.bearing(&child.token(&client, "").await);
     app.deactivate(parent.account).await;
     for operation in operations::all() {

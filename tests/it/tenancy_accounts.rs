@@ -6,8 +6,8 @@ use credenza::principal::Scope;
 use serde_json::{Value, json};
 
 use crate::support::family::SUBACCOUNTS;
+use crate::support::oauth::CLIENTS;
 use crate::support::operations::{self, Operation, Target};
-use crate::support::tokens::CLIENTS;
 use crate::support::{Answer, Caller, TestApp};
 
 const KEYS: &str = "/extra/v2/api-keys";
@@ -42,7 +42,7 @@ async fn possessions(app: &TestApp, owner: &Caller<'_>, customer: &str) -> Targe
     let child = app.subaccount(owner, customer).await;
     let (subaccount_key, _) = owner.make_key(&format!("{SUBACCOUNTS}/{}/api-keys", child.account), json!({})).await;
     let (key, _) = owner.make_key(KEYS, json!({})).await;
-    let client = owner.client("credentials:read").await.id;
+    let client = owner.client_with("credentials:read").await.id;
     Target {
         subaccount: child.account.to_string(),
         subaccount_key: subaccount_key.to_string(),
@@ -125,7 +125,7 @@ async fn a_sub_account_reaches_nothing_of_its_parent_or_its_siblings() {
     let (child, sibling) = (app.subaccount(&parent, "c-1").await, app.subaccount(&parent, "c-2").await);
     let of_parent = possessions(&app, &parent, "c-3").await;
     let (key, _) = sibling.make_key(KEYS, json!({})).await;
-    let client = sibling.client("credentials:read").await.id;
+    let client = sibling.client_with("credentials:read").await.id;
     let of_sibling = Target { key: key.to_string(), client, ..Target::nothing() };
     let before = rows(&app).await;
     for operation in by_id() {

@@ -56,7 +56,12 @@ impl Drop for TestApp {
 impl TestApp {
     /// A fresh installation whose change feed listens.
     pub async fn start() -> Self {
-        let app = Self::start_deaf().await;
+        Self::start_with(|_| ()).await
+    }
+
+    /// The same with other settings than the usual ones.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let app = Self::start_deaf(change).await;
         while !app.app.cluster.generations().hearing() {
             tokio::task::yield_now().await;
         }
@@ -64,11 +69,11 @@ impl TestApp {
     }
 
     /// The same, but it may not hear changes yet.
-    pub async fn start_deaf() -> Self {
+    async fn start_deaf(change: impl FnOnce(&mut Settings)) -> Self {
         super::logs::capture();
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
-        let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds))));
+        let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), change));
         let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
         Self {
             public: public_router(Arc::clone(&app)),
@@ -82,12 +87,18 @@ impl TestApp {
 
     /// A second application on the same database, as another process would be: it shares nothing with this one but rows.
     pub fn other_process(&self) -> App {
-        compose(&self.database, clock_at(Arc::clone(&self.seconds)))
+        compose(&self.database, clock_at(Arc::clone(&self.seconds)), |_| ())
     }
 
     /// The same with a clock of its own.
     pub fn other_process_with(&self, clock: Clock) -> App {
-        compose(&self.database, clock)
+        compose(&self.database, clock, |_| ())
+    }
+
+    /// The public listener of a second application on the same database, with other settings.
+    pub fn other_router(&self, settings: Settings) -> Router {
+        let clock = clock_at(Arc::clone(&self.seconds));
+        public_router(Arc::new(compose(&self.database, clock, |usual| *usual = settings)))
     }
 
     /// Moves the clock.
@@ -137,7 +148,7 @@ fn clock_at(seconds: Arc<AtomicI64>) -> Clock {
     Clock::from_fn(move || DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds.load(Ordering::SeqCst)))
 }
 
-fn compose(database: &Database, clock: Clock) -> App {
+fn compose(database: &Database, clock: Clock, change: impl FnOnce(&mut Settings)) -> App {
     let settings = Source::from_pairs([
         ("DATABASE_URL", "postgres://unused@localhost/unused"),
         ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
@@ -147,7 +158,8 @@ fn compose(database: &Database, clock: Clock) -> App {
     ]);
     let config = Config::load(&settings).unwrap();
     let cache = Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 };
-    let settings = Settings { public_url: ISSUER.to_owned(), cache, ..config.settings };
+    let mut settings = Settings { public_url: ISSUER.to_owned(), cache, ..config.settings };
+    change(&mut settings);
     let pool = postgres::pool(&database.application, 8);
     App::new(pool, clock, config.secrets, settings)
 }
@@ -156,6 +168,11 @@ impl TestApp {
     /// Sends any request to the listener that its path belongs to.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let router = if request.uri().path().starts_with("/internal") { &self.internal } else { &self.public };
+        self.send_to(router, request).await
+    }
+
+    /// Sends a request to one of several listeners.
+    pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
         Answer::read(router.clone().oneshot(request).await.unwrap()).await
     }
 

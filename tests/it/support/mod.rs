@@ -6,13 +6,14 @@ pub mod caller;
 pub mod cluster;
 pub mod dev;
 pub mod family;
+pub mod forge;
 pub mod furnished;
 pub mod installation;
 pub mod logs;
+pub mod oauth;
 pub mod operations;
 pub mod program;
 pub mod response;
-pub mod tokens;
 pub mod wire;
 
 pub use app::TestApp;

@@ -14,6 +14,8 @@ create table audit_events (
     supplier_code     text,
     service           text,
     environment       text,
+    -- The key, client or user that the event is about, if it is about one.
+    subject_id        uuid,
     request_id        text,
     client_address    text,
     mac               bytea not null,

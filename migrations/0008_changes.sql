@@ -6,7 +6,9 @@
 --   supplier <code>                       the directory entry and its default credentials
 --   account <id>                          an account's status and its data keys
 --   key <first 16 hex digits of the hash> an API key
---   everything
+--   everything                            every entry
+--
+-- Later migrations add owners of their own in the same way.
 
 create function announce_bundle() returns trigger language plpgsql as $$
 begin

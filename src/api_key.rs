@@ -3,6 +3,7 @@
 //! ```text
 //! czs_ ‹43 random base62 characters, 256 bits› ‹6 characters of checksum›    private
 //! czp_ ‹22 random base62 characters, 131 bits› ‹6 characters of checksum›    public, 32 characters
+//! czo_ ‹43 random base62 characters, 256 bits› ‹6 characters of checksum›    secret of an OAuth2 client
 //! ```
 //!
 //! The prefix lets a leak scanner find a key in a repository, the checksum lets it (and us) tell a key from noise
@@ -27,17 +28,20 @@ pub enum Kind {
     Private,
     /// Browsers: anyone can read it, so it may do nothing but look at the directory.
     Public,
+    /// An OAuth2 client's secret: good for the token endpoint alone.
+    ClientSecret,
 }
 
 impl Kind {
     /// Every kind.
-    pub const ALL: [Kind; 2] = [Kind::Private, Kind::Public];
+    pub const ALL: [Kind; 3] = [Kind::Private, Kind::Public, Kind::ClientSecret];
 
     /// The first characters of such a key.
     pub const fn prefix(self) -> &'static str {
         match self {
             Kind::Private => "czs_",
             Kind::Public => "czp_",
+            Kind::ClientSecret => "czo_",
         }
     }
 
@@ -46,12 +50,13 @@ impl Kind {
         match self {
             Kind::Private => "private",
             Kind::Public => "public",
+            Kind::ClientSecret => "client_secret",
         }
     }
 
     const fn random_characters(self) -> usize {
         match self {
-            Kind::Private => 43,
+            Kind::Private | Kind::ClientSecret => 43,
             Kind::Public => 22,
         }
     }
@@ -163,7 +168,7 @@ mod tests {
     fn keys_have_their_form_and_are_all_different() {
         let mut seen = HashSet::new();
         for _ in 0..200 {
-            for (kind, length) in [(Kind::Private, 53), (Kind::Public, 32)] {
+            for (kind, length) in [(Kind::Private, 53), (Kind::Public, 32), (Kind::ClientSecret, 53)] {
                 let key = ApiKey::generate(kind);
                 assert_eq!(key.expose().len(), length);
                 assert_eq!(ApiKey::parse(key.expose()).unwrap().kind(), kind);

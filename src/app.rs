@@ -4,15 +4,19 @@ use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use sqlx::PgPool;
+use sqlx::postgres::PgConnectOptions;
 
 use crate::accounts::AccountStatuses;
+use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
 use crate::audit::AuditKey;
-use crate::auth::Authenticator;
+use crate::auth::{self, Authenticator, FailedAttempts};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Limits};
+use crate::cluster::{Cluster, Limits, feed};
 use crate::core::Core;
+use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::resolver::Resolver;
 use crate::vault::{Keyring, Vault};
 
@@ -26,34 +30,97 @@ pub struct Secrets {
     pub audit_key: AuditKey,
 }
 
+/// What an operator can choose, apart from secrets and addresses.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Our own URL, as clients see it: the issuer and audience of our tokens.
+    pub public_url: String,
+    /// Budget of the resolver's cache.
+    pub cache: Limits,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Whose tokens are accepted beside ours.
+    pub outside_issuer: Option<OutsideSettings>,
+}
+
 /// The core, and what answers from memory on top of it. Dereferences to the core, so that a handler passes `&app` to a
 /// use case.
 pub struct App {
     core: Core,
     /// Whether accounts are active.
     pub statuses: AccountStatuses,
+    /// When keys were last used.
+    pub last_use: LastUse,
+    /// Who failed how often.
+    pub failed_attempts: FailedAttempts,
+    /// Our own tokens.
+    pub tokens: Tokens,
     /// Who calls.
     pub authenticator: Authenticator,
     /// Which pair a call uses.
     pub resolver: Resolver,
+    /// What the operator chose.
+    pub settings: Settings,
 }
 
 impl App {
-    /// Puts the parts together. `cache` is the budget of the resolver's cache; the small caches beside it have budgets of
-    /// their own, of which most installations never fill a tenth.
-    pub fn new(pool: PgPool, clock: Clock, secrets: Secrets, cache: Limits) -> Self {
-        let small = |mebibytes: u64| Limits { bytes: mebibytes << 20, ..cache };
+    /// Puts the parts together. The resolver's cache has the budget of the settings; the small caches beside it have
+    /// budgets of their own, of which most installations never fill a tenth.
+    pub fn new(pool: PgPool, clock: Clock, secrets: Secrets, settings: Settings) -> Self {
+        let small = |mebibytes: u64| Limits { bytes: mebibytes << 20, ..settings.cache };
         let cluster = Cluster::new(pool.clone());
         // Unwrapped keys do not stay longer than they are of use.
-        let data_keys = Limits { ttl: cache.ttl.min(Duration::from_hours(1)), ..small(32) };
+        let data_keys = Limits { ttl: settings.cache.ttl.min(Duration::from_hours(1)), ..small(32) };
         let vault = Vault::new(secrets.keyring, pool.clone(), &cluster, data_keys);
         let pepper = Arc::new(secrets.pepper);
         let statuses = AccountStatuses::new(pool.clone(), &cluster, small(16));
-        let authenticator =
-            Authenticator::new(pool.clone(), clock.clone(), Arc::clone(&pepper), statuses.clone(), &cluster, small(16));
-        let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, cache);
+        let last_use = LastUse::default();
+        let failed_attempts = FailedAttempts::default();
+        let tokens = Tokens::new(
+            oauth::Parts {
+                issuer: settings.public_url.clone(),
+                pool: pool.clone(),
+                vault: vault.clone(),
+                pepper: Arc::clone(&pepper),
+                statuses: statuses.clone(),
+            },
+            &cluster,
+            small(8),
+        );
+        let authenticator = Authenticator::new(
+            auth::Parts {
+                pool: pool.clone(),
+                clock: clock.clone(),
+                pepper: Arc::clone(&pepper),
+                statuses: statuses.clone(),
+                last_use: last_use.clone(),
+                failed_attempts: failed_attempts.clone(),
+                tokens: tokens.clone(),
+                outside: settings.outside_issuer.clone().map(OutsideIssuer::new),
+            },
+            &cluster,
+            small(16),
+        );
+        let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, authenticator, resolver }
+        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, settings }
+    }
+
+    /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used,
+    /// forgetting old failures.
+    /// `listener` must lead to Postgres directly.
+    pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
+        tokio::join!(
+            feed::run(self.cluster.clone(), listener),
+            self.last_use.clone().run(self.pool.clone()),
+            self.failed_attempts.clone().run(),
+        );
+    }
+
+    /// Writes what is still in memory, and closes the pool.
+    pub async fn close(&self) {
+        self.last_use.write(&self.pool).await;
+        self.pool.close().await;
     }
 }
 

@@ -10,14 +10,18 @@ use std::time::Duration;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytesize::ByteSize;
+use ipnet::IpNet;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sqlx::postgres::PgConnectOptions;
+use url::Url;
 use zeroize::Zeroizing;
 
 use crate::api_key::Pepper;
-use crate::app::Secrets;
+use crate::app::{Secrets, Settings};
 use crate::audit::AuditKey;
 use crate::cluster::Limits;
+use crate::oauth::{JwksSource, OutsideSettings};
+use crate::types::parse_range;
 use crate::vault::{Keyring, KeyringError};
 
 /// A setting that is missing or wrong. Names the variable and the way out, and never repeats a secret.
@@ -183,8 +187,8 @@ pub struct Config {
     pub internal_listen: SocketAddr,
     /// The installation's secrets.
     pub secrets: Secrets,
-    /// Budget of the resolver's cache.
-    pub cache: Limits,
+    /// What else the operator chose.
+    pub settings: Settings,
 }
 
 impl Config {
@@ -198,16 +202,73 @@ impl Config {
         let day = humantime::Duration::from(Duration::from_hours(24));
         let ttl = source.parsed("CREDENZA_CACHE_TTL", day, "a duration such as `24h` or `90s`")?;
         let bytes = source.parsed("CREDENZA_CACHE_BYTES", ByteSize::mib(64), "a size such as `64MiB`")?;
+        let listen: SocketAddr = source.parsed("CREDENZA_LISTEN", ([0, 0, 0, 0], 8080).into(), ADDRESS)?;
         Ok(Self {
             database,
             listener_database,
             database_connections: source.parsed("CREDENZA_DATABASE_CONNECTIONS", 16, "a number")?,
-            listen: source.parsed("CREDENZA_LISTEN", ([0, 0, 0, 0], 8080).into(), ADDRESS)?,
+            listen,
             internal_listen: source.parsed("CREDENZA_INTERNAL_LISTEN", ([127, 0, 0, 1], 8081).into(), ADDRESS)?,
             secrets: secrets(source)?,
-            cache: Limits { ttl: ttl.into(), bytes: bytes.as_u64() },
+            settings: Settings {
+                public_url: public_url(source)?.unwrap_or_else(|| format!("http://localhost:{}", listen.port())),
+                cache: Limits { ttl: ttl.into(), bytes: bytes.as_u64() },
+                trusted_proxies: trusted_proxies(source)?,
+                outside_issuer: outside_issuer(source)?,
+            },
         })
     }
+}
+
+/// `CREDENZA_PUBLIC_URL`, without a slash at its end.
+pub fn public_url(source: &Source) -> Result<Option<String>, ConfigError> {
+    let Some(text) = source.get("CREDENZA_PUBLIC_URL") else { return Ok(None) };
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.query().is_none() && url.fragment().is_none() => {
+            Ok(Some(text.trim_end_matches('/').to_owned()))
+        }
+        _ => {
+            Err(ConfigError::Wrong("CREDENZA_PUBLIC_URL", "is not a URL such as `https://api.example.com`".to_owned()))
+        }
+    }
+}
+
+fn trusted_proxies(source: &Source) -> Result<Vec<IpNet>, ConfigError> {
+    let list = source.get("CREDENZA_TRUSTED_PROXIES").unwrap_or_default();
+    let wrong = |_| {
+        let message = "is not a list of address ranges such as `10.0.0.0/8,fd00::/8`";
+        ConfigError::Wrong("CREDENZA_TRUSTED_PROXIES", message.to_owned())
+    };
+    let ranges = list.split(',').map(str::trim).filter(|range| !range.is_empty());
+    ranges.map(|range| parse_range(range).map_err(wrong)).collect()
+}
+
+/// The outside issuer, if one is named.
+fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>, ConfigError> {
+    let Some(issuer) = source.get("CREDENZA_OIDC_ISSUER") else { return Ok(None) };
+    let audience = source.get("CREDENZA_OIDC_AUDIENCE").ok_or(ConfigError::Missing(
+        "CREDENZA_OIDC_AUDIENCE",
+        "with CREDENZA_OIDC_ISSUER it must say what tokens for this service have as `aud`",
+    ))?;
+    let jwks = match (source.get("CREDENZA_OIDC_JWKS_URL"), source.get("CREDENZA_OIDC_JWKS_FILE")) {
+        (Some(url), None) => {
+            let wrong = |_| ConfigError::Wrong("CREDENZA_OIDC_JWKS_URL", "is not a URL".to_owned());
+            JwksSource::Url(Url::parse(url).map_err(wrong)?)
+        }
+        (None, Some(path)) => JwksSource::File(path.into()),
+        _ => {
+            return Err(ConfigError::Missing(
+                "CREDENZA_OIDC_JWKS_URL",
+                "with CREDENZA_OIDC_ISSUER set it, or CREDENZA_OIDC_JWKS_FILE, but not both",
+            ));
+        }
+    };
+    Ok(Some(OutsideSettings {
+        issuer: issuer.to_owned(),
+        audience: audience.to_owned(),
+        jwks,
+        account_claim: source.get("CREDENZA_OIDC_ACCOUNT_CLAIM").unwrap_or("account_id").to_owned(),
+    }))
 }
 
 const ADDRESS: &str = "an address such as `0.0.0.0:8080`";
@@ -280,8 +341,8 @@ mod tests {
         let config = Config::load(&Source::from_pairs(complete())).unwrap();
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
         assert_eq!(config.internal_listen.to_string(), "127.0.0.1:8081");
-        assert_eq!(config.cache.ttl, Duration::from_hours(24));
-        assert_eq!(config.cache.bytes, 64 << 20);
+        assert_eq!(config.settings.cache.ttl, Duration::from_hours(24));
+        assert_eq!(config.settings.cache.bytes, 64 << 20);
     }
 
     #[test]
@@ -301,6 +362,8 @@ mod tests {
             ("CREDENZA_CACHE_TTL", "soon"),
             ("CREDENZA_CACHE_BYTES", "much"),
             ("CREDENZA_DATABASE_CONNECTIONS", "many"),
+            ("CREDENZA_PUBLIC_URL", "api.example.com"),
+            ("CREDENZA_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("CREDENZA_LISTENER_DATABASE_URL", "mysql://x"),
             ("CREDENZA_MASTER_KEYS_FILE", "/nowhere"),
         ] {

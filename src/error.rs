@@ -1,6 +1,6 @@
 //! What can go wrong, in the words of the domain. No HTTP here: `http/error.rs` gives each its status.
 
-use crate::principal::Scope;
+use crate::principal::{Principal, Scope};
 use crate::types::{Environment, InvalidText, Service};
 
 /// One field of a request that was refused. Never holds the value.
@@ -54,6 +54,12 @@ pub enum Missing {
     ServiceCredential,
     /// No such account.
     Account,
+    /// The account has no such sub-account.
+    SubAccount,
+    /// The account has no such key.
+    ApiKey,
+    /// The account has no such OAuth2 client.
+    OauthClient,
     /// The account has no such user.
     User,
     /// Nothing lives at this path.
@@ -69,6 +75,9 @@ impl Missing {
             Missing::ParentCredentials => "Parent credentials must exist first",
             Missing::ServiceCredential => "Service credential not found",
             Missing::Account => "Account not found",
+            Missing::SubAccount => "Sub-account not found",
+            Missing::ApiKey => "API key not found",
+            Missing::OauthClient => "OAuth client not found",
             Missing::User => "User not found",
             Missing::Path => "Not found",
         }
@@ -82,14 +91,32 @@ pub enum Denied {
     NotAuthenticated,
     /// What was presented is no valid key. The reason is for the log alone.
     BadKey(&'static str),
+    /// What was presented is no valid token. The reason is for the log alone.
+    BadToken(&'static str),
     /// A public key where only private ones serve.
     PublicKey,
     /// The key lacks this scope.
     MissingScope(Scope),
     /// The account, or its parent, is inactive.
     InactiveAccount,
-    /// The key's account is neither the one asked about nor its parent.
+    /// The account asked about is neither the caller's own nor a sub-account of it.
     OtherAccount,
+    /// What was presented names two accounts.
+    TwoAccounts,
+    /// Only a parent with sub-accounts may do this.
+    NoSubAccounts,
+    /// Nobody can grant a scope that they lack.
+    CannotGrant(Scope),
+    /// The key does not work from this address.
+    Address,
+    /// The public key does not work from this origin.
+    Origin,
+    /// The operation cannot be done for another account.
+    NotForOthers,
+    /// An operator's key is the command line's business.
+    OperatorKey,
+    /// Too many failed attempts from one address.
+    TooManyFailures,
 }
 
 /// Why a sealed value or a wrapped data key does not open. Never says more than that: not which byte, not what was inside.
@@ -154,6 +181,9 @@ pub enum Error {
     /// The database cannot be reached in time.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The outside issuer's keys cannot be had, so nobody can tell whose a token is.
+    #[error("the outside issuer's keys are not available")]
+    IssuerUnavailable,
     /// The database answered with something unexpected.
     #[error("the database refused")]
     Database(#[source] sqlx::Error),
@@ -191,6 +221,16 @@ impl From<Denied> for Error {
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Self {
         if crate::postgres::is_unavailable(&error) { Error::Unavailable(error) } else { Error::Database(error) }
+    }
+}
+
+impl Principal {
+    /// Refuses somebody who would hand on a right that they lack.
+    pub fn require_all(&self, scopes: &[Scope]) -> Result<(), Error> {
+        match scopes.iter().find(|scope| !self.has(**scope)) {
+            Some(lacking) => Err(Denied::CannotGrant(*lacking).into()),
+            None => Ok(()),
+        }
     }
 }
 

@@ -22,6 +22,7 @@ pub mod sealed_pair;
 pub mod accounts;
 pub mod api_credentials;
 pub mod credentials;
+pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 

@@ -69,17 +69,44 @@ impl fmt::Display for Scope {
     }
 }
 
+/// How a principal proved who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AuthMethod {
+    /// A private API key, in its own header or in the reseller's form.
+    ApiKey,
+    /// A public API key, in a browser.
+    PublicKey,
+    /// A token of ours.
+    OauthClient,
+    /// A token of the outside issuer.
+    OutsideIssuer,
+}
+
+impl AuthMethod {
+    /// As `GET /me` says it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            AuthMethod::ApiKey => "api_key",
+            AuthMethod::PublicKey => "public_api_key",
+            AuthMethod::OauthClient => "oauth2",
+            AuthMethod::OutsideIssuer => "oauth2_external",
+        }
+    }
+}
+
 /// The authenticated party behind a request.
 #[derive(Clone, Debug)]
 pub struct Principal {
+    /// How they proved it.
+    pub method: AuthMethod,
     /// The account whose rows the request is about.
     pub account: AccountId,
     /// The account whose key was presented. Differs from `account` only when a parent acts for a sub-account.
     pub acting_account: AccountId,
     /// E-mail of the user who owns the key; what `created_by` and `modified_by` say.
     pub user_email: String,
-    /// The key that was presented.
-    pub key_id: Uuid,
+    /// The key that was presented, or the client whose token it was.
+    pub key_id: Option<Uuid>,
     /// Its rights.
     pub scopes: Vec<Scope>,
     /// An operator's key: may resolve for any account.

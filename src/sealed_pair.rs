@@ -37,6 +37,11 @@ pub struct SealedPair {
 }
 
 impl SealedPair {
+    /// Reads both columns.
+    pub fn parse(username: Vec<u8>, password: Vec<u8>) -> Result<Self, OpenError> {
+        Ok(Self { username: Sealed::parse(username)?, password: Sealed::parse(password)? })
+    }
+
     /// Bytes of both halves.
     pub fn len_bytes(&self) -> usize {
         self.username.as_bytes().len() + self.password.as_bytes().len()
@@ -52,27 +57,26 @@ pub enum StoredPair {
     Absent,
     /// One of them is null.
     Half,
-    /// Both are there.
-    Whole(SealedPair),
+    /// Both are there. What cannot even be read is kept as the error that it will be when it is asked for: damage to one
+    /// pair is no reason to refuse another.
+    Whole(Result<SealedPair, OpenError>),
 }
 
 impl StoredPair {
     /// Reads the columns.
-    pub fn from_columns(username: Option<Vec<u8>>, password: Option<Vec<u8>>) -> Result<Self, OpenError> {
+    pub fn from_columns(username: Option<Vec<u8>>, password: Option<Vec<u8>>) -> Self {
         match (username, password) {
-            (Some(username), Some(password)) => {
-                Ok(Self::Whole(SealedPair { username: Sealed::parse(username)?, password: Sealed::parse(password)? }))
-            }
-            (None, None) => Ok(Self::Absent),
-            _ => Ok(Self::Half),
+            (Some(username), Some(password)) => Self::Whole(SealedPair::parse(username, password)),
+            (None, None) => Self::Absent,
+            _ => Self::Half,
         }
     }
 
-    /// The pair, if it is whole.
-    pub fn whole(&self) -> Option<&SealedPair> {
+    /// Bytes of the pair.
+    pub fn len_bytes(&self) -> usize {
         match self {
-            StoredPair::Whole(pair) => Some(pair),
-            StoredPair::Absent | StoredPair::Half => None,
+            StoredPair::Whole(Ok(pair)) => pair.len_bytes(),
+            _ => 0,
         }
     }
 }

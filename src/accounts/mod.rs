@@ -2,6 +2,8 @@
 
 mod status;
 mod store;
+pub mod subaccounts;
+pub mod users;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -11,10 +13,11 @@ use uuid::Uuid;
 pub use status::{AccountStatus, AccountStatuses};
 
 use crate::audit::{self, Action, Event};
+use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::principal::Actor;
-use crate::types::{AccountId, Name};
+use crate::types::{AccountId, Email, Name, Origin};
 
 /// What an account may do beyond its own credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -46,7 +49,7 @@ pub struct NewAccount {
     /// Whether it may have sub-accounts.
     pub subaccounts_enabled: bool,
     /// E-mail of its first user, who owns its first keys.
-    pub owner_email: Name,
+    pub owner_email: Email,
 }
 
 /// An account in a listing.
@@ -71,10 +74,11 @@ pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Erro
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
     let id = store::insert(&mut change, account, now).await?;
-    store::insert_user(&mut change, id, Uuid::now_v7(), account.owner_email.as_str(), now).await?;
-    let events = [Event::new(Action::AccountCreated), Event::new(Action::UserCreated)];
+    let user = Uuid::now_v7();
+    store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
+    let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, &Actor::operator(), now, &events).await?;
-    change.commit(&[crate::cluster::Owner::Account(id)]).await?;
+    change.commit(&[Owner::Account(id)]).await?;
     Ok(id)
 }
 
@@ -83,11 +87,30 @@ pub async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, 
     store::list(executor).await
 }
 
-/// The user of an account with this e-mail; the account's oldest user if none is named.
-pub(crate) async fn user(
-    connection: &mut PgConnection,
+/// An account as it sees itself: a sub-account with its parent's plan.
+pub async fn describe(core: &Core, account: AccountId) -> Result<AccountSummary, Error> {
+    store::describe(&core.pool, account).await?.ok_or(Error::missing(Missing::Account))
+}
+
+/// Holds an account's row until the end of the transaction: what is limited per account is counted behind this lock, so
+/// that the count is true until the commit.
+pub(crate) async fn lock(connection: &mut PgConnection, account: AccountId) -> Result<(), Error> {
+    if store::lock(connection, account).await? { Ok(()) } else { Err(Error::missing(Missing::Account)) }
+}
+
+/// Sets where browsers may use the account's public keys from.
+pub async fn set_allowed_origins(
+    core: &Core,
+    actor: &Actor,
     account: AccountId,
-    email: Option<&str>,
-) -> Result<(Uuid, String), Error> {
-    store::find_user(connection, account, email).await?.ok_or(Error::missing(Missing::User))
+    origins: &[Origin],
+) -> Result<(), Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
+    if !store::set_allowed_origins(&mut change, account, origins, now).await? {
+        return Err(Error::missing(Missing::Account));
+    }
+    let event = Event::new(Action::AllowedOriginsSet);
+    audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
+    change.commit(&[Owner::Account(account)]).await
 }

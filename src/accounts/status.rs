@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
-use super::store;
+use super::{Plan, store};
 use crate::cluster::{Cluster, Coherent, Limits, Owner};
 use crate::error::Error;
 use crate::types::AccountId;
@@ -16,27 +16,52 @@ pub struct AccountStatus {
     pub parent_id: Option<AccountId>,
     /// Its own flag. Ask [`AccountStatuses::is_active`] for what counts.
     pub is_active: bool,
+    /// Its plan; a sub-account has its parent's.
+    pub plan: String,
+    /// Whether it may have sub-accounts.
+    pub subaccounts_enabled: bool,
+    /// Where browsers may use its public keys from.
+    pub allowed_origins: Vec<String>,
+}
+
+impl AccountStatus {
+    /// Whether it may manage sub-accounts: on the right plan, enabled, and no sub-account itself.
+    pub fn may_have_subaccounts(&self) -> bool {
+        self.parent_id.is_none() && self.subaccounts_enabled && self.plan == Plan::Enterprise.as_str()
+    }
 }
 
 /// Statuses of accounts, cached. Cheap to clone.
 #[derive(Clone)]
 pub struct AccountStatuses {
     pool: PgPool,
-    cache: Coherent<AccountId, Option<AccountStatus>>,
+    cache: Coherent<AccountId, Option<Arc<AccountStatus>>>,
 }
 
 impl AccountStatuses {
     /// An empty cache over the accounts of the database.
     pub fn new(pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
-        let cache = Coherent::new(Arc::clone(cluster.generations()), limits, |_, _| size_of::<AccountStatus>());
+        let cache = Coherent::new(
+            Arc::clone(cluster.generations()),
+            limits,
+            |_: &AccountId, status: &Option<Arc<AccountStatus>>| {
+                let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
+                size_of::<AccountStatus>() + origins
+            },
+        );
         Self { pool, cache }
     }
 
     /// The account's status; `None` if there is no such account.
-    pub async fn get(&self, account: AccountId) -> Result<Option<AccountStatus>, Error> {
+    pub async fn get(&self, account: AccountId) -> Result<Option<Arc<AccountStatus>>, Error> {
         let pool = self.pool.clone();
-        let load = async move { Ok(store::status(&pool, account).await?) };
+        let load = async move { Ok(store::status(&pool, account).await?.map(Arc::new)) };
         self.cache.get(&Owner::Account(account), account, load).await
+    }
+
+    /// Whether any account lets browsers come from this origin.
+    pub async fn is_allowed_origin(&self, origin: &str) -> Result<bool, Error> {
+        Ok(store::is_allowed_origin(&self.pool, origin).await?)
     }
 
     /// Whether the account exists and is active, and its parent as well if it has one.

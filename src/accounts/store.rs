@@ -4,8 +4,9 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
+use super::subaccounts::{NewSubAccount, SubAccount, SubAccountUpdate};
 use super::{AccountStatus, AccountSummary, NewAccount};
-use crate::types::AccountId;
+use crate::types::{AccountId, Email, Name, Notes, Origin};
 
 pub(super) async fn insert(
     connection: &mut PgConnection,
@@ -25,19 +26,49 @@ pub(super) async fn insert(
 }
 
 pub(super) async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, sqlx::Error> {
-    sqlx::query_as("select id, parent_id, name, plan, is_active, created_at from accounts where id <> 0 order by id")
-        .fetch_all(executor)
-        .await
+    sqlx::query_as(
+        "select a.id, a.parent_id, a.name, coalesce(p.plan, a.plan) as plan, a.is_active, a.created_at
+         from accounts a left join accounts p on p.id = a.parent_id
+         where a.id <> 0 order by a.id",
+    )
+    .fetch_all(executor)
+    .await
+}
+
+pub(super) async fn describe(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+) -> Result<Option<AccountSummary>, sqlx::Error> {
+    sqlx::query_as(
+        "select a.id, a.parent_id, a.name, coalesce(p.plan, a.plan) as plan, a.is_active, a.created_at
+         from accounts a left join accounts p on p.id = a.parent_id
+         where a.id = $1 and a.id <> 0",
+    )
+    .bind(account)
+    .fetch_optional(executor)
+    .await
 }
 
 pub(super) async fn status(
     executor: impl PgExecutor<'_>,
     account: AccountId,
 ) -> Result<Option<AccountStatus>, sqlx::Error> {
-    sqlx::query_as("select parent_id, is_active from accounts where id = $1 and id <> 0")
+    sqlx::query_as(
+        "select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from accounts
+         where id = $1 and id <> 0",
+    )
+    .bind(account)
+    .fetch_optional(executor)
+    .await
+}
+
+/// Whether there is such an account to lock. Users and keys may still refer to it meanwhile.
+pub(super) async fn lock(connection: &mut PgConnection, account: AccountId) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("select 1 from accounts where id = $1 and id <> 0 for no key update")
         .bind(account)
-        .fetch_optional(executor)
-        .await
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
 }
 
 pub(super) async fn insert_user(
@@ -45,16 +76,33 @@ pub(super) async fn insert_user(
     account: AccountId,
     id: Uuid,
     email: &str,
+    password_hash: Option<&str>,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("insert into users (account_id, id, email, created_at) values ($1, $2, $3, $4)")
+    sqlx::query("insert into users (account_id, id, email, password_hash, created_at) values ($1, $2, $3, $4, $5)")
         .bind(account)
         .bind(id)
         .bind(email)
+        .bind(password_hash)
         .bind(now)
         .execute(connection)
         .await?;
     Ok(())
+}
+
+/// The argon2 string of a user's password, if there is such a user with one.
+pub(super) async fn password_hash(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    email: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    let found: Option<Option<String>> =
+        sqlx::query_scalar("select password_hash from users where account_id = $1 and email = $2")
+            .bind(account)
+            .bind(email)
+            .fetch_optional(executor)
+            .await?;
+    Ok(found.flatten())
 }
 
 /// Id and e-mail of the user with this e-mail, or of the oldest one.
@@ -71,4 +119,115 @@ pub(super) async fn find_user(
     .bind(email)
     .fetch_optional(connection)
     .await
+}
+
+/// Whether there is such an account.
+pub(super) async fn set_allowed_origins(
+    connection: &mut PgConnection,
+    account: AccountId,
+    origins: &[Origin],
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let updated = sqlx::query("update accounts set allowed_origins = $2, modified_on = $3 where id = $1 and id <> 0")
+        .bind(account)
+        .bind(origins.iter().map(Origin::as_str).collect::<Vec<_>>())
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(updated.rows_affected() > 0)
+}
+
+/// Whether any active account lets browsers come from this origin. Asked before a browser may send its key along.
+pub(super) async fn is_allowed_origin(executor: impl PgExecutor<'_>, origin: &str) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from accounts where allowed_origins @> array[$1] and is_active)")
+        .bind(origin)
+        .fetch_one(executor)
+        .await
+}
+
+/// The query of `list_subaccounts` and `find_subaccount`, without its last condition.
+macro_rules! select_subaccounts {
+    ($condition:literal) => {
+        concat!(
+            "select a.id, a.name, a.external_customer_id, a.organization_contact_email, a.account_notes, p.plan,
+                 a.is_active, a.created_at, a.modified_on
+             from accounts a join accounts p on p.id = a.parent_id
+             where a.parent_id = $1 and ",
+            $condition
+        )
+    };
+}
+
+pub(super) async fn list_subaccounts(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    include_inactive: bool,
+) -> Result<Vec<SubAccount>, sqlx::Error> {
+    sqlx::query_as(select_subaccounts!("(a.is_active or $2) order by a.id"))
+        .bind(account)
+        .bind(include_inactive)
+        .fetch_all(executor)
+        .await
+}
+
+pub(super) async fn find_subaccount(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    id: AccountId,
+) -> Result<Option<SubAccount>, sqlx::Error> {
+    sqlx::query_as(select_subaccounts!("a.id = $2")).bind(account).bind(id).fetch_optional(executor).await
+}
+
+pub(super) async fn insert_subaccount(
+    connection: &mut PgConnection,
+    account: AccountId,
+    new: &NewSubAccount,
+    now: DateTime<Utc>,
+) -> Result<AccountId, sqlx::Error> {
+    sqlx::query_scalar(
+        "insert into accounts (parent_id, name, external_customer_id, organization_contact_email, account_notes,
+             created_at, modified_on)
+         values ($1, $2, $3, $4, $5, $6, $6) returning id",
+    )
+    .bind(account)
+    .bind(new.name.as_str())
+    .bind(new.external_customer_id.as_str())
+    .bind(new.organization_contact_email.as_ref().map(Email::as_str))
+    .bind(new.account_notes.as_ref().map(Notes::as_str))
+    .bind(now)
+    .fetch_one(connection)
+    .await
+}
+
+/// Whether there is such a sub-account.
+pub(super) async fn update_subaccount(
+    connection: &mut PgConnection,
+    account: AccountId,
+    id: AccountId,
+    update: &SubAccountUpdate,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let updated = sqlx::query(
+        "update accounts set
+             name = coalesce($3, name),
+             external_customer_id = coalesce($4, external_customer_id),
+             organization_contact_email = case when $5 then $6 else organization_contact_email end,
+             account_notes = case when $7 then $8 else account_notes end,
+             is_active = coalesce($9, is_active),
+             modified_on = $10
+         where parent_id = $1 and id = $2",
+    )
+    .bind(account)
+    .bind(id)
+    .bind(update.name.as_ref().map(Name::as_str))
+    .bind(update.external_customer_id.as_ref().map(Name::as_str))
+    .bind(update.organization_contact_email.is_some())
+    .bind(update.organization_contact_email.iter().flatten().next().map(Email::as_str))
+    .bind(update.account_notes.is_some())
+    .bind(update.account_notes.iter().flatten().next().map(Notes::as_str))
+    .bind(update.is_active)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(updated.rows_affected() > 0)
 }

@@ -1,24 +1,28 @@
-//! API keys: made, listed, revoked. (Who a presented key belongs to is `auth`'s business.)
+//! API keys: made, listed, rotated, revoked. (Who a presented key belongs to is `auth`'s business.)
 
+mod last_use;
+mod rotate;
 mod store;
 
 use chrono::{DateTime, Utc};
+use ipnet::IpNet;
 use serde::Serialize;
-use sqlx::PgExecutor;
 use uuid::Uuid;
 
-pub(crate) use store::{KeyRow, find_by_hash};
+pub use last_use::LastUse;
+pub use rotate::{MAX_OVERLAP, rotate};
+pub(crate) use store::{StoredKey, find_by_hash};
 
-use crate::accounts;
+use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
+use crate::cluster::{Change, Owner};
 use crate::core::Core;
-use crate::error::{Error, FieldError, Missing};
+use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Name};
 
-/// Most keys of an account that work at one time, private and public together.
+/// Most keys of an account that work at one time, private and public together, those in overlap included.
 pub const MAX_ACTIVE_KEYS: i64 = 6;
 
 /// A key to be made.
@@ -30,10 +34,22 @@ pub struct NewKey {
     pub kind: Kind,
     /// Its rights; none for a public key.
     pub scopes: Vec<Scope>,
+    /// Where it works from; everywhere if empty.
+    pub allowed_ips: Vec<IpNet>,
+    /// When it stops working by itself.
+    pub expires_at: Option<DateTime<Utc>>,
     /// Whether it may resolve for any account.
     pub is_operator: bool,
     /// The user who owns it; the account's oldest one if none is named.
     pub user_email: Option<String>,
+}
+
+impl NewKey {
+    /// A key without restrictions, of the account's oldest user.
+    pub fn new(name: Name, kind: Kind, scopes: Vec<Scope>) -> Self {
+        let (allowed_ips, expires_at, is_operator, user_email) = (vec![], None, false, None);
+        Self { name, kind, scopes, allowed_ips, expires_at, is_operator, user_email }
+    }
 }
 
 /// A key in a listing: enough to recognise it, nothing to use it.
@@ -49,6 +65,8 @@ pub struct KeySummary {
     pub public: bool,
     /// Its rights.
     pub scopes: Vec<String>,
+    /// Where it works from; everywhere if empty.
+    pub allowed_ips: Vec<String>,
     /// May resolve for any account.
     pub operator: bool,
     /// When it was made.
@@ -57,15 +75,22 @@ pub struct KeySummary {
     pub created_by: String,
     /// When it stops working by itself.
     pub expires_at: Option<DateTime<Utc>>,
+    /// When it was last used, a few seconds late perhaps.
+    pub last_used_at: Option<DateTime<Utc>>,
     /// When it was revoked.
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
 /// Makes a key. It is returned this once; what is stored cannot be turned back into it.
-pub async fn create(core: &Core, actor: &Actor, account: AccountId, new: &NewKey) -> Result<(Uuid, ApiKey), Error> {
+pub async fn create(
+    core: &Core,
+    actor: &Actor,
+    account: AccountId,
+    new: &NewKey,
+) -> Result<(KeySummary, ApiKey), Error> {
     let key = ApiKey::generate(new.kind);
-    let id = store_key(core, actor, account, new, &key).await?;
-    Ok((id, key))
+    let summary = store_key(core, actor, account, new, &key).await?;
+    Ok((summary, key))
 }
 
 /// Stores a key that was made elsewhere, unless it is stored already, in whatever state. For `dev`, whose keys are kept
@@ -77,37 +102,71 @@ pub async fn ensure(core: &Core, actor: &Actor, account: AccountId, new: &NewKey
     Ok(())
 }
 
-async fn store_key(core: &Core, actor: &Actor, account: AccountId, new: &NewKey, key: &ApiKey) -> Result<Uuid, Error> {
-    let now = core.clock.now();
-    let hash = core.pepper.hash(key);
+async fn store_key(
+    core: &Core,
+    actor: &Actor,
+    account: AccountId,
+    new: &NewKey,
+    key: &ApiKey,
+) -> Result<KeySummary, Error> {
     let mut change = core.cluster.begin().await?;
-    // The account's row lock puts creations in a row, so that the count is true until the commit.
-    let active = store::lock_and_count_active(&mut change, account, now).await?;
-    if active.ok_or(Error::missing(Missing::Account))? >= MAX_ACTIVE_KEYS {
-        return Err(Error::invalid(FieldError::sentence_alone(
-            "public",
-            "An account can have at most 6 active API keys",
-        )));
+    make_room(core, &mut change, account).await?;
+    let (user_id, _) = users::find(&mut change, account, new.user_email.as_deref()).await?;
+    let summary = insert(core, &mut change, account, user_id, new, key).await?;
+    let now = core.clock.now();
+    audit::record(
+        &mut change,
+        &core.audit_key,
+        account,
+        actor,
+        now,
+        &[Event::about(Action::ApiKeyCreated, summary.id)],
+    )
+    .await?;
+    change.commit(&[Owner::key(&core.pepper.hash(key).0)]).await?;
+    Ok(summary)
+}
+
+/// Refuses one key too many.
+async fn make_room(core: &Core, change: &mut Change, account: AccountId) -> Result<(), Error> {
+    accounts::lock(change, account).await?;
+    if store::count_active(change, account, core.clock.now()).await? >= MAX_ACTIVE_KEYS {
+        let message = "An account can have at most 6 active API keys";
+        return Err(Error::invalid(FieldError::sentence_alone("api_keys", message)));
     }
-    let (user_id, _) = accounts::user(&mut change, account, new.user_email.as_deref()).await?;
-    let id = Uuid::now_v7();
-    store::insert(&mut change, account, id, user_id, new, &hash, key.last_four(), now).await?;
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyCreated)]).await?;
-    change.commit(&[Owner::key(&hash.0)]).await?;
-    Ok(id)
+    Ok(())
 }
 
-/// Revokes a key, for good; tells whether there was one that still worked.
-pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<bool, Error> {
+async fn insert(
+    core: &Core,
+    change: &mut Change,
+    account: AccountId,
+    user_id: Uuid,
+    new: &NewKey,
+    key: &ApiKey,
+) -> Result<KeySummary, Error> {
+    let now = core.clock.now();
+    let id = Uuid::now_v7();
+    store::insert(change, account, id, user_id, new, &core.pepper.hash(key), key.last_four(), now).await?;
+    store::find(change, account, id).await?.ok_or(Error::missing(Missing::ApiKey))
+}
+
+/// Revokes a key, for good. An operator's key is the command line's business.
+pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
     let now = core.clock.now();
     let mut change = core.cluster.begin().await?;
-    let Some(hash) = store::revoke(&mut change, account, id, now).await? else { return Ok(false) };
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::ApiKeyRevoked)]).await?;
-    change.commit(&[Owner::key(&hash)]).await?;
-    Ok(true)
+    let (hash, is_operator) =
+        store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    // Dropping the change puts the key back.
+    if is_operator && actor.principal.as_ref().is_some_and(|principal| !principal.is_operator) {
+        return Err(Denied::OperatorKey.into());
+    }
+    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::about(Action::ApiKeyRevoked, id)])
+        .await?;
+    change.commit(&[Owner::key(&hash)]).await
 }
 
-/// The keys of an account, oldest first.
-pub async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<KeySummary>, sqlx::Error> {
-    store::list(executor, account).await
+/// The keys of an account, oldest first, those that ended included.
+pub async fn list(core: &Core, account: AccountId) -> Result<Vec<KeySummary>, Error> {
+    Ok(store::list(&core.pool, account).await?)
 }

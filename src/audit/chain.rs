@@ -40,10 +40,11 @@ pub(super) fn extend(
             action: event.action.as_str().to_owned(),
             acting_account_id: principal.map(|principal| principal.acting_account),
             user_email: principal.map(|principal| principal.user_email.clone()),
-            key_id: principal.map(|principal| principal.key_id),
+            key_id: principal.and_then(|principal| principal.key_id),
             supplier_code: event.supplier.as_ref().map(ToString::to_string),
             service: event.service.map(|service| service.as_str().to_owned()),
             environment: event.environment.map(|environment| environment.as_str().to_owned()),
+            subject_id: event.subject,
             request_id: actor.request_id.clone(),
             client_address: actor.client_address.map(|address| address.to_string()),
             mac: Vec::new(),
@@ -81,6 +82,7 @@ fn mac(key: &AuditKey, account: AccountId, previous: &[u8], record: &Record) -> 
     part(text(&record.supplier_code).as_deref());
     part(text(&record.service).as_deref());
     part(text(&record.environment).as_deref());
+    part(record.subject_id.as_ref().map(|id| id.as_bytes().as_slice()));
     part(text(&record.request_id).as_deref());
     part(text(&record.client_address).as_deref());
     mac.finalize().into_bytes().to_vec()

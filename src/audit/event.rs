@@ -1,5 +1,7 @@
 //! What can happen, and to what.
 
+use uuid::Uuid;
+
 use crate::types::{Environment, Service, SupplierCode};
 
 /// What was done. The name on record is stable; events are read long after they were written.
@@ -17,9 +19,19 @@ pub enum Action {
     SupplierCreated,
     SupplierUpdated,
     AccountCreated,
+    AccountUpdated,
+    AccountActivated,
+    AccountDeactivated,
+    AllowedOriginsSet,
     UserCreated,
     ApiKeyCreated,
+    ApiKeyRotated,
     ApiKeyRevoked,
+    OauthClientCreated,
+    OauthClientRotated,
+    OauthClientRevoked,
+    OauthTokenRevoked,
+    SigningKeyRotated,
 }
 
 impl Action {
@@ -37,9 +49,19 @@ impl Action {
             Action::SupplierCreated => "supplier.created",
             Action::SupplierUpdated => "supplier.updated",
             Action::AccountCreated => "account.created",
+            Action::AccountUpdated => "account.updated",
+            Action::AccountActivated => "account.activated",
+            Action::AccountDeactivated => "account.deactivated",
+            Action::AllowedOriginsSet => "account.allowed_origins_set",
             Action::UserCreated => "user.created",
             Action::ApiKeyCreated => "api_key.created",
+            Action::ApiKeyRotated => "api_key.rotated",
             Action::ApiKeyRevoked => "api_key.revoked",
+            Action::OauthClientCreated => "oauth_client.created",
+            Action::OauthClientRotated => "oauth_client.rotated",
+            Action::OauthClientRevoked => "oauth_client.revoked",
+            Action::OauthTokenRevoked => "oauth_token.revoked",
+            Action::SigningKeyRotated => "signing_key.rotated",
         }
     }
 }
@@ -55,12 +77,19 @@ pub struct Event {
     pub service: Option<Service>,
     /// For this environment.
     pub environment: Option<Environment>,
+    /// To this key, client or user.
+    pub subject: Option<Uuid>,
 }
 
 impl Event {
     /// A change that concerns no supplier.
     pub fn new(action: Action) -> Self {
-        Self { action, supplier: None, service: None, environment: None }
+        Self { action, supplier: None, service: None, environment: None, subject: None }
+    }
+
+    /// A change of a key, a client or a user.
+    pub fn about(action: Action, subject: Uuid) -> Self {
+        Self { subject: Some(subject), ..Self::new(action) }
     }
 
     /// A change that concerns a supplier.

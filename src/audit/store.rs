@@ -24,6 +24,7 @@ pub(super) struct Record {
     pub supplier_code: Option<String>,
     pub service: Option<String>,
     pub environment: Option<String>,
+    pub subject_id: Option<Uuid>,
     pub request_id: Option<String>,
     pub client_address: Option<String>,
     pub mac: Vec<u8>,
@@ -51,9 +52,9 @@ pub(super) async fn append(
     sqlx::query(
         "with head as (update audit_heads set sequence = $2, mac = $3 where account_id = $1)
          insert into audit_events (account_id, sequence, occurred_at, action, acting_account_id, user_email, key_id,
-             supplier_code, service, environment, request_id, client_address, mac)
+             supplier_code, service, environment, subject_id, request_id, client_address, mac)
          select $1, * from unnest($4::bigint[], $5::timestamptz[], $6::text[], $7::bigint[], $8::text[], $9::uuid[],
-             $10::text[], $11::text[], $12::text[], $13::text[], $14::text[], $15::bytea[])",
+             $10::text[], $11::text[], $12::text[], $13::uuid[], $14::text[], $15::text[], $16::bytea[])",
     )
     .bind(account)
     .bind(last.sequence)
@@ -67,6 +68,7 @@ pub(super) async fn append(
     .bind(column(records, |r| r.supplier_code.clone()))
     .bind(column(records, |r| r.service.clone()))
     .bind(column(records, |r| r.environment.clone()))
+    .bind(column(records, |r| r.subject_id))
     .bind(column(records, |r| r.request_id.clone()))
     .bind(column(records, |r| r.client_address.clone()))
     .bind(column(records, |r| r.mac.clone()))

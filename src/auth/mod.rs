@@ -1,95 +1,131 @@
-//! Who calls: from what a request presents to a [`Principal`]. Knows no HTTP; `http/caller.rs` reads the headers.
+//! Who calls, and for whom: from what a request presents to a [`Principal`]. Knows no HTTP framework; `http/caller.rs`
+//! reads the headers.
 //!
-//! A refusal has a true reason, for the log, and what the caller is told, which is the same for every bad key.
+//! There are two schemes, tried in order: an API key (`api_key.rs`), and what stands in `Authorization` (`authorization.rs`:
+//! a bearer token, or a key in the reseller's form). Each answers *not presented*, *authenticated* or *refused*; a refusal
+//! ends the search. A refusal has a true reason, for the log, and what the caller is told, which is the same for every
+//! key that is no good.
 
+mod act_for;
+mod api_key;
+mod attempts;
+mod authorization;
+mod bearer;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use sqlx::PgPool;
 
-use crate::accounts::AccountStatuses;
-use crate::api_credentials::{self, KeyRow};
-use crate::api_key::{ApiKey, KeyHash, Kind, Pepper};
-use crate::clock::Clock;
-use crate::cluster::{Cluster, Coherent, Limits, Owner};
-use crate::error::{Denied, Error};
-use crate::principal::{Principal, Scope};
-use crate::types::AccountId;
+pub use act_for::{act_for, may_resolve_for};
+pub use attempts::FailedAttempts;
 
-/// Tells callers by their API keys, from memory after the first time. Cheap to clone.
+use crate::accounts::AccountStatuses;
+use crate::api_credentials::{LastUse, StoredKey};
+use crate::api_key::{KeyHash, Pepper};
+use crate::clock::Clock;
+use crate::cluster::{Cluster, Coherent, Limits};
+use crate::error::{Denied, Error};
+use crate::oauth::{OutsideIssuer, Tokens};
+use crate::principal::Principal;
+
+/// What a request presents, as text.
+#[derive(Clone, Debug, Default)]
+pub struct Presented<'a> {
+    /// Every `X-API-Key` header.
+    pub api_keys: Vec<&'a str>,
+    /// Every `pub_api_key` of the query.
+    pub query_keys: Vec<&'a str>,
+    /// Every `Authorization` header.
+    pub authorization: Vec<&'a str>,
+    /// Where the request comes from, if that is known.
+    pub client_address: Option<IpAddr>,
+    /// The page that a browser says it comes from.
+    pub origin: Option<&'a str>,
+}
+
+/// Which kinds of keys an operation takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Accepts {
+    /// Private keys and tokens.
+    Private,
+    /// Public keys as well, from the account's allowed origins.
+    PublicToo,
+}
+
+/// Tells callers, from memory after the first time. Cheap to clone.
 #[derive(Clone)]
 pub struct Authenticator {
     pool: PgPool,
     clock: Clock,
     pepper: Arc<Pepper>,
     statuses: AccountStatuses,
-    keys: Coherent<KeyHash, Option<Arc<KeyRow>>>,
+    last_use: LastUse,
+    failed_attempts: FailedAttempts,
+    tokens: Tokens,
+    outside: Option<OutsideIssuer>,
+    keys: Coherent<KeyHash, Option<Arc<StoredKey>>>,
+}
+
+/// What an authenticator works with.
+pub struct Parts {
+    /// The database.
+    pub pool: PgPool,
+    /// The time.
+    pub clock: Clock,
+    /// What keys are hashed under.
+    pub pepper: Arc<Pepper>,
+    /// Whether accounts are active.
+    pub statuses: AccountStatuses,
+    /// When keys were last used.
+    pub last_use: LastUse,
+    /// Who failed how often.
+    pub failed_attempts: FailedAttempts,
+    /// Our own tokens.
+    pub tokens: Tokens,
+    /// Whose tokens are accepted beside ours.
+    pub outside: Option<OutsideIssuer>,
 }
 
 impl Authenticator {
     /// An authenticator over the keys of the database.
-    pub fn new(
-        pool: PgPool,
-        clock: Clock,
-        pepper: Arc<Pepper>,
-        statuses: AccountStatuses,
-        cluster: &Cluster,
-        limits: Limits,
-    ) -> Self {
-        let keys = Coherent::new(Arc::clone(cluster.generations()), limits, |_, row: &Option<Arc<KeyRow>>| {
-            32 + row.as_ref().map_or(0, |row| size_of::<KeyRow>() + row.user_email.len() + 24 * row.scopes.len())
+    pub fn new(parts: Parts, cluster: &Cluster, limits: Limits) -> Self {
+        let keys = Coherent::new(Arc::clone(cluster.generations()), limits, |_, key: &Option<Arc<StoredKey>>| {
+            key.as_ref().map_or(0, |key| size_of::<StoredKey>() + key.user_email.len() + key.name.len()) + 32
         });
-        Self { pool, clock, pepper, statuses, keys }
+        let Parts { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside } = parts;
+        Self { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside, keys }
     }
 
-    /// The principal behind a presented private API key. A public one is refused: no operation takes it so far.
-    pub async fn api_key(&self, presented: &str) -> Result<Principal, Error> {
-        // Noise ends here, without work for the database.
-        let key = ApiKey::parse(presented).map_err(Denied::BadKey)?;
-        if key.kind() == Kind::Public {
-            return Err(Denied::PublicKey.into());
+    /// The principal behind a request.
+    ///
+    /// # Errors
+    /// [`Denied::NotAuthenticated`] if nothing is presented; the refusal of the first scheme that refuses;
+    /// [`Denied::TwoAccounts`] if the schemes name different accounts; [`Denied::TooManyFailures`] in place of a refusal
+    /// for an address that was refused too often.
+    pub async fn authenticate(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Principal, Error> {
+        let result = self.by_schemes(presented, accepts).await;
+        if let (Err(Error::Denied(denied)), Some(address)) = (&result, presented.client_address)
+            && *denied != Denied::NotAuthenticated
+            && self.failed_attempts.too_many(address)
+        {
+            tracing::info!(?denied, "a refusal too many");
+            return Err(Denied::TooManyFailures.into());
         }
-        let hash = self.pepper.hash(&key);
-        // A key that exists and one that does not take the same way: both are answered from memory the second time.
-        let row = self.lookup(hash).await?.ok_or(Denied::BadKey("a key that does not exist"))?;
-        if row.revoked_at.is_some() {
-            return Err(Denied::BadKey("a revoked key").into());
-        }
-        if row.expires_at.is_some_and(|expiry| expiry <= self.clock.now()) {
-            return Err(Denied::BadKey("an expired key").into());
-        }
-        if !self.statuses.is_active(row.account_id).await? {
+        result
+    }
+
+    async fn by_schemes(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Principal, Error> {
+        let by_key = self.by_api_key(presented, accepts).await?;
+        let by_authorization = self.by_authorization(presented).await?;
+        let principal = match (by_key, by_authorization) {
+            (None, None) => return Err(Denied::NotAuthenticated.into()),
+            (Some(one), Some(other)) if one.account != other.account => return Err(Denied::TwoAccounts.into()),
+            (Some(principal), _) | (None, Some(principal)) => principal,
+        };
+        if !self.statuses.is_active(principal.account).await? {
             return Err(Denied::InactiveAccount.into());
         }
-        Ok(Principal {
-            account: row.account_id,
-            acting_account: row.account_id,
-            user_email: row.user_email.clone(),
-            key_id: row.id,
-            scopes: row.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
-            is_operator: row.is_operator,
-        })
-    }
-
-    async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<KeyRow>>, Error> {
-        let pool = self.pool.clone();
-        let load = async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(Arc::new)) };
-        self.keys.get(&Owner::key(&hash.0), hash, load).await
-    }
-}
-
-/// Whether a principal may be given passwords of an account: its own, a sub-account's of its own, or, with an operator's
-/// key, any.
-pub async fn may_resolve_for(
-    principal: &Principal,
-    account: AccountId,
-    statuses: &AccountStatuses,
-) -> Result<(), Error> {
-    if principal.is_operator || principal.account == account {
-        return Ok(());
-    }
-    match statuses.get(account).await? {
-        Some(status) if status.parent_id == Some(principal.account) => Ok(()),
-        // Also when there is no such account: what is not theirs does not exist for them.
-        _ => Err(Denied::OtherAccount.into()),
+        Ok(principal)
     }
 }

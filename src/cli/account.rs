@@ -2,7 +2,8 @@
 
 use crate::accounts::{self, NewAccount, Plan};
 use crate::app::App;
-use crate::types::{AccountId, Name};
+use crate::principal::Actor;
+use crate::types::{AccountId, Email, Name, Origin};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -12,8 +13,8 @@ pub(super) enum Command {
         #[arg(long, value_parser = Name::parse)]
         name: Name,
         /// E-mail of the first user, who owns the account's first keys
-        #[arg(long, value_name = "EMAIL", value_parser = email)]
-        owner: Name,
+        #[arg(long, value_name = "EMAIL", value_parser = Email::parse)]
+        owner: Email,
         /// What the account may do
         #[arg(long, default_value = "standard", value_parser = ["standard", "enterprise"])]
         plan: String,
@@ -23,6 +24,15 @@ pub(super) enum Command {
         /// Print JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Set where browsers may use the account's public keys from
+    Origins {
+        /// The account's id
+        #[arg(long)]
+        account: i64,
+        /// An origin such as https://shop.example.com; none at all ends all use
+        #[arg(value_parser = Origin::parse)]
+        origins: Vec<Origin>,
     },
     /// List every account
     List {
@@ -41,6 +51,10 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             let id = accounts::create(app, &account).await?;
             if json { super::print_json(&serde_json::json!({ "id": id })) } else { super::print_line(&id.to_string()) }
         }
+        Command::Origins { account, origins } => {
+            accounts::set_allowed_origins(app, &Actor::operator(), AccountId(account), &origins).await?;
+            super::print_line(&format!("{} origins", origins.len()))
+        }
         Command::List { json } => {
             let accounts = accounts::list(&app.pool).await?;
             if json {
@@ -53,11 +67,6 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             Ok(())
         }
     }
-}
-
-fn email(text: &str) -> Result<Name, String> {
-    let email = Name::parse(text).map_err(|why| why.to_string())?;
-    if text.contains('@') { Ok(email) } else { Err("must be an e-mail address".to_owned()) }
 }
 
 /// Refuses an account that does not exist.

@@ -1,13 +1,13 @@
 //! `credenza api-key`.
 
-use anyhow::bail;
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::api_credentials::{self, NewKey};
 use crate::api_key::Kind;
 use crate::app::App;
 use crate::principal::{Actor, Scope};
-use crate::types::{AccountId, Name};
+use crate::types::{AccountId, Name, parse_range};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -49,6 +49,9 @@ pub(super) struct Create {
     /// Rights, comma-separated; all but credentials:resolve if none are named
     #[arg(long, value_delimiter = ',', value_name = "SCOPE", value_parser = super::arguments::scope)]
     scopes: Vec<Scope>,
+    /// Address or range that it works from, several times if need be; everywhere if none is named
+    #[arg(long = "allowed-ip", value_name = "CIDR", value_parser = parse_range)]
+    allowed_ips: Vec<IpNet>,
     /// May resolve for any account (with the scope credentials:resolve alone, unless others are named)
     #[arg(long)]
     operator: bool,
@@ -75,19 +78,21 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
                 name: create.name.clone(),
                 kind: if create.public { Kind::Public } else { Kind::Private },
                 scopes: create.scopes(),
+                allowed_ips: create.allowed_ips,
+                expires_at: None,
                 is_operator: create.operator,
                 user_email: create.user,
             };
             let account = AccountId(create.account);
-            let (id, key) = api_credentials::create(app, &Actor::operator(), account, &new).await?;
+            let (made, key) = api_credentials::create(app, &Actor::operator(), account, &new).await?;
             if create.json {
-                return super::print_json(&serde_json::json!({ "id": id, "key": key.expose() }));
+                return super::print_json(&serde_json::json!({ "id": made.id, "key": key.expose() }));
             }
             super::print_line(key.expose())
         }
         Command::List { account, json } => {
             super::account::require(app, AccountId(account)).await?;
-            let keys = api_credentials::list(&app.pool, AccountId(account)).await?;
+            let keys = api_credentials::list(app, AccountId(account)).await?;
             if json {
                 return super::print_json(&keys);
             }
@@ -103,9 +108,7 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Revoke { account, id } => {
-            if !api_credentials::revoke(app, &Actor::operator(), AccountId(account), id).await? {
-                bail!("account {account} has no key {id} that still works");
-            }
+            api_credentials::revoke(app, &Actor::operator(), AccountId(account), id).await?;
             super::print_line("revoked")
         }
     }

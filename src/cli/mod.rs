@@ -12,7 +12,9 @@ mod keys;
 mod migrate;
 mod ready;
 mod serve;
+mod signing_keys;
 mod suppliers;
+mod user;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -59,6 +61,12 @@ enum Command {
     /// API keys
     #[command(subcommand)]
     ApiKey(api_key::Command),
+    /// People who own keys
+    #[command(subcommand)]
+    User(user::Command),
+    /// The keys that sign OAuth2 tokens
+    #[command(subcommand)]
+    SigningKeys(signing_keys::Command),
     /// The supplier directory
     #[command(subcommand)]
     Suppliers(suppliers::Command),
@@ -103,6 +111,8 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Ready(options) => ready::run(&options).await,
         Command::Account(command) => account::run(command, &app(&source).await?).await,
         Command::ApiKey(command) => api_key::run(command, &app(&source).await?).await,
+        Command::User(command) => user::run(command, &app(&source).await?).await,
+        Command::SigningKeys(command) => signing_keys::run(&command, &app(&source).await?).await,
         Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
         Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
         Command::Keys(command) => keys::run(&command),
@@ -113,7 +123,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
 async fn app(source: &Source) -> anyhow::Result<App> {
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, 2);
-    let app = App::new(pool, Clock::system(), config.secrets, config.cache);
+    let app = App::new(pool, Clock::system(), config.secrets, config.settings);
     require_schema(&app).await?;
     Ok(app)
 }

@@ -8,7 +8,6 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::cluster::feed;
 use crate::config::{Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
@@ -19,17 +18,17 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
         .context("core dumps cannot be forbidden")?;
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, config.database_connections);
-    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.cache));
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));
     super::require_schema(&app).await?;
     let listeners = Listeners::bind(config.listen, config.internal_listen).await?;
     let (public, internal) = listeners.addresses()?;
     // Before anybody can know that we serve: a signal that comes at once is a wish to stop in good order, too.
     let stop = stop_signal()?;
     tracing::info!(%public, %internal, "serving");
-    let feed = tokio::spawn(feed::run(app.cluster.clone(), config.listener_database));
+    let background = tokio::spawn(Arc::clone(&app).run_in_background(config.listener_database));
     listeners.serve(Arc::clone(&app), stop).await;
-    feed.abort();
-    app.pool.close().await;
+    background.abort();
+    app.close().await;
     Ok(())
 }
 

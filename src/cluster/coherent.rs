@@ -79,6 +79,12 @@ where
         }
     }
 
+    /// The value of `key`, if it is in memory and can be trusted.
+    pub async fn peek(&self, owner: &Owner, key: K) -> Option<V> {
+        let generation = self.generations.of(owner)?;
+        self.entries.get(&(generation, key)).await
+    }
+
     /// How many entries are held, of all generations. For tests and metrics; takes part in moka's housekeeping.
     pub async fn len(&self) -> u64 {
         self.entries.run_pending_tasks().await;

@@ -1,5 +1,9 @@
 //! Owners of cached entries, and the messages in which the database's triggers (`migrations/0008_changes.sql`) name them.
 
+use std::sync::Arc;
+
+use uuid::Uuid;
+
 use crate::types::{AccountId, SupplierCode};
 
 /// Whose cached entries a change makes void.
@@ -13,6 +17,10 @@ pub enum Owner {
     Account(AccountId),
     /// An API key, by the first eight bytes of its hash: enough to find the entry, useless for anything else.
     Key([u8; 8]),
+    /// An OAuth2 client, by what it calls itself.
+    Client(Arc<str>),
+    /// Whether a token was revoked, by its id.
+    Token(Uuid),
     /// All of them.
     Everything,
 }
@@ -39,6 +47,8 @@ impl Owner {
             }
             "supplier" => Some(Owner::Supplier(SupplierCode::parse(rest).ok()?)),
             "account" => Some(Owner::Account(AccountId(rest.parse().ok()?))),
+            "client" if !rest.is_empty() => Some(Owner::Client(rest.into())),
+            "token" => Some(Owner::Token(rest.parse().ok()?)),
             "key" => Some(Owner::Key(u64::from_str_radix(rest, 16).ok()?.to_be_bytes())),
             _ => None,
         }
@@ -57,7 +67,20 @@ mod tests {
         assert_eq!(Owner::from_message("account 7"), Owner::Account(AccountId(7)));
         let hash = std::array::from_fn(|i| u8::try_from(i).unwrap());
         assert_eq!(Owner::from_message("key 0001020304050607"), Owner::key(&hash));
-        for strange in ["", "everything", "bundle", "bundle x HIT", "bundle 1", "account ", "key xyz", "planet 9"] {
+        assert_eq!(Owner::from_message("client czc_1"), Owner::Client("czc_1".into()));
+        assert_eq!(Owner::from_message(&format!("token {}", Uuid::nil())), Owner::Token(Uuid::nil()));
+        for strange in [
+            "",
+            "everything",
+            "bundle",
+            "bundle x HIT",
+            "bundle 1",
+            "account ",
+            "key xyz",
+            "client ",
+            "token x",
+            "planet 9",
+        ] {
             assert_eq!(Owner::from_message(strange), Owner::Everything, "{strange:?}");
         }
     }

@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use super::{AuditTrail, BaseCredentials, ServiceAuditTrail, ServiceCredential, Stamps};
 use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::types::{AccountId, Environment, Service, SupplierCode, UnknownCode, Username};
-use crate::vault::{OpenError, Sealed};
+use crate::vault::Sealed;
 
 /// Sealed base pairs, to be stored; what is `None` is kept.
 #[derive(Default)]
@@ -25,21 +25,19 @@ impl SealedPairs {
     }
 }
 
-/// The columns of the stored base pairs. They are parsed when they are needed: damage to one pair is no obstacle to
-/// replacing the other.
+/// The stored base pairs.
 #[derive(Default)]
 pub(super) struct StoredPairs {
-    staging: (Option<Vec<u8>>, Option<Vec<u8>>),
-    production: (Option<Vec<u8>>, Option<Vec<u8>>),
+    staging: StoredPair,
+    production: StoredPair,
 }
 
 impl StoredPairs {
-    pub fn take(&mut self, environment: Environment) -> Result<StoredPair, OpenError> {
-        let (username, password) = match environment {
-            Environment::Staging => std::mem::take(&mut self.staging),
-            Environment::Production => std::mem::take(&mut self.production),
-        };
-        StoredPair::from_columns(username, password)
+    pub fn of(&self, environment: Environment) -> &StoredPair {
+        match environment {
+            Environment::Staging => &self.staging,
+            Environment::Production => &self.production,
+        }
     }
 }
 
@@ -62,8 +60,8 @@ pub(super) async fn lock_pairs(
         return Ok(StoredPairs::default());
     };
     Ok(StoredPairs {
-        staging: (staging_username, staging_password),
-        production: (production_username, production_password),
+        staging: StoredPair::from_columns(staging_username, staging_password),
+        production: StoredPair::from_columns(production_username, production_password),
     })
 }
 

@@ -41,7 +41,7 @@ pub async fn upsert_base(
     suppliers::get(&mut change, &update.supplier).await?;
 
     // A half that comes alone needs its other half, to be sealed with it. The row stays locked until the commit.
-    let mut stored = if update.halves().iter().any(|(_, half)| half.is_one_half()) {
+    let stored = if update.halves().iter().any(|(_, half)| half.is_one_half()) {
         store::lock_pairs(&mut change, account, &update.supplier).await?
     } else {
         store::StoredPairs::default()
@@ -53,9 +53,10 @@ pub async fn upsert_base(
         match (half.username.clone(), half.password.clone()) {
             (None, None) => {}
             (Some(username), Some(password)) => complete.push((place, Pair { username, password })),
-            (username, password) => match stored.take(environment)? {
+            (username, password) => match stored.of(environment) {
                 StoredPair::Whole(sealed) => {
-                    let stored = place.open(&core.vault, account, &sealed).await?;
+                    let sealed = sealed.as_ref().map_err(|damage| *damage)?;
+                    let stored = place.open(&core.vault, account, sealed).await?;
                     let username = username.unwrap_or(stored.username);
                     let password = password.unwrap_or(stored.password);
                     complete.push((place, Pair { username, password }));

@@ -24,16 +24,60 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = HttpError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
-        if !is_json(request.headers()) {
+        if media(request.headers()) != Some(Media::Json) {
             return Err(HttpError::UnsupportedMediaType);
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| {
-            match rejection.into_response().status() {
-                StatusCode::PAYLOAD_TOO_LARGE => HttpError::BodyTooLarge,
-                _ => HttpError::UnreadableBody,
-            }
-        })?;
-        Ok(Self(parse(&bytes)?))
+        Ok(Self(parse(&read(request, state).await?)?))
+    }
+}
+
+/// A JSON object, or no body at all.
+pub struct OptionalBody<T>(pub T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+        let media = media(request.headers());
+        let body = read(request, state).await?;
+        if body.is_empty() {
+            return Ok(Self(T::default()));
+        }
+        if media != Some(Media::Json) {
+            return Err(HttpError::UnsupportedMediaType);
+        }
+        let Object(value) = parse(&body)?;
+        Ok(Self(value))
+    }
+}
+
+/// Reads the whole body, up to the operation's limit.
+pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, HttpError> {
+    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
+        StatusCode::PAYLOAD_TOO_LARGE => HttpError::BodyTooLarge,
+        _ => HttpError::UnreadableBody,
+    })
+}
+
+/// What a body is declared as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Media {
+    /// `application/json`, or another type that is JSON beneath.
+    Json,
+    /// `application/x-www-form-urlencoded`.
+    Form,
+}
+
+/// Reads `Content-Type`; `None` for anything that no operation takes.
+pub(super) fn media(headers: &HeaderMap) -> Option<Media> {
+    let value = headers.get(CONTENT_TYPE)?.to_str().ok()?;
+    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json")) {
+        Some(Media::Json)
+    } else if essence == "application/x-www-form-urlencoded" {
+        Some(Media::Form)
+    } else {
+        None
     }
 }
 
@@ -59,12 +103,6 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 
         deserializer.deserialize_map(OnlyMaps(PhantomData)).map(Object)
     }
-}
-
-fn is_json(headers: &HeaderMap) -> bool {
-    let Some(value) = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()) else { return false };
-    let essence = value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
 /// Reads a body. The error names the field, or line and column; never a value.
@@ -113,7 +151,7 @@ fn describe(path: &str, error: &serde_json::Error) -> Error {
 }
 
 /// Whether a path reads like names of fields. Anything else may be a value that was put in a field's place.
-fn is_field_path(path: &str) -> bool {
+pub(super) fn is_field_path(path: &str) -> bool {
     (1..=64).contains(&path.len())
         && path != "."
         && path.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.[]".contains(&byte))

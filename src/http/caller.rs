@@ -1,24 +1,30 @@
-//! The caller of a request. A handler that asks for [`Caller`] of a right holds the proof that the caller has it.
+//! The caller of a request. A handler that asks for [`Caller`] of a right, for [`Parent`] or for [`Visitor`] holds the proof
+//! that the caller may do it.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use axum::http::HeaderMap;
+use axum::http::header::{AUTHORIZATION, ORIGIN};
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName};
 
 use super::edge::RequestContext;
 use super::error::HttpError;
-use crate::api_key::Kind;
 use crate::app::App;
+use crate::auth::{self, Accepts, Presented};
 use crate::error::{Denied, Error};
 use crate::principal::{Actor, Principal, Scope};
 use crate::types::AccountId;
 
+static X_ACCOUNT_ID: HeaderName = HeaderName::from_static("x-account-id");
+
 /// A right that a handler can ask for.
 pub trait Right: Send + Sync {
-    /// The scope that grants it.
-    const SCOPE: Scope;
+    /// The scope that grants it; `None` if every private caller has it.
+    const SCOPE: Option<Scope>;
+    /// Whether a parent can use it for a sub-account, by `X-Account-Id`.
+    const FOR_OTHERS: bool = false;
 }
 
 /// May see what is configured.
@@ -27,15 +33,32 @@ pub struct ReadCredentials;
 pub struct WriteCredentials;
 /// May be given passwords.
 pub struct ResolveCredentials;
+/// May manage keys and clients.
+pub struct ManageKeys;
+/// May manage sub-accounts, if the account has any; see [`Parent`].
+pub struct ManageSubaccounts;
+/// Is somebody.
+pub struct Anybody;
 
 impl Right for ReadCredentials {
-    const SCOPE: Scope = Scope::CredentialsRead;
+    const SCOPE: Option<Scope> = Some(Scope::CredentialsRead);
+    const FOR_OTHERS: bool = true;
 }
 impl Right for WriteCredentials {
-    const SCOPE: Scope = Scope::CredentialsWrite;
+    const SCOPE: Option<Scope> = Some(Scope::CredentialsWrite);
+    const FOR_OTHERS: bool = true;
 }
 impl Right for ResolveCredentials {
-    const SCOPE: Scope = Scope::CredentialsResolve;
+    const SCOPE: Option<Scope> = Some(Scope::CredentialsResolve);
+}
+impl Right for ManageKeys {
+    const SCOPE: Option<Scope> = Some(Scope::ApiKeysManage);
+}
+impl Right for ManageSubaccounts {
+    const SCOPE: Option<Scope> = Some(Scope::SubaccountsManage);
+}
+impl Right for Anybody {
+    const SCOPE: Option<Scope> = None;
 }
 
 /// An authenticated caller who has the right `R`.
@@ -52,21 +75,37 @@ impl<R> Caller<R> {
     pub fn account(&self) -> AccountId {
         self.principal.account
     }
+
+    /// The user to whom a key or client belongs that the caller makes: themselves, unless only the outside issuer knows
+    /// them.
+    pub fn owner_of_what_is_made(&self) -> Option<&str> {
+        self.principal.key_id.map(|_| self.principal.user_email.as_str())
+    }
 }
 
 impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
-        let presented = presented(&parts.headers, parts.uri.query()).map_err(Error::from)?;
-        let principal = Arc::new(app.authenticator.api_key(presented).await?);
+        let own = authenticate(parts, app, Accepts::Private).await?;
+        let acting = match account_named(&parts.headers) {
+            Ok(None) => Ok(own.clone()),
+            Ok(Some(account)) if R::FOR_OTHERS => auth::act_for(&own, account, &app.statuses).await,
+            Ok(Some(_)) => Err(Denied::NotForOthers.into()),
+            Err(error) => Err(error),
+        };
         let context = parts.extensions.get::<Arc<RequestContext>>();
+        let noted = Arc::new(acting.as_ref().map_or(own, Principal::clone));
         if let Some(context) = context {
-            // Set once: this is the only extractor that does, and it runs once.
-            let _ = context.principal.set(Arc::clone(&principal));
+            // For the log, also of a refusal. Set once: one of the extractors of this page runs, and runs once.
+            let _ = context.principal.set(Arc::clone(&noted));
         }
-        if !principal.has(R::SCOPE) {
-            return Err(Error::Denied(Denied::MissingScope(R::SCOPE)).into());
+        acting?;
+        let principal = noted;
+        if let Some(scope) = R::SCOPE
+            && !principal.has(scope)
+        {
+            return Err(Error::Denied(Denied::MissingScope(scope)).into());
         }
         let actor = Actor {
             principal: Some(Arc::clone(&principal)),
@@ -77,23 +116,68 @@ impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
     }
 }
 
-/// The one key that the request presents: in the header or, for public keys, in the query.
-fn presented<'a>(headers: &'a HeaderMap, query: Option<&'a str>) -> Result<&'a str, Denied> {
-    let in_header = headers
-        .get_all("x-api-key")
-        .iter()
-        .map(|value| value.to_str().map_err(|_| Denied::BadKey("a key that is not ASCII")));
-    // Keys are plain ASCII, so one that needs percent-encoding is no key.
-    let in_query =
-        query.unwrap_or_default().split('&').filter_map(|part| part.strip_prefix("pub_api_key=")).map(|key| {
-            // A private key in a URL is in everybody's logs; it must not seem to work there.
-            let is_public = key.starts_with(Kind::Public.prefix());
-            is_public.then_some(key).ok_or(Denied::BadKey("a key in the query that is not public"))
-        });
-    let mut keys = in_header.chain(in_query);
-    let key = keys.next().ok_or(Denied::NotAuthenticated)??;
-    if keys.next().is_some() {
-        return Err(Denied::BadKey("more than one key"));
+/// A caller who may manage sub-accounts, and whose account may have some.
+pub struct Parent(pub Caller<ManageSubaccounts>);
+
+impl FromRequestParts<Arc<App>> for Parent {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        let caller = Caller::from_request_parts(parts, app).await?;
+        let status = app.statuses.get(caller.account()).await?;
+        if !status.is_some_and(|status| status.may_have_subaccounts()) {
+            return Err(Error::Denied(Denied::NoSubAccounts).into());
+        }
+        Ok(Self(caller))
     }
-    Ok(key)
+}
+
+/// Somebody who may look at the directory: also a browser with a public key, from an allowed origin.
+pub struct Visitor;
+
+impl FromRequestParts<Arc<App>> for Visitor {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        if account_named(&parts.headers)?.is_some() {
+            return Err(Error::Denied(Denied::NotForOthers).into());
+        }
+        let principal = authenticate(parts, app, Accepts::PublicToo).await?;
+        if let Some(context) = parts.extensions.get::<Arc<RequestContext>>() {
+            let _ = context.principal.set(Arc::new(principal));
+        }
+        Ok(Self)
+    }
+}
+
+async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Principal, Error> {
+    let context = parts.extensions.get::<Arc<RequestContext>>();
+    let query_keys = parts.uri.query().unwrap_or_default().split('&');
+    let presented = Presented {
+        api_keys: texts(&parts.headers, &HeaderName::from_static("x-api-key"))
+            .ok_or(Denied::BadKey("a key that is not ASCII"))?,
+        // Keys are plain ASCII, so one that needs percent-encoding is no key.
+        query_keys: query_keys.filter_map(|part| part.strip_prefix("pub_api_key=")).collect(),
+        authorization: texts(&parts.headers, &AUTHORIZATION)
+            .ok_or(Denied::BadToken("an Authorization header that is not ASCII"))?,
+        client_address: context.and_then(|context| context.client_address),
+        origin: parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()),
+    };
+    app.authenticator.authenticate(&presented, accepts).await
+}
+
+/// Every value of a header; `None` if one is not text.
+fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Vec<&'a str>> {
+    headers.get_all(name).iter().map(|value| value.to_str().ok()).collect()
+}
+
+/// The account that the request wants to act for. Anything but one id is somebody that the caller may not act for.
+fn account_named(headers: &HeaderMap) -> Result<Option<AccountId>, Error> {
+    let mut named = headers.get_all(&X_ACCOUNT_ID).iter();
+    let Some(first) = named.next() else { return Ok(None) };
+    let id = first.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    match id.and_then(|text| text.parse().ok()) {
+        Some(id) if named.next().is_none() => Ok(Some(AccountId(id))),
+        _ => Err(Denied::OtherAccount.into()),
+    }
 }

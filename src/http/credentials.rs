@@ -24,6 +24,18 @@ pub struct Listing<T> {
     results: Vec<T>,
 }
 
+impl<T> Listing<T> {
+    /// All of it.
+    pub(super) fn new(results: Vec<T>) -> Self {
+        Self { count: results.len(), results }
+    }
+
+    /// A page of it; `count` says how many there are in all.
+    pub(super) fn part_of(count: usize, results: Vec<T>) -> Self {
+        Self { count, results }
+    }
+}
+
 /// The body of a create or update. What is absent or null is kept.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,7 +70,7 @@ pub async fn list(
     _: Query<NoParameters>,
 ) -> Result<Json<Listing<BaseCredentials>>, HttpError> {
     let results = credentials::list(&app, caller.account()).await?;
-    Ok(Json(Listing { count: results.len(), results }))
+    Ok(Json(Listing::new(results)))
 }
 
 pub async fn upsert(

@@ -7,15 +7,17 @@ use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use axum::Json;
-use axum::extract::{ConnectInfo, MatchedPath, Request};
+use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use uuid::Uuid;
 
+use super::client_address::client_address;
 use super::error::{Cause, plain};
 use crate::api_key::Kind;
+use crate::app::App;
 use crate::error::chain;
 use crate::principal::Principal;
 
@@ -33,14 +35,15 @@ pub(super) struct RequestContext {
 }
 
 /// The middleware around both routers.
-pub(super) async fn edge(mut request: Request, next: Next) -> Response {
+pub(super) async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let context = Arc::new(RequestContext {
         id: request_id(request.headers()),
-        client_address: peer.map(|ConnectInfo(address)| address.ip().to_canonical()),
+        client_address: peer
+            .map(|ConnectInfo(peer)| client_address(peer.ip(), request.headers(), &app.settings.trusted_proxies)),
         principal: OnceLock::new(),
     });
     request.extensions_mut().insert(Arc::clone(&context));
@@ -57,7 +60,7 @@ pub(super) async fn edge(mut request: Request, next: Next) -> Response {
         // The template, never the raw path: a path may hold anything.
         route.as_ref().map_or("-", MatchedPath::as_str),
         principal.map(|principal| principal.account.0),
-        principal.map(|principal| tracing::field::display(principal.key_id)),
+        principal.and_then(|principal| principal.key_id).map(tracing::field::display),
         u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
     );
     let (request_id, route, account, key, micros) = fields;

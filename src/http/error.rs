@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -23,6 +24,9 @@ pub enum HttpError {
     /// The body is not declared as JSON.
     #[error("the body is not JSON by its content type")]
     UnsupportedMediaType,
+    /// A client of the token endpoint was refused, in the RFC's own words.
+    #[error("OAuth2: {0}")]
+    OAuth(&'static str),
     /// The body did not arrive whole.
     #[error("the body could not be read")]
     UnreadableBody,
@@ -59,7 +63,7 @@ impl HttpError {
             HttpError::Domain(error) => domain_answer(error),
             HttpError::BodyTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE),
             HttpError::UnsupportedMediaType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            HttpError::UnreadableBody => plain(StatusCode::BAD_REQUEST),
+            HttpError::UnreadableBody | HttpError::OAuth(_) => plain(StatusCode::BAD_REQUEST),
         }
     }
 }
@@ -72,6 +76,7 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
             let (status, body) = detail(StatusCode::NOT_FOUND, what.sentence());
             (status, ErrorBody { hint: hint.clone(), ..body })
         }
+        Error::Denied(Denied::TooManyFailures) => plain(StatusCode::TOO_MANY_REQUESTS),
         Error::Denied(denied) => detail(StatusCode::FORBIDDEN, &denial(*denied)),
         Error::OwnCredentialsRequired { supplier_name, service } => detail(
             StatusCode::FORBIDDEN,
@@ -80,7 +85,7 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
                  Please add your {supplier_name} credentials to your account."
             ),
         ),
-        Error::Unavailable(_) => plain(StatusCode::SERVICE_UNAVAILABLE),
+        Error::Unavailable(_) | Error::IssuerUnavailable => plain(StatusCode::SERVICE_UNAVAILABLE),
         Error::Unreadable(_) | Error::Seal(_) | Error::Database(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Error::Shared(error) => domain_answer(error),
     }
@@ -91,10 +96,20 @@ fn denial(denied: Denied) -> String {
         Denied::NotAuthenticated => "Not authenticated".to_owned(),
         // The same for a malformed, an unknown, a revoked and an expired key.
         Denied::BadKey(_) => "Invalid API key".to_owned(),
+        Denied::BadToken(_) => "Invalid access token".to_owned(),
         Denied::PublicKey => "Public API keys are not supported for this endpoint".to_owned(),
-        Denied::MissingScope(scope) => format!("This key lacks the scope {scope}"),
+        Denied::MissingScope(scope) => format!("The scope {scope} is required"),
         Denied::InactiveAccount => "Account is inactive".to_owned(),
-        Denied::OtherAccount => "This key may not act for this account".to_owned(),
+        Denied::OtherAccount => "You may not act for this account".to_owned(),
+        Denied::TwoAccounts => "The credentials of the request name two accounts".to_owned(),
+        Denied::NoSubAccounts => "Sub-accounts are not enabled for this account".to_owned(),
+        Denied::CannotGrant(scope) => format!("You cannot grant the scope {scope}, because you lack it"),
+        // Told, because it is about where the caller is and not about whether the key exists: they hold it.
+        Denied::Address => "This API key is not allowed from your address".to_owned(),
+        Denied::Origin => "This API key is not allowed from this origin".to_owned(),
+        Denied::OperatorKey => "Operator keys are managed on the command line".to_owned(),
+        Denied::TooManyFailures => sentence(StatusCode::TOO_MANY_REQUESTS).to_owned(),
+        Denied::NotForOthers => "X-Account-Id is not supported for this endpoint".to_owned(),
     }
 }
 
@@ -121,6 +136,7 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
         StatusCode::PAYLOAD_TOO_LARGE => "The request body is too large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The request body must be application/json",
+        StatusCode::TOO_MANY_REQUESTS => "Too many failed attempts, please slow down",
         StatusCode::SERVICE_UNAVAILABLE => "The service cannot answer just now, please try again",
         _ if status.is_server_error() => "Internal server error",
         _ => "The request was refused",
@@ -131,6 +147,9 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (status, body) = self.answer();
         let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         response.extensions_mut().insert(Cause(Arc::new(self)));
         response
     }

@@ -1,16 +1,24 @@
 //! Everything that knows HTTP. This page is the whole URL map.
 
+mod api_keys;
 mod body;
 mod caller;
+mod client_address;
+mod cors;
 mod credentials;
+mod directory;
 mod edge;
 mod error;
 mod health;
+mod me;
+mod oauth;
+mod oauth_clients;
 mod query;
 mod resolution;
 mod resolve;
 pub mod server;
 mod services;
+mod subaccounts;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +26,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use tower::Layer;
 use tower::util::MapRequestLayer;
@@ -43,7 +52,41 @@ pub fn public_router(app: Arc<App>) -> Router {
         .route("/{supplier_code}/resolution", get(resolution::explain))
         .route("/{supplier_code}/services", post(services::upsert))
         .route("/{supplier_code}/services/{service}/{environment}", delete(services::delete));
-    finish(Router::new().nest("/extra/v2/credentials", credentials), app)
+    let subaccounts = Router::new()
+        .route("/", get(subaccounts::list).post(subaccounts::create))
+        .route("/{id}", get(subaccounts::find).patch(subaccounts::update).delete(subaccounts::deactivate))
+        .route("/{id}/api-keys", get(api_keys::list_of_subaccount).post(api_keys::create_for_subaccount))
+        .route("/{id}/api-keys/{key_id}", delete(api_keys::revoke_of_subaccount));
+    let api_keys = Router::new()
+        .route("/", get(api_keys::list).post(api_keys::create))
+        .route("/{id}", delete(api_keys::revoke))
+        .route("/{id}/rotate", post(api_keys::rotate));
+    let oauth_clients = Router::new()
+        .route("/", get(oauth_clients::list).post(oauth_clients::create))
+        .route("/{id}", get(oauth_clients::find).delete(oauth_clients::revoke))
+        .route("/{id}/rotate", post(oauth_clients::rotate));
+    // For browsers as well, with a public key.
+    let directory = Router::new()
+        .route("/suppliers", get(directory::suppliers))
+        .route("/service-codes", get(directory::service_codes))
+        .route("/services/{supplier_code}", get(directory::services))
+        .layer(from_fn_with_state(Arc::clone(&app), cors::cors));
+    let oauth = Router::new()
+        .route("/token", post(oauth::token))
+        .route("/revoke", post(oauth::revoke))
+        .route("/introspect", post(oauth::introspect));
+    let well_known =
+        Router::new().route("/jwks.json", get(oauth::jwks)).route("/oauth-authorization-server", get(oauth::metadata));
+    let router = Router::new()
+        .nest("/extra/v2/credentials", credentials)
+        .nest("/extra/v2/subaccounts", subaccounts)
+        .nest("/extra/v2/api-keys", api_keys)
+        .nest("/extra/v2/oauth-clients", oauth_clients)
+        .nest("/extra/v2", directory)
+        .nest("/oauth", oauth)
+        .nest("/.well-known", well_known)
+        .route("/me", get(me::me));
+    finish(router, app)
 }
 
 /// What programs that talk to suppliers see, on an address of its own. Passwords leave here.
@@ -78,7 +121,7 @@ fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Router {
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(edge::after_panic))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(axum::middleware::from_fn(edge::edge))
+        .layer(from_fn_with_state(Arc::clone(&app), edge::edge))
         .with_state(app);
     Router::new().fallback_service(MapRequestLayer::new(without_trailing_slash).layer(router))
 }

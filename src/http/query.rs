@@ -4,7 +4,9 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use url::form_urlencoded;
 
+use super::body::is_field_path;
 use super::error::HttpError;
 use crate::error::{Error, FieldError};
 
@@ -20,13 +22,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpError> {
-        match axum::extract::Query::try_from_uri(&parts.uri) {
-            Ok(axum::extract::Query(parameters)) => Ok(Self(parameters)),
-            Err(_) => Err(Error::invalid(FieldError::sentence_alone(
-                "query",
-                "The query has a parameter that this operation does not take, or one twice",
-            ))
-            .into()),
-        }
+        let query = parts.uri.query().unwrap_or_default().as_bytes();
+        let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query));
+        serde_path_to_error::deserialize(deserializer).map(Self).map_err(|error| {
+            let name = error.path().to_string();
+            // The library's message repeats values.
+            let refusal = if error.inner().to_string().starts_with("unknown field") && is_field_path(&name) {
+                FieldError::new(&name, "is not a parameter of this operation")
+            } else if is_field_path(&name) {
+                FieldError::new(&name, "has a value of the wrong form")
+            } else {
+                let message = "The query has a parameter that this operation does not take, or one twice";
+                FieldError::sentence_alone("query", message)
+            };
+            Error::invalid(refusal).into()
+        })
     }
 }

@@ -24,7 +24,7 @@ pub(super) struct ServicePair {
     pub service: Service,
     pub environment: Environment,
     pub username: Username,
-    pub password: Sealed,
+    pub password: Result<Sealed, OpenError>,
 }
 
 impl AccountBundle {
@@ -41,12 +41,15 @@ impl AccountBundle {
 
     /// Bytes in memory, nearly.
     pub fn weight(&self) -> usize {
-        let base = [&self.staging, &self.production].into_iter().filter_map(StoredPair::whole);
-        let base: usize = base.map(SealedPair::len_bytes).sum();
+        let base = self.staging.len_bytes() + self.production.len_bytes();
         let services: usize = self
             .services
             .iter()
-            .map(|pair| size_of::<ServicePair>() + pair.username.expose().len() + pair.password.as_bytes().len())
+            .map(|pair| {
+                size_of::<ServicePair>()
+                    + pair.username.expose().len()
+                    + pair.password.as_ref().map_or(0, |sealed| sealed.as_bytes().len())
+            })
             .sum();
         size_of::<Self>() + base + services
     }
@@ -62,12 +65,16 @@ pub(super) struct SupplierBundle {
 struct DefaultPair {
     environment: Environment,
     services: Vec<Service>,
-    pair: SealedPair,
+    pair: Result<SealedPair, OpenError>,
 }
 
 impl SupplierBundle {
     /// The default pair of an environment, and whether it may be used for the service.
-    pub fn default_pair(&self, service: Service, environment: Environment) -> Option<(&SealedPair, bool)> {
+    pub fn default_pair(
+        &self,
+        service: Service,
+        environment: Environment,
+    ) -> Option<(&Result<SealedPair, OpenError>, bool)> {
         let default = self.defaults.iter().find(|default| default.environment == environment)?;
         let allowed = default.services.contains(&service) && !self.excluded.contains(&service);
         Some((&default.pair, allowed))
@@ -75,8 +82,11 @@ impl SupplierBundle {
 
     /// Bytes in memory, nearly.
     pub fn weight(&self) -> usize {
-        let defaults: usize =
-            self.defaults.iter().map(|default| size_of::<DefaultPair>() + default.pair.len_bytes() + 8).sum();
+        let defaults: usize = self
+            .defaults
+            .iter()
+            .map(|default| size_of::<DefaultPair>() + default.pair.as_ref().map_or(0, SealedPair::len_bytes) + 8)
+            .sum();
         size_of::<Self>() + self.name.len() + self.excluded.len() + defaults
     }
 }
@@ -114,7 +124,7 @@ impl FromRow<'_, PgRow> for AccountRow {
     }
 }
 
-/// Loads an account's bundle; one query. A stored value that cannot be one is an error, never an absent level.
+/// Loads an account's bundle; one query. A stored value that cannot be one is kept as an error, never as an absent level.
 pub(super) async fn load_account(
     executor: impl PgExecutor<'_>,
     account: AccountId,
@@ -135,15 +145,15 @@ pub(super) async fn load_account(
     for (index, row) in rows.into_iter().enumerate() {
         // Every row repeats the base columns.
         if index == 0 {
-            bundle.staging = StoredPair::from_columns(row.staging.0, row.staging.1)?;
-            bundle.production = StoredPair::from_columns(row.production.0, row.production.1)?;
+            bundle.staging = StoredPair::from_columns(row.staging.0, row.staging.1);
+            bundle.production = StoredPair::from_columns(row.production.0, row.production.1);
         }
         if let Some(columns) = row.service {
             bundle.services.push(ServicePair {
                 service: Service::try_from(columns.service).map_err(decode)?,
                 environment: Environment::try_from(columns.environment).map_err(decode)?,
                 username: Username::parse(columns.username.into()).map_err(|_| OpenError::NotText)?,
-                password: Sealed::parse(columns.password)?,
+                password: Sealed::parse(columns.password),
             });
         }
     }
@@ -171,10 +181,7 @@ pub(super) async fn load_supplier(
     };
     for row in &rows {
         let Some(environment) = row.try_get::<Option<String>, _>("environment")? else { continue };
-        let pair = SealedPair {
-            username: Sealed::parse(row.try_get("username")?)?,
-            password: Sealed::parse(row.try_get("password")?)?,
-        };
+        let pair = SealedPair::parse(row.try_get("username")?, row.try_get("password")?);
         bundle.defaults.push(DefaultPair {
             environment: Environment::try_from(environment).map_err(decode)?,
             services: suppliers::services_from_codes(row.try_get("services")?).map_err(decode)?,

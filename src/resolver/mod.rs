@@ -13,7 +13,7 @@ use sqlx::PgPool;
 
 use crate::accounts::AccountStatuses;
 use crate::cluster::{Cluster, Coherent, Limits, Owner};
-use crate::error::{Denied, Error, Missing};
+use crate::error::{Denied, Error, Missing, OpenError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::suppliers;
 use crate::suppliers::defaults;
@@ -74,7 +74,7 @@ pub struct Resolver {
 enum Offer<'a> {
     Request(&'a Username, &'a Password),
     Service(&'a ServicePair),
-    Stored(&'a SealedPair),
+    Stored(&'a Result<SealedPair, OpenError>),
 }
 
 impl Resolver {
@@ -147,6 +147,18 @@ impl Resolver {
         Ok(explanations)
     }
 
+    /// A supplier's name, and the environments in which its default credentials answer for each service.
+    pub async fn defaults(&self, supplier: &SupplierCode) -> Result<(String, Vec<(Service, Vec<Environment>)>), Error> {
+        let bundle = self.supplier_bundle(supplier).await?;
+        let answers = |service: Service| {
+            let allowed = |environment: &Environment| {
+                bundle.default_pair(service, *environment).is_some_and(|(_, allowed)| allowed)
+            };
+            (service, Environment::ALL.into_iter().filter(allowed).collect())
+        };
+        Ok((bundle.name.clone(), Service::ALL.into_iter().map(answers).collect()))
+    }
+
     /// The pair that won, in plain.
     async fn open(&self, call: &Call, source: Level, offer: Offer<'_>) -> Result<Pair, Error> {
         match (source, offer) {
@@ -155,15 +167,18 @@ impl Resolver {
             }
             (_, Offer::Service(stored)) => {
                 let place = place(call, Storage::Service(call.service));
-                let (username, sealed) = (&stored.username, &stored.password);
+                let (username, sealed) = (&stored.username, stored.password.as_ref().map_err(|damage| *damage)?);
                 let password = place.open_password(&self.vault, call.account, username, sealed).await?;
                 Ok(Pair { username: username.clone(), password })
             }
-            (Level::Default, Offer::Stored(sealed)) => {
-                let place = defaults::place(&call.supplier, call.environment);
-                place.open(&self.vault, AccountId::OPERATOR, sealed).await
+            (level, Offer::Stored(sealed)) => {
+                let sealed = sealed.as_ref().map_err(|damage| *damage)?;
+                if level == Level::Default {
+                    let place = defaults::place(&call.supplier, call.environment);
+                    return place.open(&self.vault, AccountId::OPERATOR, sealed).await;
+                }
+                place(call, Storage::Base).open(&self.vault, call.account, sealed).await
             }
-            (_, Offer::Stored(sealed)) => place(call, Storage::Base).open(&self.vault, call.account, sealed).await,
         }
     }
 
@@ -178,10 +193,7 @@ impl Resolver {
                 None => Error::missing(Missing::Account),
             });
         }
-        let Some(supplier_bundle) = self.supplier_bundle(supplier).await? else {
-            let mut connection = self.pool.acquire().await?;
-            return Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await);
-        };
+        let supplier_bundle = self.supplier_bundle(supplier).await?;
         let (pool, code) = (self.pool.clone(), supplier.clone());
         let load = async move { Ok(Arc::new(bundle::load_account(&pool, account, &code).await?)) };
         let owner = Owner::Bundle(account, supplier.clone());
@@ -189,10 +201,15 @@ impl Resolver {
         Ok((account_bundle, supplier_bundle))
     }
 
-    async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Option<Arc<SupplierBundle>>, Error> {
+    async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Arc<SupplierBundle>, Error> {
         let (pool, code) = (self.pool.clone(), supplier.clone());
         let load = async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) };
-        self.suppliers.get(&Owner::Supplier(supplier.clone()), supplier.clone(), load).await
+        let owner = Owner::Supplier(supplier.clone());
+        if let Some(bundle) = self.suppliers.get(&owner, supplier.clone(), load).await? {
+            return Ok(bundle);
+        }
+        let mut connection = self.pool.acquire().await?;
+        Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await)
     }
 }
 

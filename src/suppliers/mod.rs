@@ -8,8 +8,8 @@ mod store;
 use sqlx::PgConnection;
 
 pub use hint::hint;
-pub use store::list;
 pub(crate) use store::services_from_codes;
+pub use store::{list, page};
 
 use crate::error::{Error, Missing};
 use crate::types::{Service, SupplierCode};

@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, PgExecutor, Row};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Row};
 
 use super::Supplier;
 use super::defaults::DefaultCredentials;
@@ -44,6 +44,17 @@ pub(super) async fn find(executor: impl PgExecutor<'_>, code: &SupplierCode) -> 
 /// The whole directory, by code.
 pub async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<Supplier>, sqlx::Error> {
     sqlx::query_as("select code, name, excluded_services from suppliers order by code").fetch_all(executor).await
+}
+
+/// A page of the directory, by code, and how many suppliers there are in all.
+pub async fn page(pool: &PgPool, limit: i64, offset: i64) -> Result<(usize, Vec<Supplier>), sqlx::Error> {
+    let count: i64 = sqlx::query_scalar("select count(*) from suppliers").fetch_one(pool).await?;
+    let page = sqlx::query_as("select code, name, excluded_services from suppliers order by code limit $1 offset $2")
+        .bind(limit)
+        .bind(offset)
+        .fetch_all(pool)
+        .await?;
+    Ok((usize::try_from(count).unwrap_or(0), page))
 }
 
 /// What storing a directory entry did.

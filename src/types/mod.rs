@@ -1,7 +1,9 @@
 //! The words of the domain as types. A string becomes one of these once, at the door; everything behind works with
 //! values that are known to be good.
 
+mod origin;
 mod pair;
+mod range;
 mod service;
 mod text;
 
@@ -9,9 +11,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use origin::Origin;
 pub use pair::{HalfPair, Pair, Password, Username};
+pub use range::parse_range;
 pub use service::{DEFAULT_SERVICES, Environment, Service, UnknownCode};
-pub use text::{InvalidText, Name, SupplierCode};
+pub use text::{Email, InvalidText, Name, Notes, SupplierCode};
 
 /// Identifies an account (a tenant) or a sub-account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]

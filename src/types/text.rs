@@ -19,6 +19,18 @@ pub enum InvalidText {
     /// NUL or another control character (Unicode category Cc).
     #[error("must not contain control characters")]
     ControlCharacter,
+    /// More than [`MAX_NOTES_CHARS`] code points.
+    #[error("must be at most {MAX_NOTES_CHARS} characters long")]
+    NotesTooLong,
+    /// Not of the form `somebody@somewhere`.
+    #[error("must be an e-mail address")]
+    NotAnEmail,
+    /// Not an origin as a browser writes it.
+    #[error("must be an origin such as https://shop.example.com")]
+    NotAnOrigin,
+    /// Not a range of addresses.
+    #[error("must be an address or a range such as 10.0.0.0/8 or 2001:db8::/32")]
+    NotARange,
 }
 
 /// Checks the one rule for text.
@@ -89,9 +101,74 @@ impl Name {
     }
 }
 
+/// An e-mail address. Only its form is looked at: something on both sides of one `@`, and no blanks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Email(String);
+
+impl Email {
+    /// Takes an address as it was written.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        check(text)?;
+        match text.split_once('@') {
+            Some((local, domain))
+                if !local.is_empty()
+                    && !domain.is_empty()
+                    && !domain.contains('@')
+                    && !text.contains(char::is_whitespace) =>
+            {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(InvalidText::NotAnEmail),
+        }
+    }
+
+    /// The address as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Longest notes, in Unicode code points.
+pub const MAX_NOTES_CHARS: usize = 2000;
+
+/// Notes of a person, over several lines perhaps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notes(String);
+
+impl Notes {
+    /// Takes notes as they were written. Line ends and tabs are allowed here, and nothing at all is.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        if text.chars().nth(MAX_NOTES_CHARS).is_some() {
+            return Err(InvalidText::NotesTooLong);
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(InvalidText::ControlCharacter);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The notes as they were written.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_have_two_sides_and_notes_may_have_lines() {
+        for email in ["a@b", "d.e+f@example.com"] {
+            assert!(Email::parse(email).is_ok(), "{email}");
+        }
+        for email in ["", "a", "@b", "a@", "a@b@c", "a b@c", "a@b\n"] {
+            assert!(Email::parse(email).is_err(), "{email}");
+        }
+        assert!(Notes::parse("").is_ok() && Notes::parse("two\nlines").is_ok());
+        assert_eq!(Notes::parse("\0"), Err(InvalidText::ControlCharacter));
+        assert_eq!(Notes::parse(&"x".repeat(2001)), Err(InvalidText::NotesTooLong));
+    }
 
     #[test]
     fn lengths_count_code_points_not_bytes() {

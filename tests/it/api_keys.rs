@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use credenza::api_credentials::{self, NewKey};
+use credenza::api_credentials::{self, KeySummary, NewKey};
 use credenza::api_key::{ApiKey, Kind};
 use credenza::error::Error;
 use credenza::principal::{Actor, Scope};
@@ -19,15 +19,15 @@ use crate::support::app::name;
 
 fn new_key(kind: Kind) -> NewKey {
     let scopes = if kind == Kind::Private { Scope::DEFAULT.to_vec() } else { vec![] };
-    NewKey { name: name("test"), kind, scopes, is_operator: false, user_email: None }
+    NewKey::new(name("test"), kind, scopes)
 }
 
-async fn create(app: &TestApp, account: AccountId, kind: Kind) -> Result<(uuid::Uuid, ApiKey), Error> {
+async fn create(app: &TestApp, account: AccountId, kind: Kind) -> Result<(KeySummary, ApiKey), Error> {
     api_credentials::create(&app.app, &Actor::operator(), account, &new_key(kind)).await
 }
 
 #[track_caller]
-fn expect_too_many(result: Result<(uuid::Uuid, ApiKey), Error>) {
+fn expect_too_many(result: Result<(KeySummary, ApiKey), Error>) {
     match result {
         Err(Error::Invalid(fields)) => {
             assert_eq!(fields[0].sentence(), "An account can have at most 6 active API keys");
@@ -36,7 +36,7 @@ fn expect_too_many(result: Result<(uuid::Uuid, ApiKey), Error>) {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         write!(text, "{byte:02x}").unwrap();
         text
@@ -44,7 +44,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Every row of every table, as text.
-async fn whole_database(app: &TestApp) -> String {
+pub async fn whole_database(app: &TestApp) -> String {
     let tables = app.rows("select table_name from information_schema.tables where table_schema = 'public'").await;
     let mut dump = String::new();
     for table in tables {
@@ -77,11 +77,11 @@ async fn a_key_that_was_revoked_or_has_expired_makes_room() {
     for _ in 0..5 {
         ids.push(create(&app, account, Kind::Private).await.unwrap().0);
     }
-    assert!(api_credentials::revoke(&app.app, &Actor::operator(), account, ids[0]).await.unwrap());
+    api_credentials::revoke(&app.app, &Actor::operator(), account, ids[0].id).await.unwrap();
     create(&app, account, Kind::Private).await.unwrap();
     expect_too_many(create(&app, account, Kind::Private).await);
 
-    app.sql(&format!("update api_keys set expires_at = '2026-01-02T03:05:05Z' where id = '{}'", ids[1])).await;
+    app.sql(&format!("update api_keys set expires_at = '2026-01-02T03:05:05Z' where id = '{}'", ids[1].id)).await;
     expect_too_many(create(&app, account, Kind::Private).await);
     app.advance(Duration::from_mins(1));
     create(&app, account, Kind::Private).await.unwrap();
@@ -141,7 +141,7 @@ async fn what_is_listed_of_a_key_does_not_open_anything() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let key = caller.key.clone().unwrap();
-    let listed = api_credentials::list(&app.app.pool, caller.account).await.unwrap().remove(0);
+    let listed = api_credentials::list(&app.app, caller.account).await.unwrap().remove(0);
     assert_eq!(listed.masked, format!("czs_…{}", &key[key.len() - 4..]));
     for shown in [&listed.masked, &listed.name, &listed.id.to_string()] {
         if shown.is_ascii() {

@@ -13,7 +13,7 @@ const LAYERS: &[&[&str]] = &[
     &["vault", "audit"],
     &["core", "sealed_pair"],
     &["accounts", "suppliers"],
-    &["credentials", "api_credentials", "resolver"],
+    &["credentials", "api_credentials", "resolver", "oauth"],
     &["auth"],
     &["app"],
     &["config"],
@@ -111,7 +111,17 @@ fn the_vault_knows_no_supplier() {
 }
 
 /// Functions of a store that work on rows of no tenant, or on a row whose tenant is the question.
-const TENANTLESS: &[&str] = &["find_by_hash", "accounts::insert", "accounts::list"];
+const TENANTLESS: &[&str] = &[
+    "find_by_hash",
+    "find_by_client_id",
+    "note_uses",
+    "is_allowed_origin",
+    "signing_keys",
+    "insert_signing_key",
+    "retire_signing_key",
+    "accounts::insert",
+    "accounts::list",
+];
 
 #[test]
 fn store_functions_on_tenant_rows_take_the_account_first() {

@@ -86,7 +86,7 @@ async fn an_event_says_who_from_where_and_in_which_request() {
     app.send(request).await.expect(201);
 
     let event = events(&app, &caller).await.pop().unwrap();
-    let key = api_credentials::list(&app.app.pool, caller.account).await.unwrap().remove(0);
+    let key = api_credentials::list(&app.app, caller.account).await.unwrap().remove(0);
     assert_eq!(event["acting_account_id"], json!(caller.account));
     assert_eq!(event["user_email"], "devs@platform.example");
     assert_eq!(event["key_id"], key.id.to_string());
@@ -173,7 +173,7 @@ async fn colleague<'a>(app: &'a TestApp, caller: &Caller<'a>, email: &str) -> Ca
     .await;
     let user_email = Some(email.to_owned());
     let scopes = Scope::DEFAULT.to_vec();
-    let new = NewKey { name: name("second"), kind: Kind::Private, scopes, is_operator: false, user_email };
+    let new = NewKey { user_email, ..NewKey::new(name("second"), Kind::Private, scopes) };
     let (_, key) = api_credentials::create(&app.app, &Actor::operator(), caller.account, &new).await.unwrap();
     caller.with_key(key.expose())
 }

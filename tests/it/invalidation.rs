@@ -56,7 +56,7 @@ async fn own_writes_are_seen_by_the_very_next_read() {
     caller.resolve("NEW", "INV", "PROD").await.expect_error(404, "Supplier not found");
     app.supplier("NEW", "New", "").await;
     caller.resolve("NEW", "INV", "PROD").await.expect(403);
-    for key in api_credentials::list(&app.app.pool, caller.account).await.unwrap() {
+    for key in api_credentials::list(&app.app, caller.account).await.unwrap() {
         api_credentials::revoke(&app.app, &Actor::operator(), caller.account, key.id).await.unwrap();
     }
     caller.resolve("HIT", "INV", "PROD").await.expect_error(403, "Invalid API key");
@@ -86,7 +86,7 @@ async fn writes_of_another_process_are_seen_soon() {
     soon_sees(&caller, "403 403 403", "remove").await;
 
     caller.get("/extra/v2/credentials").await.expect(200);
-    for key in api_credentials::list(&other.pool, caller.account).await.unwrap() {
+    for key in api_credentials::list(&other, caller.account).await.unwrap() {
         api_credentials::revoke(&other, &operator, caller.account, key.id).await.unwrap();
     }
     let start = Instant::now();
@@ -122,7 +122,7 @@ async fn plain_sql_is_seen_soon() {
         ("truncate supplier_credentials cascade", "shared shared shared"),
         ("truncate default_credentials", "own base 403"),
         ("truncate suppliers cascade", "404 404 404"),
-        ("truncate api_keys", "403 403 403"),
+        ("truncate api_keys cascade", "403 403 403"),
         ("truncate users cascade", "403 403 403"),
         ("truncate accounts cascade", "403 403 403"),
         ("truncate data_keys", "500 500 500"),

@@ -128,7 +128,11 @@ async fn build<'a>(app: &'a TestApp, world: &World, supplier: &str) -> Caller<'a
     let caller = app.account_that_resolves(&format!("{supplier}@child.example")).await;
     if world.has_rich_parent {
         let parent = app.account(&format!("{supplier}@parent.example")).await;
-        app.sql(&format!("update accounts set parent_id = {} where id = {}", parent.account, caller.account)).await;
+        app.sql(&format!(
+            "update accounts set external_customer_id = id::text, parent_id = {} where id = {}",
+            parent.account, caller.account
+        ))
+        .await;
         parent.post("/extra/v2/credentials", base_body(supplier, &ENVIRONMENTS, "parent")).await.expect(201);
         store_service(&parent, supplier, "INV", "PROD").await;
     }

@@ -189,3 +189,41 @@ async fn an_account_does_not_notice_what_happens_to_anothers_keys() {
     assert_eq!(stage.status(&stage.a, SERVICE_LEVEL).await, 500);
     assert_eq!(stage.status(&stage.b, SERVICE_LEVEL).await, 200);
 }
+
+#[tokio::test]
+async fn damage_to_one_pair_is_no_reason_to_refuse_another() {
+    let app = TestApp::start().await;
+    let stage = stage(&app).await;
+    for act in [
+        "update supplier_credentials set staging_password = '' where account_id = :a",
+        "update service_credentials set password = '' where account_id = :a and service = 'PO'",
+        "update default_credentials set password = ''",
+    ] {
+        stage.tamper(act).await;
+        assert_eq!(stage.status(&stage.a, SERVICE_LEVEL).await, 200, "{act}");
+        assert_eq!(stage.status(&stage.a, BASE_LEVEL).await, 200, "{act}");
+    }
+    assert_eq!(stage.status(&stage.a, ("Product", "STAGING")).await, 500);
+    assert_eq!(stage.status(&stage.a, ("PO", "PROD")).await, 500);
+    // Both halves together put a pair right again.
+    let repair = json!({"supplier_code": "HIT", "staging_username": "base", "staging_password": "new"});
+    stage.a.post("/extra/v2/credentials", repair).await.expect(201);
+    assert_eq!(stage.status(&stage.a, ("Product", "STAGING")).await, 200);
+}
+
+#[tokio::test]
+async fn half_a_pair_that_got_past_the_constraint_is_no_pair() {
+    let app = TestApp::start().await;
+    let stage = stage(&app).await;
+    stage
+        .tamper(
+            "alter table supplier_credentials drop constraint supplier_credentials_production_whole;
+             update supplier_credentials set production_password = null where account_id = :a",
+        )
+        .await;
+    let resolved = stage.a.resolve("HIT", "Product", "PROD").await.expect(200);
+    assert_eq!((&resolved["source"], &resolved["username"]), (&json!("default"), &json!("shared")));
+    let path = "/extra/v2/credentials/HIT/resolution?service=Product&environment=PROD";
+    assert_eq!(stage.a.get(path).await.expect(200)["trace"][2]["outcome"], "incomplete");
+    assert_eq!(stage.a.get("/extra/v2/credentials/HIT").await.expect(200)["has_production_credentials"], false);
+}

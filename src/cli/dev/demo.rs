@@ -12,7 +12,7 @@ use crate::api_credentials::{self, NewKey};
 use crate::api_key::{ApiKey, Kind};
 use crate::app::App;
 use crate::principal::{Actor, Scope};
-use crate::types::{AccountId, Name};
+use crate::types::{AccountId, Email, Name};
 
 const ACCOUNT_NAME: &str = "Demo Platform";
 const OWNER_EMAIL: &str = "demo@example.com";
@@ -69,7 +69,7 @@ impl Demo {
         ];
         for (name, text, scopes, is_operator) in wanted {
             let key = ApiKey::parse(text).map_err(|why| anyhow!("`demo-keys.json` holds {why}"))?;
-            let new = NewKey { name: name_of(name)?, kind: key.kind(), scopes, is_operator, user_email: None };
+            let new = NewKey { is_operator, ..NewKey::new(name_of(name)?, key.kind(), scopes) };
             api_credentials::ensure(app, &Actor::operator(), account, &new, &key).await?;
         }
         Ok(Self { account, keys })
@@ -81,7 +81,7 @@ fn new_account() -> anyhow::Result<NewAccount> {
         name: name_of(ACCOUNT_NAME)?,
         plan: Plan::Enterprise,
         subaccounts_enabled: true,
-        owner_email: name_of(OWNER_EMAIL)?,
+        owner_email: Email::parse(OWNER_EMAIL).map_err(|why| anyhow!("`{OWNER_EMAIL}` {why}"))?,
     })
 }
 

@@ -18,9 +18,8 @@ use self::database::Database;
 use self::demo::Demo;
 use self::secrets::DevSecrets;
 use super::serve::stop_signal;
-use crate::app::App;
+use crate::app::{App, Settings};
 use crate::clock::Clock;
-use crate::cluster::feed;
 use crate::config::{self, Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
@@ -67,12 +66,12 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
     };
     let env_file = secrets.write_env_file(&data_dir, &database)?;
     let started = tokio::select! {
-        started = start(&data_dir, &env_file) => started,
+        started = start(&data_dir, &env_file, &listeners) => started,
         () = &mut stop => return database.close().await,
     };
     let result = match started {
         Ok(Installation { app, listener_database, demo }) => {
-            let feed = tokio::spawn(feed::run(app.cluster.clone(), listener_database));
+            let background = tokio::spawn(Arc::clone(&app).run_in_background(listener_database));
             show(&options, &listeners, &demo, &database, &env_file, &data_dir)?;
             let mut ended = false;
             let until = async {
@@ -82,8 +81,8 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
                 }
             };
             listeners.serve(Arc::clone(&app), until).await;
-            feed.abort();
-            app.pool.close().await;
+            background.abort();
+            app.close().await;
             match database.log_file() {
                 Some(log) if ended => Err(anyhow!("Postgres has ended; `{}` may say why. Start again", log.display())),
                 _ => Ok(()),
@@ -97,7 +96,7 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
 }
 
 /// From an open database to an application with its demo account.
-async fn start(data_dir: &Path, env_file: &Path) -> anyhow::Result<Installation> {
+async fn start(data_dir: &Path, env_file: &Path, listeners: &Listeners) -> anyhow::Result<Installation> {
     let source = Source::load(Some(env_file))?;
     let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
     let config = Config::load(&source)?;
@@ -105,8 +104,10 @@ async fn start(data_dir: &Path, env_file: &Path) -> anyhow::Result<Installation>
     tracing::info!(migration = state.applied, "schema is up to date");
     postgres::grant_application_role(&owner, config.database.get_username(), None).await?;
 
+    let here = format!("http://{}", listeners.addresses()?.0);
+    let settings = Settings { public_url: config::public_url(&source)?.unwrap_or(here), ..config.settings };
     let pool = postgres::pool(&config.database, config.database_connections);
-    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.cache));
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, settings));
     let demo = Demo::load_or_make(&app, data_dir).await?;
     Ok(Installation { app, listener_database: config.listener_database, demo })
 }

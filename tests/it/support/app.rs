@@ -1,4 +1,4 @@
-//! An application on a database of its own, with both routers and callers for them.
+//! An application on a database of its own, with both routers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::Request;
 use chrono::{DateTime, TimeDelta};
 use credenza::accounts::{self, NewAccount, Plan};
 use credenza::api_credentials::{self, NewKey};
 use credenza::api_key::Kind;
-use credenza::app::App;
+use credenza::app::{App, Settings};
 use credenza::clock::Clock;
 use credenza::cluster::{Limits, feed};
 use credenza::config::{Config, Source};
@@ -20,15 +20,20 @@ use credenza::postgres;
 use credenza::principal::{Actor, Scope};
 use credenza::sealed_pair::Place;
 use credenza::suppliers::defaults;
-use credenza::types::{AccountId, Environment, Name, Pair, Password, Service, SupplierCode, Username};
+use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
 use serde_json::Value;
 use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
 
+use super::caller::Caller;
 use super::cluster::{Database, database, in_tests};
 use super::response::Answer;
 
+/// What our tokens have as issuer and audience.
+pub const ISSUER: &str = "https://credenza.example";
+/// Whose `X-Forwarded-For` counts.
+const TRUSTED_PROXIES: &str = "10.9.0.0/16";
 /// A moment that tests start at: 2026-01-02T03:04:05Z.
 const START: i64 = 1_767_323_045;
 
@@ -51,7 +56,12 @@ impl Drop for TestApp {
 impl TestApp {
     /// A fresh installation whose change feed listens.
     pub async fn start() -> Self {
-        let app = Self::start_deaf().await;
+        Self::start_with(|_| ()).await
+    }
+
+    /// The same with other settings than the usual ones.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
+        let app = Self::start_deaf(change).await;
         while !app.app.cluster.generations().hearing() {
             tokio::task::yield_now().await;
         }
@@ -59,11 +69,11 @@ impl TestApp {
     }
 
     /// The same, but it may not hear changes yet.
-    pub async fn start_deaf() -> Self {
+    async fn start_deaf(change: impl FnOnce(&mut Settings)) -> Self {
         super::logs::capture();
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
-        let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds))));
+        let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), change));
         let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
         Self {
             public: public_router(Arc::clone(&app)),
@@ -77,12 +87,18 @@ impl TestApp {
 
     /// A second application on the same database, as another process would be: it shares nothing with this one but rows.
     pub fn other_process(&self) -> App {
-        compose(&self.database, clock_at(Arc::clone(&self.seconds)))
+        compose(&self.database, clock_at(Arc::clone(&self.seconds)), |_| ())
     }
 
     /// The same with a clock of its own.
     pub fn other_process_with(&self, clock: Clock) -> App {
-        compose(&self.database, clock)
+        compose(&self.database, clock, |_| ())
+    }
+
+    /// The public listener of a second application on the same database, with other settings.
+    pub fn other_router(&self, settings: Settings) -> Router {
+        let clock = clock_at(Arc::clone(&self.seconds));
+        public_router(Arc::new(compose(&self.database, clock, |usual| *usual = settings)))
     }
 
     /// Moves the clock.
@@ -96,23 +112,23 @@ impl TestApp {
             name: name(&format!("Account of {email}")),
             plan: Plan::Enterprise,
             subaccounts_enabled: true,
-            owner_email: name(email),
+            owner_email: Email::parse(email).unwrap(),
         };
         let account = accounts::create(&self.app, &account).await.unwrap();
         let key = self.key(account, Kind::Private, &Scope::DEFAULT, false).await;
-        Caller { app: self, account, key: Some(key) }
+        Caller::without_key(self, account).with_key(&key)
     }
 
     /// A new key of an account, in plain.
     pub async fn key(&self, account: AccountId, kind: Kind, scopes: &[Scope], is_operator: bool) -> String {
-        let new = NewKey { name: name("test"), kind, scopes: scopes.to_vec(), is_operator, user_email: None };
+        let new = NewKey { is_operator, ..NewKey::new(name("test"), kind, scopes.to_vec()) };
         let (_, key) = api_credentials::create(&self.app, &Actor::operator(), account, &new).await.unwrap();
         key.expose().to_owned()
     }
 
     /// A caller who presents nothing.
     pub fn nobody(&self) -> Caller<'_> {
-        Caller { app: self, account: AccountId(0), key: None }
+        Caller::without_key(self, AccountId(0))
     }
 
     /// Sets a shared login, as the operator does on the command line.
@@ -132,83 +148,31 @@ fn clock_at(seconds: Arc<AtomicI64>) -> Clock {
     Clock::from_fn(move || DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds.load(Ordering::SeqCst)))
 }
 
-fn compose(database: &Database, clock: Clock) -> App {
+fn compose(database: &Database, clock: Clock, change: impl FnOnce(&mut Settings)) -> App {
     let settings = Source::from_pairs([
         ("DATABASE_URL", "postgres://unused@localhost/unused"),
         ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
         ("CREDENZA_KEY_PEPPER", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="),
         ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="),
+        ("CREDENZA_TRUSTED_PROXIES", TRUSTED_PROXIES),
     ]);
-    let secrets = Config::load(&settings).unwrap().secrets;
+    let config = Config::load(&settings).unwrap();
+    let cache = Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 };
+    let mut settings = Settings { public_url: ISSUER.to_owned(), cache, ..config.settings };
+    change(&mut settings);
     let pool = postgres::pool(&database.application, 8);
-    App::new(pool, clock, secrets, Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 })
-}
-
-/// Somebody who calls, with the key that they present.
-#[derive(Clone)]
-pub struct Caller<'a> {
-    app: &'a TestApp,
-    pub account: AccountId,
-    pub key: Option<String>,
-}
-
-impl<'a> Caller<'a> {
-    /// The same account with another key.
-    pub fn with_key(&self, key: &str) -> Caller<'a> {
-        Caller { key: Some(key.to_owned()), ..self.clone() }
-    }
-
-    /// The same account with a new key of these scopes.
-    pub async fn with_scopes(&self, scopes: &[Scope]) -> Caller<'a> {
-        self.with_key(&self.app.key(self.account, Kind::Private, scopes, false).await)
-    }
-
-    pub async fn get(&self, path: &str) -> Answer {
-        self.send(Method::GET, path, None).await
-    }
-
-    pub async fn post(&self, path: &str, body: Value) -> Answer {
-        self.send(Method::POST, path, Some(body)).await
-    }
-
-    pub async fn delete(&self, path: &str) -> Answer {
-        self.send(Method::DELETE, path, None).await
-    }
-
-    /// Sends a request to the listener that its path belongs to.
-    pub async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        self.app.send(self.request(method, path, body)).await
-    }
-
-    /// A request of this caller, to be sent later or changed before.
-    pub fn request(&self, method: Method, path: &str, body: Option<Value>) -> Request<Body> {
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some(key) = &self.key {
-            request = request.header("x-api-key", key);
-        }
-        let request = match body {
-            None => request.body(Body::empty()),
-            Some(body) => request.header("content-type", "application/json").body(Body::from(body.to_string())),
-        };
-        request.unwrap()
-    }
-
-    /// Resolves a call of this account with this caller's key.
-    pub async fn resolve(&self, supplier: &str, service: &str, environment: &str) -> Answer {
-        let body = serde_json::json!({
-            "account_id": self.account,
-            "supplier_code": supplier,
-            "service": service,
-            "environment": environment,
-        });
-        self.post("/internal/v1/resolve", body).await
-    }
+    App::new(pool, clock, config.secrets, settings)
 }
 
 impl TestApp {
     /// Sends any request to the listener that its path belongs to.
     pub async fn send(&self, request: Request<Body>) -> Answer {
         let router = if request.uri().path().starts_with("/internal") { &self.internal } else { &self.public };
+        self.send_to(router, request).await
+    }
+
+    /// Sends a request to one of several listeners.
+    pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
         Answer::read(router.clone().oneshot(request).await.unwrap()).await
     }
 

@@ -6,7 +6,8 @@ use credenza::suppliers;
 use credenza::types::AccountId;
 use sqlx::{ConnectOptions, PgConnection};
 
-use super::app::{Caller, TestApp};
+use super::app::TestApp;
+use super::caller::Caller;
 use super::cluster::in_tests;
 
 /// Tables whose rows are cached, parents first.

@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use credenza::types::{Environment, Service};
 use serde_json::json;
 
-use super::app::{Caller, TestApp};
+use super::app::TestApp;
+use super::caller::Caller;
 
 /// Without the feed an entry would stay for a day. What comes through it takes milliseconds; the rest is for machines that
 /// are busy.
@@ -15,7 +16,11 @@ pub const SOON: Duration = Duration::from_secs(5);
 pub async fn furnished(app: &TestApp) -> Caller<'_> {
     let caller = app.account_that_resolves("devs@child.example").await;
     let parent = app.account("devs@parent.example").await;
-    app.sql(&format!("update accounts set parent_id = {} where id = {}", parent.account, caller.account)).await;
+    app.sql(&format!(
+        "update accounts set external_customer_id = id::text, parent_id = {} where id = {}",
+        parent.account, caller.account
+    ))
+    .await;
     let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "base"});
     caller.post("/extra/v2/credentials", base).await.expect(201);
     let own = json!({"service": "INV", "environment": "PROD", "username": "u", "password": "own"});

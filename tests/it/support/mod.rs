@@ -2,14 +2,20 @@
 
 pub mod app;
 pub mod behind;
+pub mod caller;
 pub mod cluster;
 pub mod dev;
+pub mod family;
+pub mod forge;
 pub mod furnished;
 pub mod installation;
 pub mod logs;
+pub mod oauth;
+pub mod operations;
 pub mod program;
 pub mod response;
 pub mod wire;
 
-pub use app::{Caller, TestApp};
+pub use app::TestApp;
+pub use caller::Caller;
 pub use response::Answer;

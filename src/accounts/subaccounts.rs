@@ -1,0 +1,139 @@
+//! Sub-accounts: made and kept by their parent. Nothing is inherited but the plan, and nothing is nested.
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::{store, users};
+use crate::audit::{self, Action, Event};
+use crate::cluster::Owner;
+use crate::core::Core;
+use crate::error::{Error, FieldError, Missing};
+use crate::postgres::violates;
+use crate::principal::Actor;
+use crate::types::{AccountId, Email, Name, Notes};
+
+/// A sub-account; the fields are the contract's, in its order.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+pub struct SubAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// Its display name.
+    pub name: String,
+    /// What the parent calls it; unique among the parent's, also among inactive ones.
+    pub external_customer_id: String,
+    /// Whom to write to.
+    pub organization_contact_email: Option<String>,
+    /// The parent's notes.
+    pub account_notes: Option<String>,
+    /// The parent's plan.
+    pub plan: String,
+    /// Whether its keys work.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub modified_on: DateTime<Utc>,
+}
+
+/// A sub-account to be made.
+#[derive(Clone, Debug)]
+pub struct NewSubAccount {
+    /// Its display name.
+    pub name: Name,
+    /// What the parent calls it.
+    pub external_customer_id: Name,
+    /// Whom to write to; also its first user. Without one, that is the user who makes it,
+    /// or the parent's oldest if the maker has no address.
+    pub organization_contact_email: Option<Email>,
+    /// The parent's notes.
+    pub account_notes: Option<Notes>,
+}
+
+/// Changes of a sub-account. What is `None` is kept; `Some(None)` clears.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::option_option, reason = "kept, cleared and set are three things here")]
+pub struct SubAccountUpdate {
+    /// Display name.
+    pub name: Option<Name>,
+    /// What the parent calls it.
+    pub external_customer_id: Option<Name>,
+    /// Whom to write to.
+    pub organization_contact_email: Option<Option<Email>>,
+    /// The parent's notes.
+    pub account_notes: Option<Option<Notes>>,
+    /// Whether its keys work.
+    pub is_active: Option<bool>,
+}
+
+/// The parent's sub-accounts, by id.
+pub async fn list(core: &Core, parent: AccountId, include_inactive: bool) -> Result<Vec<SubAccount>, Error> {
+    Ok(store::list_subaccounts(&core.pool, parent, include_inactive).await?)
+}
+
+/// A sub-account of the parent. Anybody else's is not there.
+pub async fn find(core: &Core, parent: AccountId, id: AccountId) -> Result<SubAccount, Error> {
+    store::find_subaccount(&core.pool, parent, id).await?.ok_or(Error::missing(Missing::SubAccount))
+}
+
+/// Makes a sub-account with its first user.
+pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubAccount) -> Result<SubAccount, Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
+    let id = store::insert_subaccount(&mut change, parent, new, now).await.map_err(taken)?;
+    let email = match (&new.organization_contact_email, Email::parse(actor.name())) {
+        (Some(contact), _) => contact.as_str().to_owned(),
+        (None, Ok(maker)) => maker.as_str().to_owned(),
+        // Whom the outside issuer knows by a number has no address here.
+        (None, Err(_)) => users::find(&mut change, parent, None).await?.1,
+    };
+    let user = Uuid::now_v7();
+    store::insert_user(&mut change, id, user, &email, None, now).await?;
+    let created = store::find_subaccount(&mut *change, parent, id).await?;
+    let created = created.ok_or(Error::missing(Missing::SubAccount))?;
+    let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
+    audit::record(&mut change, &core.audit_key, id, actor, now, &events).await?;
+    change.commit(&[Owner::Account(id)]).await?;
+    Ok(created)
+}
+
+/// Changes a sub-account.
+pub async fn update(
+    core: &Core,
+    actor: &Actor,
+    parent: AccountId,
+    id: AccountId,
+    update: &SubAccountUpdate,
+) -> Result<SubAccount, Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
+    if !store::update_subaccount(&mut change, parent, id, update, now).await.map_err(taken)? {
+        return Err(Error::missing(Missing::SubAccount));
+    }
+    let updated = store::find_subaccount(&mut *change, parent, id).await?;
+    let updated = updated.ok_or(Error::missing(Missing::SubAccount))?;
+    let action = match update.is_active {
+        Some(true) => Action::AccountActivated,
+        Some(false) => Action::AccountDeactivated,
+        None => Action::AccountUpdated,
+    };
+    audit::record(&mut change, &core.audit_key, id, actor, now, &[Event::new(action)]).await?;
+    change.commit(&[Owner::Account(id)]).await?;
+    Ok(updated)
+}
+
+/// Deactivates a sub-account: its keys and tokens stop at once, its credentials stay.
+pub async fn deactivate(core: &Core, actor: &Actor, parent: AccountId, id: AccountId) -> Result<(), Error> {
+    let inactive = SubAccountUpdate { is_active: Some(false), ..SubAccountUpdate::default() };
+    update(core, actor, parent, id, &inactive).await.map(drop)
+}
+
+fn taken(error: sqlx::Error) -> Error {
+    if violates(&error, "accounts_external_customer_id_unique") {
+        return Error::invalid(FieldError::sentence_alone(
+            "external_customer_id",
+            "external_customer_id is already in use",
+        ));
+    }
+    error.into()
+}

@@ -1,0 +1,100 @@
+//! The people behind keys, and their passwords.
+//!
+//! argon2id is for passwords that people choose. It takes tens of milliseconds and as many mebibytes on purpose, so it runs
+//! off the async threads, and only a few at a time.
+
+use argon2::Argon2;
+use argon2::password_hash::phc::PasswordHash;
+use argon2::password_hash::{PasswordHasher, PasswordVerifier};
+use secrecy::{ExposeSecret, SecretString};
+use sqlx::PgConnection;
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
+use super::store;
+use crate::audit::{self, Action, Event};
+use crate::core::Core;
+use crate::error::{Error, FieldError, Missing};
+use crate::postgres::violates;
+use crate::principal::Actor;
+use crate::types::{AccountId, Email};
+
+/// Fewest characters of a password that a person chooses (NIST SP 800-63B asks for eight at least).
+pub const MIN_PASSWORD_CHARS: usize = 12;
+
+/// How many hashes may be under way at once: each takes 19 MiB.
+static HASHING: Semaphore = Semaphore::const_new(2);
+
+/// Makes a user of an account, with a password for the console if one is given.
+pub async fn create(
+    core: &Core,
+    account: AccountId,
+    email: &Email,
+    password: Option<SecretString>,
+) -> Result<Uuid, Error> {
+    let hash = match password {
+        None => None,
+        Some(password) if password.expose_secret().chars().count() < MIN_PASSWORD_CHARS => {
+            let message = format!("must be at least {MIN_PASSWORD_CHARS} characters long");
+            return Err(Error::invalid(FieldError::new("password", message)));
+        }
+        Some(password) => Some(hash(password).await?),
+    };
+    let now = core.clock.now();
+    let id = Uuid::now_v7();
+    let mut change = core.cluster.begin().await?;
+    store::insert_user(&mut change, account, id, email.as_str(), hash.as_deref(), now).await.map_err(|error| {
+        if violates(&error, "users_email_unique") {
+            Error::invalid(FieldError::new("email", "is already a user of this account"))
+        } else if violates(&error, "users_account_fkey") || violates(&error, "users_not_operator") {
+            Error::missing(Missing::Account)
+        } else {
+            error.into()
+        }
+    })?;
+    let actor = Actor::operator();
+    audit::record(&mut change, &core.audit_key, account, &actor, now, &[Event::about(Action::UserCreated, id)]).await?;
+    change.commit(&[]).await?;
+    Ok(id)
+}
+
+/// Whether this is the user's password. A user who does not exist, or has none, takes as long.
+pub async fn verify_password(
+    core: &Core,
+    account: AccountId,
+    email: &Email,
+    password: SecretString,
+) -> Result<bool, Error> {
+    let Some(stored) = store::password_hash(&core.pool, account, email.as_str()).await? else {
+        // The same work, for nothing.
+        hash(password).await?;
+        return Ok(false);
+    };
+    let matches = off_the_async_threads(move || {
+        let parsed = PasswordHash::new(&stored).ok()?;
+        Argon2::default().verify_password(password.expose_secret().as_bytes(), &parsed).ok()
+    });
+    Ok(matches.await.is_some())
+}
+
+/// The user of an account with this e-mail; the account's oldest user if none is named.
+pub(crate) async fn find(
+    connection: &mut PgConnection,
+    account: AccountId,
+    email: Option<&str>,
+) -> Result<(Uuid, String), Error> {
+    store::find_user(connection, account, email).await?.ok_or(Error::missing(Missing::User))
+}
+
+async fn hash(password: SecretString) -> Result<String, Error> {
+    let hash = off_the_async_threads(move || {
+        Argon2::default().hash_password(password.expose_secret().as_bytes()).map(|hash| hash.to_string()).ok()
+    });
+    hash.await.ok_or(Error::Seal(crate::error::SealError))
+}
+
+/// Runs slow work on a thread that may block; `None` if the work gives nothing.
+async fn off_the_async_threads<T: Send + 'static>(work: impl FnOnce() -> Option<T> + Send + 'static) -> Option<T> {
+    let _permit = HASHING.acquire().await.ok()?;
+    tokio::task::spawn_blocking(work).await.ok().flatten()
+}

@@ -1,0 +1,47 @@
+//! Acting for another account: a parent for its sub-accounts, and nobody else for anybody. The link is checked on each
+//! request.
+
+use crate::accounts::AccountStatuses;
+use crate::error::{Denied, Error};
+use crate::principal::Principal;
+use crate::types::AccountId;
+
+/// The principal, acting for an account that it names: its own, or a sub-account of its own.
+///
+/// # Errors
+/// [`Denied::OtherAccount`] for any other account, also one that does not exist: what is not theirs does not exist for
+/// them. [`Denied::InactiveAccount`] for a sub-account that is inactive.
+pub async fn act_for(
+    principal: &Principal,
+    account: AccountId,
+    statuses: &AccountStatuses,
+) -> Result<Principal, Error> {
+    if principal.account == account {
+        return Ok(principal.clone());
+    }
+    require_parent(principal, account, statuses).await?;
+    if !statuses.is_active(account).await? {
+        return Err(Denied::InactiveAccount.into());
+    }
+    Ok(Principal { account, ..principal.clone() })
+}
+
+/// Whether a principal may be given passwords of an account: its own, a sub-account's of its own, or, with an operator's
+/// key, any.
+pub async fn may_resolve_for(
+    principal: &Principal,
+    account: AccountId,
+    statuses: &AccountStatuses,
+) -> Result<(), Error> {
+    if principal.is_operator || principal.account == account {
+        return Ok(());
+    }
+    require_parent(principal, account, statuses).await
+}
+
+async fn require_parent(principal: &Principal, account: AccountId, statuses: &AccountStatuses) -> Result<(), Error> {
+    match statuses.get(account).await? {
+        Some(status) if status.parent_id == Some(principal.account) => Ok(()),
+        _ => Err(Denied::OtherAccount.into()),
+    }
+}

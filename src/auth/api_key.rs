@@ -1,0 +1,88 @@
+//! The first scheme: an API key, in `X-API-Key` or, for public keys, in the query as `pub_api_key`.
+
+use std::sync::Arc;
+
+use super::{Accepts, Authenticator, Presented};
+use crate::api_credentials::{self, StoredKey};
+use crate::api_key::{ApiKey, KeyHash, Kind};
+use crate::cluster::Owner;
+use crate::error::{Denied, Error};
+use crate::principal::{AuthMethod, Principal};
+
+impl Authenticator {
+    pub(super) async fn by_api_key(
+        &self,
+        presented: &Presented<'_>,
+        accepts: Accepts,
+    ) -> Result<Option<Principal>, Error> {
+        let mut keys = presented.api_keys.iter().chain(&presented.query_keys).copied();
+        let Some(text) = keys.next() else { return Ok(None) };
+        // Which of two counts must not depend on who reads them.
+        if keys.next().is_some() {
+            return Err(Denied::BadKey("more than one key").into());
+        }
+        // Noise ends here, without work for the database.
+        let key = ApiKey::parse(text).map_err(Denied::BadKey)?;
+        match key.kind() {
+            Kind::Private if presented.query_keys.is_empty() => {}
+            // A query string ends up in logs on the way.
+            Kind::Private => return Err(Denied::BadKey("a private key in the query").into()),
+            Kind::Public if accepts == Accepts::PublicToo => {}
+            // By its form alone: the answer is the same whether or not it exists.
+            Kind::Public => return Err(Denied::PublicKey.into()),
+            Kind::ClientSecret => return Err(Denied::BadKey("a client secret in place of a key").into()),
+        }
+        self.stored_key(&key, presented).await.map(Some)
+    }
+
+    /// The principal of a key that exists, works, and is used from where it may be.
+    pub(super) async fn stored_key(&self, key: &ApiKey, presented: &Presented<'_>) -> Result<Principal, Error> {
+        // A key that exists and one that does not take the same way: both are answered from memory the second time.
+        let hash = self.pepper.hash(key);
+        let stored = match presented.client_address {
+            Some(address) if self.failed_attempts.is_over(address) => {
+                self.keys.peek(&Owner::key(&hash.0), hash).await.ok_or(Denied::TooManyFailures)?
+            }
+            _ => self.lookup(hash).await?,
+        };
+        let stored = stored.ok_or(Denied::BadKey("a key that does not exist"))?;
+        let now = self.clock.now();
+        if !stored.is_active(now) {
+            return Err(Denied::BadKey("a revoked or expired key").into());
+        }
+        if !stored.allowed_ips.is_empty() {
+            let address = presented.client_address.ok_or(Denied::Address)?;
+            if !stored.allowed_ips.iter().any(|range| range.contains(&address)) {
+                return Err(Denied::Address.into());
+            }
+        }
+        if key.kind() == Kind::Public {
+            self.check_origin(&stored, presented.origin).await?;
+        }
+        self.last_use.note(stored.account_id, stored.id, now);
+        Ok(Principal {
+            method: if key.kind() == Kind::Public { AuthMethod::PublicKey } else { AuthMethod::ApiKey },
+            account: stored.account_id,
+            acting_account: stored.account_id,
+            user_email: stored.user_email.clone(),
+            key_id: Some(stored.id),
+            scopes: stored.scopes.clone(),
+            is_operator: stored.is_operator,
+        })
+    }
+
+    /// A public key works only for pages of the account's allowed origins.
+    async fn check_origin(&self, key: &StoredKey, origin: Option<&str>) -> Result<(), Error> {
+        let status = self.statuses.get(key.account_id).await?;
+        let allowed = status.is_some_and(|status| {
+            origin.is_some_and(|origin| status.allowed_origins.iter().any(|allowed| allowed == origin))
+        });
+        if allowed { Ok(()) } else { Err(Denied::Origin.into()) }
+    }
+
+    async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<StoredKey>>, Error> {
+        let pool = self.pool.clone();
+        let load = async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(Arc::new)) };
+        self.keys.get(&Owner::key(&hash.0), hash, load).await
+    }
+}

@@ -1,0 +1,92 @@
+//! Failed attempts, counted by client address. Nobody guesses a random key, so this protects resources and not keys: an
+//! address that goes on failing is told to slow down, while callers whose keys are good notice nothing.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
+use tokio::time::{Instant, sleep};
+
+/// Failures that an address has at once ...
+const BURST: NonZeroU32 = NonZeroU32::new(5000).unwrap();
+/// ... and gets back every second.
+const PER_SECOND: NonZeroU32 = NonZeroU32::new(50).unwrap();
+/// How long an address that had too many stays without lookups.
+const PAUSE: Duration = Duration::from_secs(1);
+/// Time between two looks for addresses that can be forgotten.
+const TIDY: Duration = Duration::from_mins(1);
+
+/// The counts. Cheap to clone.
+#[derive(Clone)]
+pub struct FailedAttempts {
+    counts: Arc<DefaultKeyedRateLimiter<IpAddr>>,
+    /// Addresses that had too many, each with the moment of the last one too many.
+    over: Arc<Mutex<HashMap<IpAddr, Instant>>>,
+}
+
+impl Default for FailedAttempts {
+    fn default() -> Self {
+        let counts = RateLimiter::keyed(Quota::per_second(PER_SECOND).allow_burst(BURST));
+        Self { counts: Arc::new(counts), over: Arc::default() }
+    }
+}
+
+impl FailedAttempts {
+    /// Counts a failure; tells whether the address had too many.
+    pub fn too_many(&self, address: IpAddr) -> bool {
+        let network = network(address);
+        let too_many = self.counts.check_key(&network).is_err();
+        if too_many {
+            self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(network, Instant::now());
+        }
+        too_many
+    }
+
+    /// Whether the address had one failure too many within the last second. What is not in memory is not looked up for it;
+    /// keys that are, because they are good and in use, go on working.
+    pub fn is_over(&self, address: IpAddr) -> bool {
+        let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        over.get(&network(address)).is_some_and(|last| last.elapsed() < PAUSE)
+    }
+
+    /// Forgets addresses that have failed no more, until the task is dropped.
+    pub async fn run(self) {
+        loop {
+            sleep(TIDY).await;
+            self.counts.retain_recent();
+            self.counts.shrink_to_fit();
+            self.over.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, last| last.elapsed() < PAUSE);
+        }
+    }
+}
+
+/// What one client has for itself: an IPv4 address, or the first half of an IPv6 address (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => v4.into(),
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_goes_on_failing_is_told_and_its_neighbours_are_not() {
+        let attempts = FailedAttempts::default();
+        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        for _ in 0..BURST.get() {
+            assert!(!attempts.too_many(address("2001:db8::1")));
+        }
+        // The clock of the limiter runs on, so a few more may pass.
+        assert!((0..PER_SECOND.get()).any(|_| attempts.too_many(address("2001:db8::2"))));
+        assert!(attempts.is_over(address("2001:db8::3")));
+        assert!(!attempts.is_over(address("2001:db8:0:1::1")));
+        assert!(!attempts.too_many(address("2001:db8:0:1::1")));
+        assert!(!attempts.too_many(address("192.0.2.1")));
+    }
+}

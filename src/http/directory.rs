@@ -1,0 +1,115 @@
+//! What browsers may look at, with a public key: the supplier directory and the service codes.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+
+use super::caller::Visitor;
+use super::credentials::{Listing, supplier_in_path};
+use super::error::HttpError;
+use super::query::Query;
+use crate::app::App;
+use crate::error::{Error, FieldError, Missing};
+use crate::suppliers;
+use crate::types::{Environment, Service};
+
+/// Suppliers in one page, unless the caller asks for another number; and the most that they can ask for.
+const PAGE: i64 = 100;
+const LONGEST_PAGE: i64 = 1000;
+
+/// Which part of the directory.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    limit: Option<i64>,
+    offset: Option<i64>,
+    /// Read by the caller's extractor.
+    #[serde(rename = "pub_api_key")]
+    _pub_api_key: Option<String>,
+}
+
+/// The query of the operations without parameters of their own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnlyKey {
+    /// Read by the caller's extractor.
+    #[serde(rename = "pub_api_key")]
+    _pub_api_key: Option<String>,
+}
+
+/// A supplier.
+#[derive(Serialize)]
+pub struct SupplierBody {
+    supplier_code: String,
+    supplier_name: String,
+}
+
+/// A service.
+#[derive(Serialize)]
+pub struct ServiceBody {
+    code: &'static str,
+    description: &'static str,
+}
+
+/// A supplier's services.
+#[derive(Serialize)]
+pub struct SupplierServices {
+    supplier_code: String,
+    supplier_name: String,
+    services: Vec<SupplierService>,
+}
+
+/// A service of a supplier, as far as the directory knows it.
+#[derive(Serialize)]
+pub struct SupplierService {
+    code: &'static str,
+    description: &'static str,
+    /// The environments in which calls are answered without credentials of one's own.
+    default_environments: Vec<Environment>,
+}
+
+pub async fn suppliers(
+    _: Visitor,
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+) -> Result<Json<Listing<SupplierBody>>, HttpError> {
+    let (limit, offset) = (page.limit.unwrap_or(PAGE), page.offset.unwrap_or(0));
+    if !(1..=LONGEST_PAGE).contains(&limit) {
+        let message = format!("must be between 1 and {LONGEST_PAGE}");
+        return Err(Error::invalid(FieldError::new("limit", message)).into());
+    }
+    if offset < 0 {
+        return Err(Error::invalid(FieldError::new("offset", "must not be negative")).into());
+    }
+    let (count, suppliers) = suppliers::page(&app.pool, limit, offset).await.map_err(Error::from)?;
+    let results = suppliers
+        .into_iter()
+        .map(|supplier| SupplierBody { supplier_code: supplier.code.to_string(), supplier_name: supplier.name });
+    Ok(Json(Listing::part_of(count, results.collect())))
+}
+
+pub async fn service_codes(_: Visitor, _: Query<OnlyKey>) -> Json<Listing<ServiceBody>> {
+    let services = Service::ALL
+        .map(|service| ServiceBody { code: service.as_str(), description: service.description() })
+        .into_iter()
+        .collect();
+    Json(Listing::new(services))
+}
+
+pub async fn services(
+    _: Visitor,
+    State(app): State<Arc<App>>,
+    Path(code): Path<String>,
+    _: Query<OnlyKey>,
+) -> Result<Json<SupplierServices>, HttpError> {
+    let supplier = supplier_in_path(&code, Missing::Supplier)?;
+    let (supplier_name, defaults) = app.resolver.defaults(&supplier).await?;
+    let services = defaults.into_iter().map(|(service, default_environments)| SupplierService {
+        code: service.as_str(),
+        description: service.description(),
+        default_environments,
+    });
+    Ok(Json(SupplierServices { supplier_code: supplier.to_string(), supplier_name, services: services.collect() }))
+}

@@ -1,0 +1,159 @@
+//! `/oauth/…` and `/.well-known/…`: tokens for clients (RFC 6749 §4.4), their revocation (RFC 7009) and introspection
+//! (RFC 7662), our metadata (RFC 8414) and keys (RFC 7517). Errors have the form of RFC 6749 §5.2.
+
+mod presented;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{PRAGMA, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use secrecy::ExposeSecret;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use self::presented::{ClientCredentials, OAuthRequest};
+use super::error::{Cause, HttpError};
+use crate::app::App;
+use crate::error::{Denied, Error};
+use crate::oauth::{Grant, Introspection, IssueError, Origin};
+use crate::principal::Scope;
+
+/// Why a request of a client is refused, as the RFC tells them apart.
+#[derive(Debug)]
+pub enum OAuthError {
+    /// Something is missing, there twice, or wrong.
+    InvalidRequest(&'static str),
+    /// The client is not who it says. Whether it presented itself by `Authorization` decides a header of the answer.
+    InvalidClient,
+    /// Another grant than client credentials.
+    UnsupportedGrantType,
+    /// A scope that the client does not have.
+    InvalidScope,
+    /// Something failed.
+    Failed(HttpError),
+}
+
+/// The body of a token.
+#[derive(Serialize)]
+struct TokenBody<'a> {
+    access_token: &'a str,
+    token_type: &'static str,
+    expires_in: i32,
+    scope: &'a str,
+}
+
+/// Refuses an address that had too many failures before anything is looked up for it.
+fn check_address(app: &App, request: &OAuthRequest) -> Result<(), OAuthError> {
+    if request.client_address.is_some_and(|address| app.failed_attempts.is_over(address)) {
+        return Err(OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into()));
+    }
+    Ok(())
+}
+
+/// The answer to a client's failure, which counts against its address like any other.
+fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> OAuthError {
+    match error {
+        IssueError::InvalidClient(reason) => {
+            // The client is not told; the log is.
+            tracing::info!(reason, "a client was refused");
+            if request.client_address.is_some_and(|address| app.failed_attempts.too_many(address)) {
+                return OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into());
+            }
+            OAuthError::InvalidClient
+        }
+        IssueError::InvalidScope => OAuthError::InvalidScope,
+        IssueError::Failed(error) => OAuthError::Failed(error.into()),
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let (status, error, description) = match self {
+            OAuthError::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", why),
+            OAuthError::InvalidClient => {
+                (StatusCode::UNAUTHORIZED, "invalid_client", "No such client, or its secret is wrong")
+            }
+            OAuthError::UnsupportedGrantType => {
+                (StatusCode::BAD_REQUEST, "unsupported_grant_type", "The only grant here is client_credentials")
+            }
+            OAuthError::InvalidScope => {
+                (StatusCode::BAD_REQUEST, "invalid_scope", "The client does not have one of these scopes")
+            }
+            OAuthError::Failed(error) => return error.into_response(),
+        };
+        let body = Json(json!({ "error": error, "error_description": description, "detail": description }));
+        let mut response = (status, body).into_response();
+        response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"credenza\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        let cause = HttpError::OAuth(error);
+        response.extensions_mut().insert(Cause(Arc::new(cause)));
+        response
+    }
+}
+
+pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Response, OAuthError> {
+    match request.parameter("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => return Err(OAuthError::UnsupportedGrantType),
+        None => return Err(OAuthError::InvalidRequest("grant_type is required")),
+    }
+    check_address(&app, &request)?;
+    let ClientCredentials { id, secret } = request.client()?;
+    let scope = request.parameter("scope");
+    let grant = Grant { client_id: &id, client_secret: secret.expose_secret(), scope };
+    let issued = app.tokens.issue(&grant, app.clock.now()).await;
+    let issued = issued.map_err(|error| refusal(&app, &request, error))?;
+    let body = Json(TokenBody {
+        access_token: issued.access_token.expose_secret(),
+        token_type: "Bearer",
+        expires_in: issued.expires_in,
+        scope: &issued.scope,
+    });
+    Ok(([(PRAGMA, HeaderValue::from_static("no-cache"))], body).into_response())
+}
+
+pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, OAuthError> {
+    check_address(&app, &request)?;
+    let ClientCredentials { id, secret } = request.client()?;
+    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address };
+    let revoked = crate::oauth::revoke(&app, &app.tokens, (&id, secret.expose_secret()), token, origin).await;
+    revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
+}
+
+pub async fn introspect(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Json<Introspection>, OAuthError> {
+    check_address(&app, &request)?;
+    let ClientCredentials { id, secret } = request.client()?;
+    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
+    told.map(Json).map_err(|error| refusal(&app, &request, error))
+}
+
+pub async fn jwks(State(app): State<Arc<App>>) -> Result<Json<Value>, HttpError> {
+    Ok(Json(app.tokens.jwks(app.clock.now()).await?))
+}
+
+pub async fn metadata(State(app): State<Arc<App>>) -> Json<Value> {
+    let issuer = app.tokens.issuer();
+    let methods = ["client_secret_basic", "client_secret_post"];
+    Json(json!({
+        "issuer": issuer,
+        "token_endpoint": format!("{issuer}/oauth/token"),
+        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
+        "revocation_endpoint": format!("{issuer}/oauth/revoke"),
+        "introspection_endpoint": format!("{issuer}/oauth/introspect"),
+        "grant_types_supported": ["client_credentials"],
+        // There is no authorization endpoint, and the member is required and may not be empty.
+        "response_types_supported": ["none"],
+        "scopes_supported": Scope::ALL.map(Scope::as_str),
+        "token_endpoint_auth_methods_supported": methods,
+        "revocation_endpoint_auth_methods_supported": methods,
+        "introspection_endpoint_auth_methods_supported": methods,
+    }))
+}

@@ -1,0 +1,148 @@
+//! OAuth2 clients: made, listed, rotated, revoked. Counted apart from API keys.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rand::distr::{Alphanumeric, SampleString};
+use serde::Serialize;
+use uuid::Uuid;
+
+use super::store;
+use crate::accounts::{self, users};
+use crate::api_key::{ApiKey, Kind};
+use crate::audit::{self, Action, Event};
+use crate::cluster::Owner;
+use crate::core::Core;
+use crate::error::{Error, FieldError, Missing};
+use crate::principal::{Actor, Principal, Scope};
+use crate::types::{AccountId, Name};
+
+/// Most clients of an account.
+pub const MAX_CLIENTS: i64 = 20;
+/// Most secrets of a client that rotations with overlap can leave behind.
+pub const MAX_SECRETS: u64 = 6;
+/// Life of a token unless the client says otherwise, in seconds.
+pub const DEFAULT_TTL: i32 = 7200;
+/// Shortest and longest life of a token that a client can ask for, in seconds.
+pub const TTL_RANGE: std::ops::RangeInclusive<i32> = 60..=86_400;
+
+/// A client to be made.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// What people call it.
+    pub name: Name,
+    /// The most that its tokens can carry.
+    pub scopes: Vec<Scope>,
+    /// Life of its tokens, in seconds; within [`TTL_RANGE`].
+    pub access_token_ttl: i32,
+}
+
+/// A client in a listing.
+#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+pub struct ClientSummary {
+    /// Its id.
+    pub id: Uuid,
+    /// What it calls itself at the token endpoint.
+    pub client_id: String,
+    /// What people call it.
+    pub name: String,
+    /// The most that its tokens can carry.
+    pub scopes: Vec<String>,
+    /// Life of its tokens, in seconds.
+    pub access_token_ttl: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// E-mail of the user who owns it.
+    pub created_by: String,
+}
+
+/// What a client's name for itself begins with, and how many random characters follow.
+const PREFIX: &str = "czc_";
+const RANDOM: usize = 24;
+
+/// Whether a text has the form of a client's name for itself. Anything else is nobody's, and is not looked up.
+pub(super) fn is_client_id(text: &str) -> bool {
+    text.strip_prefix(PREFIX)
+        .is_some_and(|random| random.len() == RANDOM && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+/// Makes a client. Its secret is returned this once.
+///
+/// The client belongs to the user with `user_email`, or to the account's oldest user.
+pub async fn create(
+    core: &Core,
+    actor: &Actor,
+    account: AccountId,
+    user_email: Option<&str>,
+    new: &NewClient,
+) -> Result<(ClientSummary, ApiKey), Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
+    accounts::lock(&mut change, account).await?;
+    if store::count(&mut change, account).await? >= MAX_CLIENTS {
+        let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
+        return Err(Error::invalid(FieldError::sentence_alone("oauth_clients", &message)));
+    }
+    let (user_id, _) = users::find(&mut change, account, user_email).await?;
+    let id = Uuid::now_v7();
+    let client_id = format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM));
+    store::insert(&mut change, account, (id, user_id, &client_id), new, now).await?;
+    let secret = ApiKey::generate(Kind::ClientSecret);
+    store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
+    let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    let events = [Event::about(Action::OauthClientCreated, id)];
+    audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
+    change.commit(&[Owner::Client(client_id.into())]).await?;
+    Ok((summary, secret))
+}
+
+/// The account's clients, oldest first.
+pub async fn list(core: &Core, account: AccountId) -> Result<Vec<ClientSummary>, Error> {
+    Ok(store::list(&core.pool, account).await?)
+}
+
+/// A client of the account.
+pub async fn find(core: &Core, account: AccountId, id: Uuid) -> Result<ClientSummary, Error> {
+    store::find(&core.pool, account, id).await?.ok_or(Error::missing(Missing::OauthClient))
+}
+
+/// Gives a client a new secret; the old ones end after an overlap. Whoever does that sees the secret, so they must have all
+/// of the client's rights themselves.
+pub async fn rotate(
+    core: &Core,
+    actor: &Actor,
+    by: &Principal,
+    account: AccountId,
+    id: Uuid,
+    overlap: Duration,
+) -> Result<(ClientSummary, ApiKey), Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
+    // Puts rotations in a row, so that one overlap does not end what another has just made.
+    accounts::lock(&mut change, account).await?;
+    let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
+    by.require_all(&scopes)?;
+    let left = store::expire_secrets(&mut change, account, id, now + overlap, now).await?;
+    if !overlap.is_zero() && left >= MAX_SECRETS {
+        let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
+        return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
+    }
+    let secret = ApiKey::generate(Kind::ClientSecret);
+    store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
+    let events = [Event::about(Action::OauthClientRotated, id)];
+    audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
+    change.commit(&[Owner::Client(summary.client_id.as_str().into())]).await?;
+    Ok((summary, secret))
+}
+
+/// Revokes a client for good; its tokens stop at once.
+pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
+    let now = core.clock.now();
+    let mut change = core.cluster.begin().await?;
+    let client_id = store::revoke(&mut change, account, id, now).await?;
+    let client_id = client_id.ok_or(Error::missing(Missing::OauthClient))?;
+    let events = [Event::about(Action::OauthClientRevoked, id)];
+    audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
+    change.commit(&[Owner::Client(client_id.into())]).await
+}

@@ -1,0 +1,15 @@
+//! OAuth2: clients, the tokens that they get, the keys that sign them, and tokens of an outside issuer.
+
+mod claims;
+pub mod clients;
+mod outside;
+mod revoke;
+mod signing_keys;
+mod store;
+mod tokens;
+
+pub use claims::read_header;
+pub use outside::{JwksSource, OutsideIssuer, OutsideSettings};
+pub use revoke::{Origin, revoke};
+pub use signing_keys::rotate as rotate_signing_key;
+pub use tokens::{Grant, Introspection, IssueError, IssuedToken, Parts, Tokens};

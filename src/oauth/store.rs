@@ -1,0 +1,278 @@
+//! The tables `oauth_clients`, `oauth_client_secrets`, `revoked_tokens` and `signing_keys`.
+
+use chrono::{DateTime, Utc};
+use serde_json::Value;
+use sqlx::postgres::PgRow;
+use sqlx::{FromRow, PgConnection, PgExecutor, Row};
+use uuid::Uuid;
+
+use super::clients::{ClientSummary, NewClient};
+use crate::api_key::KeyHash;
+use crate::principal::Scope;
+use crate::types::AccountId;
+
+/// A client as it is stored, with its owner and its secrets.
+#[derive(Clone)]
+pub struct StoredClient {
+    pub account_id: AccountId,
+    pub id: Uuid,
+    pub user_email: String,
+    pub scopes: Vec<Scope>,
+    pub access_token_ttl: i32,
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// Hashes, each with the moment when it ends.
+    pub secrets: Vec<(KeyHash, Option<DateTime<Utc>>)>,
+}
+
+impl FromRow<'_, PgRow> for StoredClient {
+    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+        let wrong = |_| sqlx::Error::Decode("a hash that is not 32 bytes long".into());
+        let scopes: Vec<String> = row.try_get("scopes")?;
+        let hashes: Vec<Vec<u8>> = row.try_get("hashes")?;
+        let expiries: Vec<Option<DateTime<Utc>>> = row.try_get("expiries")?;
+        let hashes = hashes.into_iter().map(|hash| hash.try_into().map(KeyHash).map_err(wrong));
+        Ok(Self {
+            account_id: row.try_get("account_id")?,
+            id: row.try_get("id")?,
+            user_email: row.try_get("email")?,
+            scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+            access_token_ttl: row.try_get("access_token_ttl")?,
+            revoked_at: row.try_get("revoked_at")?,
+            secrets: hashes
+                .zip(expiries)
+                .map(|(hash, expiry)| Ok((hash?, expiry)))
+                .collect::<Result<_, sqlx::Error>>()?,
+        })
+    }
+}
+
+/// The client that calls itself this, whatever its state. Like the lookup of a key, it does not know the tenant yet.
+pub(super) async fn find_by_client_id(
+    executor: impl PgExecutor<'_>,
+    client_id: &str,
+) -> Result<Option<StoredClient>, sqlx::Error> {
+    sqlx::query_as(
+        "select c.account_id, c.id, u.email, c.scopes, c.access_token_ttl, c.revoked_at,
+             coalesce(array_agg(s.hash) filter (where s.hash is not null), '{}') as hashes,
+             coalesce(array_agg(s.expires_at) filter (where s.hash is not null), '{}') as expiries
+         from oauth_clients c
+         join users u on u.account_id = c.account_id and u.id = c.user_id
+         left join oauth_client_secrets s on s.account_id = c.account_id and s.client = c.id
+         where c.client_id = $1
+         group by c.account_id, c.id, u.email",
+    )
+    .bind(client_id)
+    .fetch_optional(executor)
+    .await
+}
+
+/// How many clients of the account are not revoked.
+pub(super) async fn count(connection: &mut PgConnection, account: AccountId) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("select count(*) from oauth_clients where account_id = $1 and revoked_at is null")
+        .bind(account)
+        .fetch_one(connection)
+        .await
+}
+
+pub(super) async fn insert(
+    connection: &mut PgConnection,
+    account: AccountId,
+    (id, user_id, client_id): (Uuid, Uuid, &str),
+    new: &NewClient,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into oauth_clients (account_id, id, user_id, client_id, name, scopes, access_token_ttl, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(account)
+    .bind(id)
+    .bind(user_id)
+    .bind(client_id)
+    .bind(new.name.as_str())
+    .bind(new.scopes.iter().map(|scope| Scope::as_str(*scope)).collect::<Vec<_>>())
+    .bind(new.access_token_ttl)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn insert_secret(
+    connection: &mut PgConnection,
+    account: AccountId,
+    client: Uuid,
+    hash: &KeyHash,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("insert into oauth_client_secrets (account_id, client, hash, created_at) values ($1, $2, $3, $4)")
+        .bind(account)
+        .bind(client)
+        .bind(hash.0.as_slice())
+        .bind(now)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+/// Lets every secret of a client end at a moment, or earlier if it was to end earlier; forgets those that have ended. Tells
+/// how many are left.
+pub(super) async fn expire_secrets(
+    connection: &mut PgConnection,
+    account: AccountId,
+    client: Uuid,
+    at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<u64, sqlx::Error> {
+    sqlx::query("delete from oauth_client_secrets where account_id = $1 and client = $2 and expires_at <= $3")
+        .bind(account)
+        .bind(client)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    let left = sqlx::query(
+        "update oauth_client_secrets set expires_at = least(expires_at, $3) where account_id = $1 and client = $2",
+    )
+    .bind(account)
+    .bind(client)
+    .bind(at)
+    .execute(connection)
+    .await?;
+    Ok(left.rows_affected())
+}
+
+/// What the revoked client called itself; `None` if there is none or it was revoked before.
+pub(super) async fn revoke(
+    connection: &mut PgConnection,
+    account: AccountId,
+    id: Uuid,
+    now: DateTime<Utc>,
+) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "update oauth_clients set revoked_at = $3
+         where account_id = $1 and id = $2 and revoked_at is null returning client_id",
+    )
+    .bind(account)
+    .bind(id)
+    .bind(now)
+    .fetch_optional(connection)
+    .await
+}
+
+/// The query of `list` and `find`, without its last condition.
+macro_rules! select_clients {
+    ($condition:literal) => {
+        concat!(
+            "select c.id, c.client_id, c.name, c.scopes, c.access_token_ttl, c.created_at, u.email as created_by
+             from oauth_clients c join users u on u.account_id = c.account_id and u.id = c.user_id
+             where c.account_id = $1 and c.revoked_at is null and ",
+            $condition
+        )
+    };
+}
+
+pub(super) async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<ClientSummary>, sqlx::Error> {
+    sqlx::query_as(select_clients!("true order by c.created_at, c.id")).bind(account).fetch_all(executor).await
+}
+
+pub(super) async fn find(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    id: Uuid,
+) -> Result<Option<ClientSummary>, sqlx::Error> {
+    sqlx::query_as(select_clients!("c.id = $2")).bind(account).bind(id).fetch_optional(executor).await
+}
+
+/// Revokes a token, and forgets revoked ones that have run out since.
+pub(super) async fn revoke_token(
+    connection: &mut PgConnection,
+    account: AccountId,
+    jti: Uuid,
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from revoked_tokens where account_id = $1 and expires_at <= $2")
+        .bind(account)
+        .bind(now)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query(
+        "insert into revoked_tokens (account_id, jti, expires_at) values ($1, $2, $3)
+         on conflict on constraint revoked_tokens_pkey do nothing",
+    )
+    .bind(account)
+    .bind(jti)
+    .bind(expires_at)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+pub(super) async fn is_token_revoked(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    jti: Uuid,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select exists (select from revoked_tokens where account_id = $1 and jti = $2)")
+        .bind(account)
+        .bind(jti)
+        .fetch_one(executor)
+        .await
+}
+
+/// A key that signs or signed tokens.
+#[derive(FromRow)]
+pub(super) struct SigningKeyRow {
+    pub kid: String,
+    pub public_jwk: Value,
+    pub private_key: Vec<u8>,
+    pub retired_at: Option<DateTime<Utc>>,
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+/// Every signing key, the newest first.
+pub(super) async fn signing_keys(executor: impl PgExecutor<'_>) -> Result<Vec<SigningKeyRow>, sqlx::Error> {
+    sqlx::query_as(
+        "select kid, public_jwk, private_key, retired_at, expires_at from signing_keys order by created_at desc",
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// Stores a key that signs, unless another one does by now.
+pub(super) async fn insert_signing_key(
+    connection: &mut PgConnection,
+    kid: &str,
+    public_jwk: &Value,
+    private_key: &[u8],
+    now: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into signing_keys (kid, public_jwk, private_key, created_at) values ($1, $2, $3, $4)
+         on conflict do nothing",
+    )
+    .bind(kid)
+    .bind(public_jwk)
+    .bind(private_key)
+    .bind(now)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Ends signing with the present key, and forgets keys whose last token has run out. Holds the table, so that rotations
+/// come one after the other and each tells the key that it made.
+pub(super) async fn retire_signing_key(
+    connection: &mut PgConnection,
+    now: DateTime<Utc>,
+    expires_at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("lock table signing_keys in share row exclusive mode").execute(&mut *connection).await?;
+    sqlx::query("delete from signing_keys where expires_at <= $1").bind(now).execute(&mut *connection).await?;
+    sqlx::query("update signing_keys set retired_at = $1, expires_at = $2 where retired_at is null")
+        .bind(now)
+        .bind(expires_at)
+        .execute(connection)
+        .await?;
+    Ok(())
+}

@@ -1,0 +1,137 @@
+//! Every operation of both listeners: the one list for the tests that must not forget any. A test compares it with the
+//! router itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::http::Method;
+use credenza::principal::Scope;
+
+use super::app::TestApp;
+
+/// One operation.
+#[derive(Clone)]
+pub struct Operation {
+    pub method: Method,
+    /// Its path as the router has it, whole.
+    pub route: &'static str,
+    /// The scope that it needs.
+    pub needs: Option<Scope>,
+}
+
+/// What an operation is aimed at, beside the supplier HIT with its service INV in PROD.
+pub struct Target {
+    pub subaccount: String,
+    pub subaccount_key: String,
+    pub key: String,
+    pub client: String,
+}
+
+impl Target {
+    /// Things that nobody has.
+    pub fn nothing() -> Self {
+        let id = "00000000-0000-7000-8000-000000004711";
+        Self { subaccount: "4711".into(), subaccount_key: id.into(), key: id.into(), client: id.into() }
+    }
+}
+
+impl Operation {
+    /// The path that aims at something.
+    pub fn path(&self, target: &Target) -> String {
+        let id = match self.route {
+            route if route.starts_with("/extra/v2/subaccounts") => &target.subaccount,
+            route if route.starts_with("/extra/v2/oauth-clients") => &target.client,
+            _ => &target.key,
+        };
+        let path = self.route.replace("{id}", id).replace("{key_id}", &target.subaccount_key);
+        path.replace("{supplier_code}", "HIT").replace("{service}", "INV").replace("{environment}", "PROD")
+    }
+
+    /// Whether it takes a body.
+    pub fn has_body(&self) -> bool {
+        matches!(self.method, Method::POST | Method::PATCH)
+    }
+}
+
+/// Every operation, in the order of the router's page.
+pub fn all() -> Vec<Operation> {
+    use Scope::{
+        ApiKeysManage as Keys, CredentialsRead as Read, CredentialsResolve as Resolve, CredentialsWrite as Write,
+        SubaccountsManage as Subaccounts,
+    };
+    [
+        ("GET", "/extra/v2/credentials", Some(Read)),
+        ("POST", "/extra/v2/credentials", Some(Write)),
+        ("GET", "/extra/v2/credentials/{supplier_code}", Some(Read)),
+        ("DELETE", "/extra/v2/credentials/{supplier_code}", Some(Write)),
+        ("GET", "/extra/v2/credentials/{supplier_code}/audit", Some(Read)),
+        ("GET", "/extra/v2/credentials/{supplier_code}/resolution", Some(Read)),
+        ("POST", "/extra/v2/credentials/{supplier_code}/services", Some(Write)),
+        ("DELETE", "/extra/v2/credentials/{supplier_code}/services/{service}/{environment}", Some(Write)),
+        ("GET", "/extra/v2/subaccounts", Some(Subaccounts)),
+        ("POST", "/extra/v2/subaccounts", Some(Subaccounts)),
+        ("GET", "/extra/v2/subaccounts/{id}", Some(Subaccounts)),
+        ("PATCH", "/extra/v2/subaccounts/{id}", Some(Subaccounts)),
+        ("DELETE", "/extra/v2/subaccounts/{id}", Some(Subaccounts)),
+        ("GET", "/extra/v2/subaccounts/{id}/api-keys", Some(Subaccounts)),
+        ("POST", "/extra/v2/subaccounts/{id}/api-keys", Some(Subaccounts)),
+        ("DELETE", "/extra/v2/subaccounts/{id}/api-keys/{key_id}", Some(Subaccounts)),
+        ("GET", "/extra/v2/api-keys", Some(Keys)),
+        ("POST", "/extra/v2/api-keys", Some(Keys)),
+        ("DELETE", "/extra/v2/api-keys/{id}", Some(Keys)),
+        ("POST", "/extra/v2/api-keys/{id}/rotate", Some(Keys)),
+        ("GET", "/extra/v2/oauth-clients", Some(Keys)),
+        ("POST", "/extra/v2/oauth-clients", Some(Keys)),
+        ("GET", "/extra/v2/oauth-clients/{id}", Some(Keys)),
+        ("DELETE", "/extra/v2/oauth-clients/{id}", Some(Keys)),
+        ("POST", "/extra/v2/oauth-clients/{id}/rotate", Some(Keys)),
+        ("GET", "/extra/v2/suppliers", None),
+        ("GET", "/extra/v2/service-codes", None),
+        ("GET", "/extra/v2/services/{supplier_code}", None),
+        ("GET", "/me", None),
+        ("POST", "/oauth/token", None),
+        ("POST", "/oauth/revoke", None),
+        ("POST", "/oauth/introspect", None),
+        ("GET", "/.well-known/jwks.json", None),
+        ("GET", "/.well-known/oauth-authorization-server", None),
+        ("GET", "/healthz", None),
+        ("GET", "/readyz", None),
+        ("POST", "/internal/v1/resolve", Some(Resolve)),
+        ("POST", "/internal/v1/resolve/batch", Some(Resolve)),
+    ]
+    .map(|(method, route, needs)| Operation { method: method.parse().unwrap(), route, needs })
+    .into()
+}
+
+/// Compares the list with the router: its paths with the page that names them all, its methods with what the router says.
+pub async fn compare_with_the_router(app: &TestApp) {
+    let operations = all();
+    let routes: BTreeSet<_> = operations.iter().map(|operation| operation.route.to_owned()).collect();
+    assert_eq!(routes, routes_in_source(), "support/operations.rs and src/http/mod.rs have the same paths");
+    for operation in &operations {
+        // The router tells a method that nobody has which ones there are.
+        let path = operation.path(&Target::nothing());
+        let answer = app.nobody().send("BREW".parse().unwrap(), &path, None).await;
+        let allowed = answer.header("allow").unwrap().split(',').filter(|method| *method != "HEAD");
+        let listed = operations.iter().filter(|other| other.route == operation.route);
+        let listed: BTreeSet<_> = listed.map(|other| other.method.as_str()).collect();
+        assert_eq!(listed, allowed.collect(), "{path}");
+    }
+}
+
+/// The paths that the router's source names. Every route is on that one page, in statements of the form
+/// `let part = ….route("/path", …)`, and the parts are put together by `.nest("/prefix", part)`.
+fn routes_in_source() -> BTreeSet<String> {
+    let source = include_str!("../../../src/http/mod.rs");
+    let quoted = |text: &'static str, call| text.split(call).skip(1).map(|rest| rest.split_once('"').unwrap());
+    let prefixes: BTreeMap<_, _> = quoted(source, ".nest(\"")
+        .map(|(prefix, rest)| (rest.trim_start_matches(", ").split(')').next().unwrap(), prefix))
+        .collect();
+    let statements = source.split(';').filter(|statement| statement.contains(".route(\""));
+    statements
+        .flat_map(|statement| {
+            let (_, assignment) = statement.rsplit_once("let ").unwrap();
+            let prefix = prefixes.get(assignment.split_once(" =").unwrap().0).copied().unwrap_or_default();
+            quoted(statement, ".route(\"").map(move |(path, _)| format!("{prefix}{}", path.trim_end_matches('/')))
+        })
+        .collect()
+}

@@ -160,3 +160,27 @@ async fn of_rotations_of_one_key_at_once_one_succeeds() {
         answer.expect_error(404, "API key not found");
     }
 }
+
+#[tokio::test]
+async fn a_key_in_overlap_has_a_successor_and_gets_no_second_one() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    let old = caller.post(KEYS, json!({})).await.expect(201);
+    let path = rotate(old["id"].as_str().unwrap());
+    let new = caller.post(&path, json!({"overlap_seconds": 60})).await.expect(201);
+    // A second successor would inherit the end of the overlap.
+    let again = caller.post(&path, json!({"overlap_seconds": 604_800})).await;
+    again.expect_error(400, "This API key was rotated before; rotate its successor");
+    caller.post(&rotate(new["id"].as_str().unwrap()), json!({})).await.expect(201);
+}
+
+#[tokio::test]
+async fn an_operators_key_is_not_revoked_over_rest() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    let resolver = app.key(caller.account, Kind::Private, &[Scope::CredentialsResolve], true).await;
+    let id = newest(&caller).await;
+    let refused = caller.delete(&format!("{KEYS}/{id}")).await;
+    refused.expect_error(403, "Operator keys are managed on the command line");
+    caller.with_key(&resolver).get("/me").await.expect(200);
+}

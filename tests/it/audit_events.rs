@@ -12,6 +12,7 @@ use credenza::principal::{Actor, Scope};
 use serde_json::{Value, json};
 
 use crate::support::app::name;
+use crate::support::forge::part_of;
 use crate::support::{Caller, TestApp};
 
 const BASE: &str = "/extra/v2/credentials";
@@ -93,6 +94,35 @@ async fn an_event_says_who_from_where_and_in_which_request() {
     assert_eq!(event["request_id"], "request-4711");
     assert_eq!(event["client_address"], "192.0.2.7");
     assert_eq!(event["occurred_at"], "2026-01-02T03:04:15+00:00");
+}
+
+#[tokio::test]
+async fn an_event_says_which_key_client_or_token_it_is_about() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    let known = events(&app, &caller).await.len();
+    let key = caller.post("/extra/v2/api-keys", json!({})).await.expect(201);
+    let key = key["id"].as_str().unwrap();
+    let successor = caller.post(&format!("/extra/v2/api-keys/{key}/rotate"), json!({})).await.expect(201);
+    let client = caller.client().await;
+    let token = app.token(&client).await;
+    app.revoke_token(&client, &token).await;
+    caller.delete(&format!("/extra/v2/oauth-clients/{}", client.id)).await.expect(204);
+
+    let events = events(&app, &caller).await.split_off(known);
+    let told: Vec<_> = events.iter().map(|event| (event["action"].as_str().unwrap(), &event["subject_id"])).collect();
+    let jti = part_of(&token, 1)["jti"].clone();
+    let expected = [
+        ("api_key.created", &json!(key)),
+        ("api_key.rotated", &json!(key)),
+        ("api_key.created", &successor["id"]),
+        ("oauth_client.created", &json!(client.id)),
+        ("oauth_token.revoked", &jti),
+        ("oauth_client.revoked", &json!(client.id)),
+    ];
+    assert_eq!(told, expected);
+    // The client took its own token back.
+    assert_eq!(events[4]["key_id"], json!(client.id));
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ mod dev_screen;
 mod dev_stop;
 mod directory;
 mod embedded_postgres;
+mod failed_attempts;
 mod histories;
 mod http_edge;
 mod invalidation;

@@ -1,0 +1,48 @@
+//! An address that goes on failing is told to slow down, and costs the database nothing; keys that are good go on working.
+
+use credenza::api_key::{ApiKey, Kind};
+use serde_json::json;
+
+use crate::support::TestApp;
+
+const PATH: &str = "/extra/v2/credentials";
+const ATTACKER: &str = "198.51.100.7";
+
+/// Fails for the address until it has had one failure too many.
+fn exhaust(app: &TestApp) {
+    let address = ATTACKER.parse().unwrap();
+    assert!((0..10_000).any(|_| app.app.failed_attempts.too_many(address)));
+}
+
+#[tokio::test]
+async fn one_failure_too_many_is_429_and_a_good_key_in_use_works_from_there_all_the_same() {
+    let app = TestApp::start().await;
+    let good = app.account("devs@platform.example").await.from(ATTACKER);
+    // What the feed still has to say of the new key would put it out of memory.
+    app.feed_has_caught_up().await;
+    good.get(PATH).await.expect(200);
+    exhaust(&app);
+
+    let refused = good.with_key("czs_noise").get(PATH).await;
+    refused.expect_error(429, "Too many failed attempts, please slow down");
+    assert_eq!(refused.header("retry-after"), Some("1"));
+    good.get(PATH).await.expect(200);
+    // Nobody else is meant.
+    good.with_key("czs_noise").from("198.51.100.8").get(PATH).await.expect_error(403, "Invalid API key");
+    // Presenting nothing is no attempt.
+    good.with_no_key().get(PATH).await.expect_error(403, "Not authenticated");
+}
+
+#[tokio::test]
+async fn nothing_is_looked_up_for_an_address_that_fails_too_often() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await.from(ATTACKER);
+    exhaust(&app);
+    app.app.pool.close().await;
+    // With the pool closed, a look-up would be 503.
+    let unknown = ApiKey::generate(Kind::Private);
+    caller.with_key(unknown.expose()).get(PATH).await.expect(429);
+    let body = json!({"grant_type": "client_credentials", "client_id": "czc_aaaaaaaaaaaaaaaaaaaaaaaa",
+                      "client_secret": ApiKey::generate(Kind::ClientSecret).expose()});
+    caller.post("/oauth/token", body).await.expect(429);
+}

@@ -1,7 +1,7 @@
 # Two stages: what builds, and what runs. The image holds the program, the certificates for TLS to Postgres, and no shell.
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
-COPY Cargo.toml Cargo.lock ./
+COPY build.rs Cargo.toml Cargo.lock ./
 COPY migrations migrations
 COPY src src
 RUN cargo build --release --locked

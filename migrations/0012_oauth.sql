@@ -59,17 +59,6 @@ create table signing_keys (
 -- At most one key signs.
 create unique index signing_keys_one_signs on signing_keys ((true)) where retired_at is null;
 
-create function announce_client() returns trigger language plpgsql as $$
-begin
-    if tg_op <> 'INSERT' then
-        perform pg_notify('credenza_changes', 'client ' || old.client_id);
-    end if;
-    if tg_op <> 'DELETE' then
-        perform pg_notify('credenza_changes', 'client ' || new.client_id);
-    end if;
-    return null;
-end $$;
-
 create function announce_client_secret() returns trigger language plpgsql as $$
 declare
     row oauth_client_secrets := case when tg_op = 'DELETE' then old else new end;
@@ -79,30 +68,19 @@ begin
     return null;
 end $$;
 
-create function announce_token() returns trigger language plpgsql as $$
-begin
-    if tg_op <> 'INSERT' then
-        perform pg_notify('credenza_changes', 'token ' || old.jti);
-    end if;
-    if tg_op <> 'DELETE' then
-        perform pg_notify('credenza_changes', 'token ' || new.jti);
-    end if;
-    return null;
-end $$;
-
 create trigger oauth_clients_announce after insert or update or delete on oauth_clients
-    for each row execute function announce_client();
+    for each row execute function announce('client', 'client_id');
 create trigger oauth_client_secrets_announce after insert or update or delete on oauth_client_secrets
     for each row execute function announce_client_secret();
 create trigger revoked_tokens_announce after insert or update or delete on revoked_tokens
-    for each row execute function announce_token();
+    for each row execute function announce('token', 'jti');
 create trigger signing_keys_announce after insert or update or delete on signing_keys
-    for each statement execute function announce_everything();
+    for each statement execute function announce('everything');
 create trigger signing_keys_announce_truncate after truncate on signing_keys
-    for each statement execute function announce_everything();
+    for each statement execute function announce('everything');
 create trigger oauth_clients_announce_truncate after truncate on oauth_clients
-    for each statement execute function announce_everything();
+    for each statement execute function announce('everything');
 create trigger oauth_client_secrets_announce_truncate after truncate on oauth_client_secrets
-    for each statement execute function announce_everything();
+    for each statement execute function announce('everything');
 create trigger revoked_tokens_announce_truncate after truncate on revoked_tokens
-    for each statement execute function announce_everything();
+    for each statement execute function announce('everything');

@@ -82,6 +82,13 @@ impl Source {
         Ok(Self { values, search_path: std::env::var_os("PATH") })
     }
 
+    /// The same with the settings of a file over those of the environment: an installation that brings its own settings is
+    /// never mistaken for the one that the environment is about.
+    pub fn with_file(mut self, path: &Path) -> Result<Self, ConfigError> {
+        self.values.extend(read_env_file(path)?);
+        Ok(self)
+    }
+
     /// Settings from a list alone, for tests.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let values = pairs.into_iter().map(|(name, value)| (name.to_owned(), SecretString::from(value))).collect();

@@ -142,3 +142,22 @@ async fn with_a_database_url_no_server_is_started() {
     second.refused(1, &format!("is in use by process {}", dev.program.pid().as_raw_pid()));
     dev.stop().await.done();
 }
+
+#[tokio::test]
+async fn settings_of_another_installation_in_the_environment_are_not_taken_for_its_own() {
+    let folder = Folder::existing().await;
+    let mut command = folder.command();
+    command.arg("--json");
+    // Nothing is there, so using one of them would fail; in earnest it might be somebody's production.
+    for name in ["CREDENZA_MIGRATION_DATABASE_URL", "CREDENZA_LISTENER_DATABASE_URL"] {
+        command.env(name, "postgres://credenza:wrong@127.0.0.1:1/production");
+    }
+    command.env("CREDENZA_MASTER_KEYS", "production:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=");
+    let dev = Dev::start(command).await;
+    dev.store("HIT", "me", "secret").await.expect(201);
+    dev.stop().await.done();
+    // Sealed with the folder's own key, so that the next start opens it.
+    let dev = folder.dev().await;
+    assert_eq!(dev.resolve("HIT").await.expect(200)["password"], "secret");
+    dev.stop().await.done();
+}

@@ -15,6 +15,7 @@ pub(super) struct Database {
     embedded: Option<Embedded>,
     application_url: String,
     owner_url: String,
+    listener_url: String,
     admin_url: String,
 }
 
@@ -27,6 +28,7 @@ impl Database {
             return Ok(Self {
                 embedded: None,
                 application_url: url.to_owned(),
+                listener_url: source.get("CREDENZA_LISTENER_DATABASE_URL").unwrap_or(url).to_owned(),
                 admin_url: owner_url.clone(),
                 owner_url,
             });
@@ -40,8 +42,10 @@ impl Database {
             allow_download: true,
         };
         let embedded = Embedded::start(options, &mut progress).await?;
+        let application_url = embedded.url(APPLICATION, &secrets.application_password, DATABASE);
         let database = Self {
-            application_url: embedded.url(APPLICATION, &secrets.application_password, DATABASE),
+            listener_url: application_url.clone(),
+            application_url,
             owner_url: embedded.url(OWNER, &secrets.owner_password, DATABASE),
             admin_url: embedded.admin_url(DATABASE),
             embedded: None,
@@ -55,6 +59,11 @@ impl Database {
     /// How the service connects.
     pub fn application_url(&self) -> &str {
         &self.application_url
+    }
+
+    /// How the change feed connects.
+    pub fn listener_url(&self) -> &str {
+        &self.listener_url
     }
 
     /// How migrations connect.

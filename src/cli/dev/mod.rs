@@ -97,7 +97,7 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
 
 /// From an open database to an application with its demo account.
 async fn start(data_dir: &Path, env_file: &Path, listeners: &Listeners) -> anyhow::Result<Installation> {
-    let source = Source::load(Some(env_file))?;
+    let source = Source::load(None)?.with_file(env_file)?;
     let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
     let config = Config::load(&source)?;
     let state = postgres::migrate(&owner).await.context("the schema could not be brought up to date")?;

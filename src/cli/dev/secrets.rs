@@ -64,11 +64,13 @@ impl DevSecrets {
         let text = format!(
             "# Settings of this development installation, for `credenza --env-file`. Written anew at every start.\n\
              DATABASE_URL={}\n\
+             CREDENZA_LISTENER_DATABASE_URL={}\n\
              CREDENZA_MIGRATION_DATABASE_URL={}\n\
              CREDENZA_MASTER_KEYS={}\n\
              CREDENZA_KEY_PEPPER={}\n\
              CREDENZA_AUDIT_KEY={}\n",
             database.application_url(),
+            database.listener_url(),
             database.owner_url(),
             self.master_keys,
             self.key_pepper,

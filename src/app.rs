@@ -106,9 +106,8 @@ impl App {
         Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, settings }
     }
 
-    /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used,
-    /// forgetting old failures.
-    /// `listener` must lead to Postgres directly.
+    /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used, forgetting old
+    /// failures. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
             feed::run(self.cluster.clone(), listener),

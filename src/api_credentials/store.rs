@@ -202,8 +202,8 @@ macro_rules! select_summary {
     };
 }
 
-pub(super) async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<KeySummary>, sqlx::Error> {
-    sqlx::query_as(select_summary!("true order by k.created_at, k.id")).bind(account).fetch_all(executor).await
+pub(super) async fn list(connection: &mut PgConnection, account: AccountId) -> Result<Vec<KeySummary>, sqlx::Error> {
+    sqlx::query_as(select_summary!("true order by k.created_at, k.id")).bind(account).fetch_all(connection).await
 }
 
 pub(super) async fn find(
@@ -235,7 +235,7 @@ impl FromRow<'_, PgRow> for KeySummary {
 }
 
 /// Writes when keys of all accounts were last used, in one statement. A key that was deleted meanwhile is passed over.
-pub(super) async fn note_uses(executor: impl PgExecutor<'_>, uses: &Uses) -> Result<(), sqlx::Error> {
+pub(super) async fn note_uses(connection: &mut PgConnection, uses: &Uses) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into api_key_uses (account_id, key_id, last_used_at)
          select u.* from unnest($1::bigint[], $2::uuid[], $3::timestamptz[]) as u (account_id, key_id, last_used_at)
@@ -246,7 +246,7 @@ pub(super) async fn note_uses(executor: impl PgExecutor<'_>, uses: &Uses) -> Res
     .bind(uses.keys().map(|(account, _)| account.0).collect::<Vec<_>>())
     .bind(uses.keys().map(|(_, key)| *key).collect::<Vec<_>>())
     .bind(uses.values().copied().collect::<Vec<_>>())
-    .execute(executor)
+    .execute(connection)
     .await?;
     Ok(())
 }

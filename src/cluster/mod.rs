@@ -22,6 +22,7 @@ pub use generations::{Generation, Generations};
 pub use owner::Owner;
 
 use crate::error::Error;
+use crate::postgres::{self, Tenant};
 
 /// This process's part in keeping caches right. Cheap to clone.
 #[derive(Clone)]
@@ -42,9 +43,10 @@ impl Cluster {
         &self.generations
     }
 
-    /// Starts a write.
-    pub async fn begin(&self) -> Result<Change, Error> {
-        Ok(Change { transaction: self.pool.begin().await?, generations: Arc::clone(&self.generations) })
+    /// Starts a write to the tenant's rows.
+    pub async fn begin(&self, tenant: impl Into<Tenant>) -> Result<Change, Error> {
+        let transaction = postgres::begin(&self.pool, tenant).await?;
+        Ok(Change { transaction, generations: Arc::clone(&self.generations) })
     }
 }
 

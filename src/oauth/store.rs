@@ -171,16 +171,16 @@ macro_rules! select_clients {
     };
 }
 
-pub(super) async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<ClientSummary>, sqlx::Error> {
-    sqlx::query_as(select_clients!("true order by c.created_at, c.id")).bind(account).fetch_all(executor).await
+pub(super) async fn list(connection: &mut PgConnection, account: AccountId) -> Result<Vec<ClientSummary>, sqlx::Error> {
+    sqlx::query_as(select_clients!("true order by c.created_at, c.id")).bind(account).fetch_all(connection).await
 }
 
 pub(super) async fn find(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
 ) -> Result<Option<ClientSummary>, sqlx::Error> {
-    sqlx::query_as(select_clients!("c.id = $2")).bind(account).bind(id).fetch_optional(executor).await
+    sqlx::query_as(select_clients!("c.id = $2")).bind(account).bind(id).fetch_optional(connection).await
 }
 
 /// Revokes a token, and forgets revoked ones that have run out since.

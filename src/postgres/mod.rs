@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod embedded;
 mod migrate;
+mod tenant;
 
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use migrate::{MigrateError, SchemaState, grant_application_role, migrate, schema_state};
+pub use tenant::{Tenant, begin, go_on_as};
 
 /// Longest wait for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 /// The modules from the bottom up. A module imports what stands in rows above its own, and nothing of its own row.
 const LAYERS: &[&[&str]] = &[
-    &["types", "postgres", "clock", "api_key"],
-    &["principal"],
+    &["types", "clock", "api_key"],
+    &["postgres", "principal"],
     &["error"],
     &["cluster"],
     &["vault", "audit"],

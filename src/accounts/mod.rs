@@ -16,7 +16,7 @@ use crate::audit::{self, Action, Event};
 use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, Missing};
-use crate::postgres::Tenant;
+use crate::postgres::{Tenant, go_on_as};
 use crate::principal::Actor;
 use crate::types::{AccountId, Email, Name, Origin};
 
@@ -75,6 +75,7 @@ pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Erro
     let now = core.clock.now();
     let mut change = core.cluster.begin(Tenant::Every).await?;
     let id = store::insert(&mut change, account, now).await?;
+    go_on_as(&mut change, id).await?;
     let user = Uuid::now_v7();
     store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];

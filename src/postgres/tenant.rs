@@ -33,10 +33,10 @@ pub async fn begin(pool: &PgPool, tenant: impl Into<Tenant>) -> Result<Transacti
     }
 }
 
-/// Goes on with the rows of another account, to the end of the transaction: of a sub-account, after what its parent has
-/// to say of it.
+/// Goes on with the rows of one other account, to the end of the transaction: of an account that was just made, or of a
+/// sub-account after what its parent has to say of it.
 pub async fn go_on_as(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
-    sqlx::query("select set_config('credenza.account_id', $1, true)")
+    sqlx::query("select set_config('credenza.account_id', $1, true), set_config('credenza.every_account', '', true)")
         .bind(account.to_string())
         .execute(connection)
         .await?;

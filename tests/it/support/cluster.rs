@@ -2,6 +2,7 @@
 //! test, copied from a migrated template.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use credenza::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
@@ -11,6 +12,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
+use super::unfiltered;
+
 const PREFIX: &str = "credenza-test-";
 /// Of both roles.
 pub const PASSWORD: &str = "only-in-tests";
@@ -18,6 +21,17 @@ pub const PASSWORD: &str = "only-in-tests";
 /// The server. Never dropped: when the process ends, however it ends, the server's watchdog ends it.
 static SERVER: OnceCell<Embedded> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Names the walls between tenants that the run does without, for `walls.rs`, which starts such runs.
+pub const WITHOUT: &str = "CREDENZA_TESTS_WITHOUT";
+/// The application's own conditions on the tenant.
+pub const FILTERS: &str = "filters";
+/// The policies of the tables.
+pub const ROW_SECURITY: &str = "row security";
+
+fn is_without(wall: &str) -> bool {
+    setting(WITHOUT).is_some_and(|walls| walls.to_str().unwrap().split(',').any(|other| other == wall))
+}
 
 /// A database of a test's own, and the ways into it.
 #[derive(Clone)]
@@ -47,7 +61,39 @@ async fn start() -> Embedded {
     let owner: PgConnectOptions = server.url(OWNER, PASSWORD, DATABASE).parse().unwrap();
     migrate(&owner).await.unwrap();
     grant_application_role(&owner, APPLICATION, None).await.unwrap();
+    take_walls_down(&server).await;
     server
+}
+
+/// Takes walls out of the template that every test's database is copied from.
+async fn take_walls_down(server: &Embedded) {
+    let mut admin = server.admin_options(DATABASE).connect().await.unwrap();
+    if is_without(ROW_SECURITY) {
+        let tables = "select format('alter table %s disable row level security', oid::regclass)
+                      from pg_class where relrowsecurity";
+        for statement in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut admin).await.unwrap() {
+            sqlx::raw_sql(in_tests(statement)).execute(&mut admin).await.unwrap();
+        }
+    }
+    if is_without(FILTERS) {
+        let functions = "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace";
+        for function in sqlx::query_scalar::<_, String>(functions).fetch_all(&mut admin).await.unwrap() {
+            sqlx::raw_sql(in_tests(unfiltered::without_filters(&function))).execute(&mut admin).await.unwrap();
+        }
+    }
+    admin.close().await.unwrap();
+}
+
+/// How the application gets to the server: straight, or through what takes its filters away.
+fn way_in(straight: PgConnectOptions) -> PgConnectOptions {
+    static UNFILTERED: OnceLock<PathBuf> = OnceLock::new();
+    if !is_without(FILTERS) {
+        return straight;
+    }
+    let socket = straight.get_socket().unwrap();
+    straight
+        .clone()
+        .socket(UNFILTERED.get_or_init(|| unfiltered::open(&scratch_folder("way"), socket, straight.get_port())))
 }
 
 /// A fresh, migrated database.
@@ -69,8 +115,8 @@ async fn copy_of(template: &str) -> Database {
         .await
         .unwrap();
     admin.close().await.unwrap();
-    let as_role = |role| server.url(role, PASSWORD, &name).parse().unwrap();
-    Database { application: as_role(APPLICATION), admin: server.admin_options(&name) }
+    let application = way_in(server.url(APPLICATION, PASSWORD, &name).parse().unwrap());
+    Database { application, admin: server.admin_options(&name) }
 }
 
 /// SQL that is put together. Names cannot be bound.

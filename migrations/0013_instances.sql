@@ -93,8 +93,8 @@ begin
     perform pg_notify('credenza_changes', 'renewed ' || instance || ' 0');
 end $$;
 
--- What a transaction that is about to commit has to know: whom it changed, and who may have that in memory. If there is
--- anybody, its commit says that the hold ends.
+-- What a transaction that is about to commit has to know: whom it changed, and who may have that in memory. Its commit
+-- says that the hold ends, also to the writer itself, which may never see the answer to its commit.
 create function prepare_commit(change uuid, own_instance uuid, out changed text, out members jsonb) language plpgsql as $$
 begin
     changed := coalesce(current_setting('credenza.changed', true), '');
@@ -106,9 +106,7 @@ begin
     -- A statement of its own, so it sees who joined before the lock was granted.
     select coalesce(jsonb_agg(jsonb_build_object('id', id, 'name', name, 'lease_ms', lease_ms)), '[]') into members
         from instances where id <> own_instance;
-    if members <> '[]' then
-        perform pg_notify('credenza_changes', 'done ' || change);
-    end if;
+    perform pg_notify('credenza_changes', 'done ' || change);
 end $$;
 
 -- Renews a lease, and says so behind every change that was announced before. Answers with everybody's renewals, so that

@@ -8,7 +8,6 @@ use moka::future::Cache;
 use tokio::time::timeout;
 
 use super::generations::Generation;
-use super::mutant::Mutant;
 use super::owner::Owner;
 use super::stale::{self, Outage};
 use super::trust::Trust;
@@ -60,34 +59,29 @@ where
         L: Future<Output = Result<V, Error>> + Send + 'static,
     {
         // First of all: a load that begins after this line sees every write that was committed before it.
-        let Some(generation) = self.trust.generation(owner) else {
+        let Some(reading) = self.trust.begin(owner) else {
             return load().await;
         };
-        let key = (generation, key);
+        let key = (reading.generation, key);
         if let Some(value) = self.entries.get(&key).await {
-            // After the cache was read, and not before: the process may have been stopped in between.
-            if self.may_be_answered() {
+            if self.trust.confirms(reading) {
                 return Ok(value);
             }
             return self.current_or_stale(load(), value).await;
         }
-        if !self.may_be_answered() {
+        if !self.trust.has_lease() {
             return load().await;
         }
         let value = self.shared_load(key, load()).await?;
         // The load may have been somebody else's, from before the lease ended.
-        if self.may_be_answered() { Ok(value) } else { load().await }
+        if self.trust.confirms(reading) { Ok(value) } else { load().await }
     }
 
     /// The value of `key`, if it is in memory and can be trusted.
     pub async fn peek(&self, owner: &Owner, key: K) -> Option<V> {
-        let generation = self.trust.generation(owner)?;
-        let value = self.entries.get(&(generation, key)).await?;
-        self.may_be_answered().then_some(value)
-    }
-
-    fn may_be_answered(&self) -> bool {
-        self.trust.has_lease() || Mutant::NoLeaseCheck.is(self.trust.mutant)
+        let reading = self.trust.begin(owner)?;
+        let value = self.entries.get(&(reading.generation, key)).await?;
+        self.trust.confirms(reading).then_some(value)
     }
 
     async fn shared_load<L>(&self, key: (Generation, K), load: L) -> Result<V, Error>

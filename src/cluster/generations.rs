@@ -23,6 +23,10 @@ const COUNT_MASK: u64 = ONE_GENERATION - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Generation(pub(super) u64);
 
+/// Where an owner's number is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stripe(usize);
+
 /// The generations of all owners.
 pub(super) struct Generations {
     stripes: Box<[AtomicU64]>,
@@ -41,10 +45,18 @@ impl Default for Generations {
 }
 
 impl Generations {
-    /// The owner's generation, to be read before anything that is cached under it; `None` while the owner is held.
-    pub fn of(&self, owner: &Owner) -> Option<Generation> {
+    /// Where the owner's number is.
+    pub fn stripe(&self, owner: &Owner) -> Stripe {
+        let hash = self.hasher.hash_one(owner);
+        // STRIPES is a power of two, so the mask keeps the index in range.
+        Stripe(usize::try_from(hash & (STRIPES as u64 - 1)).unwrap_or(0))
+    }
+
+    /// The generation of a stripe's owners, to be read before anything that is cached under it; `None` while one of them
+    /// is held.
+    pub fn of(&self, stripe: Stripe) -> Option<Generation> {
         let global = self.global.load(Ordering::SeqCst);
-        let stripe = self.stripe(owner).load(Ordering::SeqCst);
+        let stripe = self.stripes[stripe.0].load(Ordering::SeqCst);
         if (global | stripe) & COUNT_MASK != 0 {
             return None;
         }
@@ -70,14 +82,8 @@ impl Generations {
     fn number(&self, owner: &Owner) -> &AtomicU64 {
         match owner {
             Owner::Everything => &self.global,
-            _ => self.stripe(owner),
+            _ => &self.stripes[self.stripe(owner).0],
         }
-    }
-
-    fn stripe(&self, owner: &Owner) -> &AtomicU64 {
-        let hash = self.hasher.hash_one(owner);
-        // STRIPES is a power of two, so the mask keeps the index in range.
-        &self.stripes[usize::try_from(hash & (STRIPES as u64 - 1)).unwrap_or(0)]
     }
 }
 
@@ -90,16 +96,17 @@ mod tests {
     fn a_held_owner_has_no_generation_and_a_released_one_has_a_new_one() {
         let generations = Generations::default();
         let (owner, other) = (Owner::Account(AccountId(1)), Owner::Account(AccountId(2)));
-        let before = (generations.of(&owner), generations.of(&other));
+        let of = |owner| generations.of(generations.stripe(owner));
+        let before = (of(&owner), of(&other));
         generations.hold(&owner);
         generations.hold(&owner);
         generations.release(&owner);
-        assert_eq!((generations.of(&owner), generations.of(&other)), (None, before.1));
+        assert_eq!((of(&owner), of(&other)), (None, before.1));
         generations.release(&owner);
-        assert!(generations.of(&owner).is_some() && generations.of(&owner) != before.0);
+        assert!(of(&owner).is_some() && of(&owner) != before.0);
         generations.hold(&Owner::Everything);
-        assert_eq!((generations.of(&owner), generations.of(&other)), (None, None));
+        assert_eq!((of(&owner), of(&other)), (None, None));
         generations.release(&Owner::Everything);
-        assert!(generations.of(&other).is_some() && generations.of(&other) != before.1);
+        assert!(of(&other).is_some() && of(&other) != before.1);
     }
 }

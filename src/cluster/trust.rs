@@ -5,13 +5,21 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
-use super::generations::{Generation, Generations};
+use super::generations::{Generation, Generations, Stripe};
 use super::holds::Holds;
 use super::lease::Lease;
 use super::mutant::Mutant;
 use super::owner::Owner;
 use super::stale::Outage;
 use crate::clock::Monotonic;
+
+/// A reading of a cache that has begun.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    stripe: Stripe,
+    /// Under which the value is cached.
+    pub generation: Generation,
+}
 
 /// What every cache of the process asks before it answers. Shared between the caches, the change feed that keeps it up to
 /// date, and writes.
@@ -38,15 +46,26 @@ impl Trust {
         })
     }
 
-    /// The owner's generation, to be read before anything that is cached under it; `None` while the owner is being changed,
-    /// so that nothing may be cached.
-    pub fn generation(&self, owner: &Owner) -> Option<Generation> {
-        let generation = self.generations.of(owner)?;
+    /// Begins a reading, before anything else; `None` while the owner is being changed, so that only the database knows.
+    pub fn begin(&self, owner: &Owner) -> Option<Reading> {
+        let stripe = self.generations.stripe(owner);
+        Some(Reading { stripe, generation: self.generation(stripe)? })
+    }
+
+    /// Whether what a cache had under the reading's generation may be answered. To be asked *after* the cache was read: the
+    /// process may have been stopped in between. First the lease, then the generation once more: whatever has to be heard
+    /// for the lease to last until now is in the generation by now.
+    pub fn confirms(&self, reading: Reading) -> bool {
+        let has_lease = self.has_lease() || Mutant::NoLeaseCheck.is(self.mutant);
+        has_lease && self.generation(reading.stripe) == Some(reading.generation)
+    }
+
+    fn generation(&self, stripe: Stripe) -> Option<Generation> {
+        let generation = self.generations.of(stripe)?;
         Some(if Mutant::NoGeneration.is(self.mutant) { Generation(0) } else { generation })
     }
 
-    /// Whether there is a lease at this moment. To be asked *after* a cache was read: what was in it then was current at
-    /// this moment.
+    /// Whether there is a lease at this moment.
     pub fn has_lease(&self) -> bool {
         self.lease.holds()
     }

@@ -1,8 +1,9 @@
 //! The cache by itself: no read that begins after a write was acknowledged sees the older value, whatever loads were under
 //! way. One script, played with the service's cache and with plain moka, so that it is known to notice the difference.
 
+use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use tokio::sync::{Barrier, Semaphore};
 use tokio::time::timeout;
 
 const OWNER: Owner = Owner::Account(AccountId(7));
+
+type Load = Pin<Box<dyn Future<Output = u32> + Send>>;
 
 /// A store of one number, whose loads can be held between reading and returning.
 #[derive(Clone)]
@@ -44,6 +47,18 @@ impl Store {
         value
     }
 
+    /// Loads that take no time.
+    fn at_once(&self) -> impl Fn() -> Load + Send + Sync + 'static {
+        let store = self.clone();
+        move || Box::pin(store.clone().load())
+    }
+
+    /// Loads that end when there is a permit for each.
+    fn held(&self, permits: &Arc<Semaphore>) -> impl Fn() -> Load + Send + Sync + 'static {
+        let (store, permits) = (self.clone(), Arc::clone(permits));
+        move || Box::pin(store.clone().held_load(Arc::clone(&permits)))
+    }
+
     /// Waits until a load has read.
     async fn a_load_has_read(&self) {
         self.has_read.acquire().await.unwrap().forget();
@@ -56,7 +71,9 @@ impl Store {
 
 /// What the script needs of a cache of one entry.
 trait OneEntry: Clone + Send + 'static {
-    fn read(self, load: impl Future<Output = u32> + Send + 'static) -> impl Future<Output = u32> + Send;
+    fn read<L>(self, load: impl Fn() -> L + Send + Sync + 'static) -> impl Future<Output = u32> + Send
+    where
+        L: Future<Output = u32> + Send + 'static;
     /// What a write does after its commit and before it is acknowledged.
     fn invalidate(&self) -> impl Future<Output = ()>;
 }
@@ -77,13 +94,15 @@ impl Ours {
 }
 
 impl OneEntry for Ours {
-    async fn read(self, load: impl Future<Output = u32> + Send + 'static) -> u32 {
-        let load = Mutex::new(Some(load));
-        let once = || {
-            let load = load.lock().unwrap().take().expect("one load is enough");
+    async fn read<L>(self, load: impl Fn() -> L + Send + Sync + 'static) -> u32
+    where
+        L: Future<Output = u32> + Send + 'static,
+    {
+        let load = || {
+            let load = load();
             async { Ok(load.await) }
         };
-        self.cache.get(&OWNER, "key", once).await.unwrap()
+        self.cache.get(&OWNER, "key", load).await.unwrap()
     }
 
     async fn invalidate(&self) {
@@ -96,7 +115,11 @@ impl OneEntry for Ours {
 struct PlainMoka(moka::future::Cache<&'static str, u32>);
 
 impl OneEntry for PlainMoka {
-    async fn read(self, load: impl Future<Output = u32> + Send + 'static) -> u32 {
+    async fn read<L>(self, load: impl Fn() -> L + Send + Sync + 'static) -> u32
+    where
+        L: Future<Output = u32> + Send + 'static,
+    {
+        let load = load();
         self.0.try_get_with("key", async { Ok::<_, std::convert::Infallible>(load.await) }).await.unwrap()
     }
 
@@ -110,18 +133,19 @@ impl OneEntry for PlainMoka {
 async fn a_load_that_outlasts_a_write(cache: impl OneEntry) -> [u32; 2] {
     let store = Store::new();
     let permits = Arc::new(Semaphore::new(0));
-    let older = tokio::spawn(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    let older = tokio::spawn(cache.clone().read(store.held(&permits)));
     store.a_load_has_read().await;
     store.value.store(2, Ordering::SeqCst);
     cache.invalidate().await;
 
-    let during = tokio::spawn(cache.clone().read(store.clone().load()));
+    let during = tokio::spawn(cache.clone().read(store.at_once()));
     // On one thread this lets the reader go as far as it can without the older load.
     tokio::task::yield_now().await;
-    permits.add_permits(1);
-    assert_eq!(older.await.unwrap(), 1, "it began before the write, so it may see 1");
+    // The older reader may see 1, because it began before the write; ours notices that it loaded too early.
+    permits.add_permits(2);
+    older.await.unwrap();
     let during = during.await.unwrap();
-    [during, cache.read(store.load()).await]
+    [during, cache.read(store.at_once()).await]
 }
 
 #[tokio::test]
@@ -137,17 +161,17 @@ async fn the_script_above_notices_a_cache_without_generations() {
 #[tokio::test]
 async fn a_load_that_outlasts_a_gap_in_the_feed_reaches_nobody_who_came_after_it() {
     let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
-    let older = tokio::spawn(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    let older = tokio::spawn(cache.clone().read(store.held(&permits)));
     store.a_load_has_read().await;
     // Another process writes, and nobody tells this one.
     cache.trust.end_lease();
     store.value.store(2, Ordering::SeqCst);
-    assert_eq!(cache.clone().read(store.clone().load()).await, 2);
+    assert_eq!(cache.clone().read(store.at_once()).await, 2);
     cache.trust.start_over();
     cache.trust.extend_lease(Duration::MAX);
-    permits.add_permits(1);
+    permits.add_permits(2);
     older.await.unwrap();
-    assert_eq!(cache.read(store.load()).await, 2);
+    assert_eq!(cache.read(store.at_once()).await, 2);
 }
 
 #[tokio::test]
@@ -157,7 +181,7 @@ async fn callers_who_miss_together_share_one_load() {
     let callers: Vec<_> = (0..100)
         .map(|_| {
             let (cache, here) = (cache.clone(), Arc::clone(&everybody_is_here));
-            let load = store.clone().held_load(Arc::clone(&permits));
+            let load = store.held(&permits);
             tokio::spawn(async move {
                 here.wait().await;
                 cache.read(load).await
@@ -176,9 +200,9 @@ async fn callers_who_miss_together_share_one_load() {
 #[tokio::test]
 async fn a_caller_who_goes_away_does_not_hold_up_those_who_share_its_load() {
     let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
-    let first = tokio::spawn(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    let first = tokio::spawn(cache.clone().read(store.held(&permits)));
     store.a_load_has_read().await;
-    let second = tokio::spawn(cache.clone().read(store.clone().load()));
+    let second = tokio::spawn(cache.clone().read(store.at_once()));
     tokio::task::yield_now().await;
     first.abort();
     assert!(first.await.unwrap_err().is_cancelled());
@@ -190,11 +214,11 @@ async fn a_caller_who_goes_away_does_not_hold_up_those_who_share_its_load() {
 #[tokio::test]
 async fn a_caller_who_stops_polling_does_not_hold_up_those_who_share_its_load() {
     let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
-    let mut first = Box::pin(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
+    let mut first = Box::pin(cache.clone().read(store.held(&permits)));
     let poll = first.as_mut().poll(&mut Context::from_waker(Waker::noop()));
     assert!(poll.is_pending());
     permits.add_permits(1);
-    let second = timeout(Duration::from_secs(10), cache.read(store.clone().load()));
+    let second = timeout(Duration::from_secs(10), cache.read(store.at_once()));
     assert_eq!(second.await.expect("the second caller waits for the first"), 1);
     assert_eq!(store.loads(), 1);
     drop(first);
@@ -203,9 +227,9 @@ async fn a_caller_who_stops_polling_does_not_hold_up_those_who_share_its_load() 
 #[tokio::test]
 async fn a_load_that_panics_takes_only_its_own_caller_along() {
     let (cache, store) = (Ours::new(), Store::new());
-    let failing = tokio::spawn(cache.clone().read(async { panic!("a load that panics, on purpose") }));
+    let failing = tokio::spawn(cache.clone().read(|| async { panic!("a load that panics, on purpose") }));
     assert!(failing.await.unwrap_err().is_panic());
-    assert_eq!(cache.read(store.load()).await, 1);
+    assert_eq!(cache.read(store.at_once()).await, 1);
 }
 
 #[tokio::test]
@@ -225,7 +249,7 @@ async fn while_changes_are_not_heard_every_read_loads() {
     let (cache, store) = (Ours::new(), Store::new());
     cache.trust.end_lease();
     for expected in 1..=3 {
-        cache.clone().read(store.clone().load()).await;
+        cache.clone().read(store.at_once()).await;
         assert_eq!(store.loads(), expected);
     }
     assert!(cache.cache.is_empty().await);

@@ -50,9 +50,10 @@ impl TestApp {
     pub async fn feed_has_caught_up(&self) {
         let trust = self.app.cluster.trust();
         let nobody = Owner::Account(AccountId(-1));
-        let before = trust.generation(&nobody);
+        let generation = || trust.begin(&nobody).map(|reading| reading.generation);
+        let before = generation();
         self.sql("select pg_notify('credenza_changes', 'account -1')").await;
-        while trust.generation(&nobody) == before {
+        while generation() == before {
             tokio::task::yield_now().await;
         }
     }

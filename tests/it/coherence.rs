@@ -254,3 +254,78 @@ async fn while_changes_are_not_heard_every_read_loads() {
     }
     assert!(cache.cache.is_empty().await);
 }
+
+/// A trust whose clock a test moves, with a lease until second 10.
+fn trust_at_zero() -> (Arc<Trust>, Arc<AtomicU32>) {
+    let seconds = Arc::new(AtomicU32::new(0));
+    let clock = Arc::clone(&seconds);
+    let clock = Monotonic::from_fn(move || Duration::from_secs(clock.load(Ordering::SeqCst).into()));
+    let trust = Trust::new(clock, Duration::ZERO, None);
+    trust.extend_lease(Duration::from_secs(10));
+    (trust, seconds)
+}
+
+#[tokio::test]
+async fn nothing_is_answered_from_memory_after_the_lease_ended_nor_kept() {
+    let (trust, seconds) = trust_at_zero();
+    let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
+    let (cache, store) = (Ours { cache: Coherent::new(&trust, limits, |_, _| 4), trust }, Store::new());
+    for (second, loads) in [(0, 1), (9, 1), (10, 2), (11, 3)] {
+        seconds.store(second, Ordering::SeqCst);
+        cache.clone().read(store.at_once()).await;
+        assert_eq!(store.loads(), loads, "at second {second}");
+    }
+    // What was cached under a lease that ended in good order is still current when there is a new one.
+    cache.trust.extend_lease(Duration::from_secs(20));
+    cache.clone().read(store.at_once()).await;
+    assert_eq!(store.loads(), 3);
+    // A lease that was given up is not one that lasts a little longer.
+    cache.trust.end_lease();
+    cache.clone().read(store.at_once()).await;
+    assert_eq!(store.loads(), 4);
+}
+
+#[tokio::test]
+async fn a_held_owner_is_read_from_the_store_and_nothing_of_it_is_kept() {
+    let (cache, store, change) = (Ours::new(), Store::new(), uuid::Uuid::new_v4());
+    cache.clone().read(store.at_once()).await;
+    cache.trust.hold(change, vec![OWNER]);
+    for loads in 2..=3 {
+        cache.clone().read(store.at_once()).await;
+        assert_eq!(store.loads(), loads);
+    }
+    // The change is committed, and told.
+    store.value.store(2, Ordering::SeqCst);
+    cache.trust.release(change);
+    assert_eq!(cache.clone().read(store.at_once()).await, 2);
+    assert_eq!(cache.read(store.at_once()).await, 2);
+    assert_eq!(store.loads(), 4);
+}
+
+#[test]
+fn a_reading_that_a_change_and_a_new_lease_overtook_is_not_confirmed() {
+    let (trust, seconds) = trust_at_zero();
+    let reading = trust.begin(&OWNER).unwrap();
+    assert!(trust.confirms(reading));
+    // The process stands still for longer than its lease. A change of the owner is committed meanwhile, without waiting for
+    // it. Then the feed hears of the change, and its renewal comes back; and only then the reading goes on.
+    seconds.store(60, Ordering::SeqCst);
+    assert!(!trust.confirms(reading));
+    let change = uuid::Uuid::new_v4();
+    trust.hold(change, vec![OWNER]);
+    trust.release(change);
+    trust.extend_lease(Duration::from_secs(70));
+    assert!(trust.has_lease() && !trust.confirms(reading));
+    assert!(trust.confirms(trust.begin(&OWNER).unwrap()));
+}
+
+#[test]
+fn a_hold_whose_end_nobody_tells_ends_by_itself() {
+    let (trust, seconds) = trust_at_zero();
+    trust.hold(uuid::Uuid::new_v4(), vec![OWNER, Owner::Everything]);
+    for (second, is_held) in [(29, true), (30, false)] {
+        seconds.store(second, Ordering::SeqCst);
+        trust.expire_holds();
+        assert_eq!(trust.begin(&OWNER).is_none(), is_held, "at second {second}");
+    }
+}

@@ -33,6 +33,7 @@ mod failed_attempts;
 mod histories;
 mod http_edge;
 mod invalidation;
+mod leases;
 mod lost_feed;
 mod me;
 mod not_found;

@@ -18,7 +18,7 @@ use self::database::Database;
 use self::demo::Demo;
 use self::secrets::DevSecrets;
 use super::serve::stop_signal;
-use crate::app::{App, Settings};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config, Source};
 use crate::http::server::Listeners;
@@ -65,9 +65,11 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
         // A server that was just starting ends with the dropped future.
         () = &mut stop => return Ok(()),
     };
-    let env_file = secrets.write_env_file(&data_dir, &database)?;
+    let here = format!("http://{}", listeners.addresses()?.0);
+    let public_url = config::public_url(source)?.unwrap_or(here);
+    let env_file = secrets.write_env_file(&data_dir, &database, &public_url)?;
     let started = tokio::select! {
-        started = start(&data_dir, &env_file, &listeners) => started,
+        started = start(&data_dir, &env_file) => started,
         () = &mut stop => return database.close().await,
     };
     let result = match started {
@@ -99,7 +101,7 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
 }
 
 /// From an open database to an application with its demo account.
-async fn start(data_dir: &Path, env_file: &Path, listeners: &Listeners) -> anyhow::Result<Installation> {
+async fn start(data_dir: &Path, env_file: &Path) -> anyhow::Result<Installation> {
     let source = Source::load(None)?.with_file(env_file)?;
     let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
     let config = Config::load(&source)?;
@@ -107,10 +109,8 @@ async fn start(data_dir: &Path, env_file: &Path, listeners: &Listeners) -> anyho
     tracing::info!(migration = state.applied, "schema is up to date");
     postgres::grant_application_role(&owner, config.database.get_username(), None).await?;
 
-    let here = format!("http://{}", listeners.addresses()?.0);
-    let settings = Settings { public_url: config::public_url(&source)?.unwrap_or(here), ..config.settings };
     let pool = postgres::pool(&config.database, config.database_connections);
-    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, settings));
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));
     let demo = Demo::load_or_make(&app, data_dir).await?;
     Ok(Installation { app, listener_database: config.listener_database, demo })
 }

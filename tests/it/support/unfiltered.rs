@@ -1,5 +1,6 @@
 //! The application without filters of its own: a way to Postgres that takes every condition on the tenant out of the
-//! statements that pass. So the program that runs is the one that is shipped, whatever its statements are.
+//! statements that are prepared, as all are that have conditions. So the program that runs is the one that is shipped,
+//! whatever its statements are.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -89,7 +90,7 @@ fn next_filter(sql: &str) -> Option<(usize, &str)> {
         let value = sql[at + column.len()..].strip_prefix(" = ")?;
         let value = &value[..value.find(|c| !is_word(c)).unwrap_or(value.len())];
         let start = sql[..at].rfind(|c| !is_word(c)).map_or(0, |before| before + 1);
-        // `excluded.account_id = …` sets nothing here, and `other_account_id` is another column.
+        // `acting_account_id` is another column.
         (start == at || sql[..at].ends_with('.')).then_some((start, value))
     });
     found.min()

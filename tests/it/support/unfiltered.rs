@@ -34,7 +34,7 @@ pub fn open(folder: &Path, socket: &Path, port: u16) -> PathBuf {
     folder.to_owned()
 }
 
-/// Messages of the frontend (PostgreSQL documentation, 55.7): a length and a body; after the first also a type before them.
+/// Messages of the frontend (Postgres' documentation, "Message Formats"): a length and a body; after the first also a type before them.
 fn pass_on(mut client: UnixStream, mut server: &UnixStream) -> io::Result<()> {
     let first = body(&mut client)?;
     server.write_all(&message(&[], &first))?;
@@ -75,9 +75,8 @@ pub fn without_filters(sql: &str) -> String {
     let (mut rest, mut result) = (sql, String::new());
     while let Some((start, value)) = next_filter(rest) {
         let condition = rest[start..].find('=').unwrap() + start + 2;
-        result.push_str(&rest[..start]);
         // A parameter that is no longer used would have to be left out of the call as well.
-        result.push_str(&format!("({value} is not null)"));
+        result += &[&rest[..start], "(", value, " is not null)"].concat();
         rest = &rest[condition + value.len()..];
     }
     result + rest

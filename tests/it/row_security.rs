@@ -209,7 +209,7 @@ async fn a_parent_sees_the_entries_of_its_sub_accounts_and_nothing_else_of_them(
 #[tokio::test]
 async fn a_hot_read_leaves_the_tenant_as_it_was() {
     let app = TestApp::start().await;
-    let caller = app.account("devs@platform.example").await;
+    let other = AccountId(4_711);
     let mut connection = app.database.application.connect().await.unwrap();
     let settings = "select coalesce(current_setting('credenza.account_id', true), '') || '/'
                         || coalesce(current_setting('credenza.every_account', true), '')";
@@ -227,10 +227,10 @@ async fn a_hot_read_leaves_the_tenant_as_it_was() {
         let read = format!("select * from {read}");
         sqlx::raw_sql(in_tests(read.clone())).execute(&mut connection).await.unwrap();
         assert_eq!(query_scalar::<_, String>(settings).fetch_one(&mut connection).await.unwrap(), "/");
-        begin(&mut connection, caller.account).await;
+        begin(&mut connection, other).await;
         sqlx::raw_sql(in_tests(read)).execute(&mut connection).await.unwrap();
         let after: String = query_scalar(settings).fetch_one(&mut connection).await.unwrap();
-        assert_eq!(after, format!("{}/", caller.account));
+        assert_eq!(after, format!("{other}/"));
         sqlx::raw_sql("rollback").execute(&mut connection).await.unwrap();
     }
     let ours = "select proname::text from pg_proc where pronamespace = 'public'::regnamespace and prosrc ~ 'set_config'

@@ -1,5 +1,6 @@
 //! The application without filters of its own: a way to Postgres that takes every condition on the tenant out of the
-//! statements that pass. So the program that runs is the one that is shipped, whatever its statements are.
+//! statements that are prepared, as all are that have conditions. So the program that runs is the one that is shipped,
+//! whatever its statements are.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -33,7 +34,7 @@ pub fn open(folder: &Path, socket: &Path, port: u16) -> PathBuf {
     folder.to_owned()
 }
 
-/// Messages of the frontend (PostgreSQL documentation, 55.7): a length and a body; after the first also a type before them.
+/// Messages of the frontend (Postgres' documentation, "Message Formats"): a length and a body; after the first also a type before them.
 fn pass_on(mut client: UnixStream, mut server: &UnixStream) -> io::Result<()> {
     let first = body(&mut client)?;
     server.write_all(&message(&[], &first))?;
@@ -74,9 +75,8 @@ pub fn without_filters(sql: &str) -> String {
     let (mut rest, mut result) = (sql, String::new());
     while let Some((start, value)) = next_filter(rest) {
         let condition = rest[start..].find('=').unwrap() + start + 2;
-        result.push_str(&rest[..start]);
         // A parameter that is no longer used would have to be left out of the call as well.
-        result.push_str(&format!("({value} is not null)"));
+        result += &[&rest[..start], "(", value, " is not null)"].concat();
         rest = &rest[condition + value.len()..];
     }
     result + rest
@@ -89,7 +89,7 @@ fn next_filter(sql: &str) -> Option<(usize, &str)> {
         let value = sql[at + column.len()..].strip_prefix(" = ")?;
         let value = &value[..value.find(|c| !is_word(c)).unwrap_or(value.len())];
         let start = sql[..at].rfind(|c| !is_word(c)).map_or(0, |before| before + 1);
-        // `excluded.account_id = …` sets nothing here, and `other_account_id` is another column.
+        // `acting_account_id` is another column.
         (start == at || sql[..at].ends_with('.')).then_some((start, value))
     });
     found.min()

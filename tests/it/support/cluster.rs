@@ -35,19 +35,28 @@ pub async fn server() -> &'static Embedded {
 
 async fn start() -> Embedded {
     remove_stale_folders();
-    let options = Options {
+    let server = Embedded::start(options(false), &mut |step| eprintln!("{step}")).await.unwrap();
+    prepare(&server).await;
+    server
+}
+
+/// How to start a server in a folder of its own.
+pub fn options(durable: bool) -> Options {
+    Options {
         data_dir: scratch_folder("cluster"),
         postgres_bin: setting("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
         search_path: setting("PATH"),
-        durable: false,
+        durable,
         allow_download: true,
-    };
-    let server = Embedded::start(options, &mut |step| eprintln!("{step}")).await.unwrap();
+    }
+}
+
+/// Makes the roles and the migrated database on a server.
+pub async fn prepare(server: &Embedded) {
     bootstrap(&server.admin_options("postgres"), PASSWORD, PASSWORD).await.unwrap();
     let owner: PgConnectOptions = server.url(OWNER, PASSWORD, DATABASE).parse().unwrap();
     migrate(&owner).await.unwrap();
     grant_application_role(&owner, APPLICATION, None).await.unwrap();
-    server
 }
 
 /// A fresh, migrated database.
@@ -69,8 +78,15 @@ async fn copy_of(template: &str) -> Database {
         .await
         .unwrap();
     admin.close().await.unwrap();
-    let as_role = |role| server.url(role, PASSWORD, &name).parse().unwrap();
-    Database { application: as_role(APPLICATION), admin: server.admin_options(&name) }
+    Database::of(server, &name)
+}
+
+impl Database {
+    /// A database of a server by its name.
+    pub fn of(server: &Embedded, name: &str) -> Self {
+        let application = server.url(APPLICATION, PASSWORD, name).parse().unwrap();
+        Self { application, admin: server.admin_options(name) }
+    }
 }
 
 /// SQL that is put together. Names cannot be bound.
@@ -100,6 +116,6 @@ pub fn scratch_folder(name: &str) -> PathBuf {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the tests' own settings")]
-fn setting(name: &str) -> Option<std::ffi::OsString> {
+pub fn setting(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }

@@ -87,9 +87,9 @@ impl Client {
             let questions = self.world.questions();
             let question = &questions[self.random.random_range(0..questions.len())];
             let patience = patience(&mut self.random);
-            self.world.read(instance, question, patience).await;
-            // A refused connection is answered at once.
-            self.rest(0..4).await;
+            // Where nobody listens, failures come fast.
+            let rest = if self.world.read(instance, question, patience).await { 0..4 } else { 20..60 };
+            self.rest(rest).await;
         }
     }
 

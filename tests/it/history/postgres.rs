@@ -36,10 +36,11 @@ impl Postgres {
         let options = cluster::options(true);
         let server = start(&options).await;
         let mut admin = server.admin_options("postgres").connect().await.unwrap();
-        sqlx::raw_sql("alter system set fsync = off; alter system set full_page_writes = off; select pg_reload_conf()")
-            .execute(&mut admin)
-            .await
-            .unwrap();
+        for statement in
+            ["alter system set fsync = off", "alter system set full_page_writes = off", "select pg_reload_conf()"]
+        {
+            sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
+        }
         admin.close().await.unwrap();
         cluster::prepare(&server).await;
         let installation = Installation::on(&server, Database::of(&server, DATABASE));

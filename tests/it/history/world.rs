@@ -135,23 +135,26 @@ impl World {
         registers.chain(secrets.iter().cloned()).collect()
     }
 
-    /// Reads from an instance, for so long at most.
-    pub async fn read(&self, instance: usize, question: &Question, patience: Duration) {
+    /// Reads from an instance, for so long at most; tells whether it answered.
+    pub async fn read(&self, instance: usize, question: &Question, patience: Duration) -> bool {
         let (endpoint, method, path, body) = question.request(&self.instances[instance], &self.names);
         // Everybody comes from elsewhere, or one would be told to slow down for presenting what was revoked.
         let endpoint = endpoint.with_header("X-Forwarded-For", &random_address());
         let place = Place::Instance(instance);
         let start = self.history.now();
-        match timeout(patience, endpoint.send(method, path, body.as_ref())).await {
-            Ok(Ok(answer)) => match question.understand(&answer) {
-                Learned::Values(values) => self.history.read(place, start, &values),
-                Learned::Unavailable => self.history.unavailable(),
-                Learned::Strange => {
-                    self.history.strange(place, &format!("{question:?}: {} {}", answer.status, answer.body));
-                }
-            },
-            Ok(Err(_)) | Err(_) => self.history.unavailable(),
+        let answer = timeout(patience, endpoint.send(method, path, body.as_ref())).await;
+        let Ok(Ok(answer)) = answer else {
+            self.history.unavailable();
+            return false;
+        };
+        match question.understand(&answer) {
+            Learned::Values(values) => self.history.read(place, start, &values),
+            Learned::Unavailable => self.history.unavailable(),
+            Learned::Strange => {
+                self.history.strange(place, &format!("{question:?}: {} {}", answer.status, answer.body));
+            }
         }
+        true
     }
 
     /// Asks every instance at once, and does not wait for the answers.

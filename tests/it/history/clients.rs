@@ -16,8 +16,8 @@ use super::questions::{ENVIRONMENTS, OWN, POLICY, Question, SHARED};
 use super::world::{World, patience};
 
 /// Per instance.
-const READERS: u64 = 2;
-const WRITERS: u64 = 3;
+const READERS: u64 = 3;
+const WRITERS: u64 = 4;
 
 /// A client's numbers: those that it throws, and those that it writes, which nobody else writes.
 struct Client {
@@ -88,7 +88,7 @@ impl Client {
             let question = &questions[self.random.random_range(0..questions.len())];
             let patience = patience(&mut self.random);
             // Where nobody listens, failures come fast.
-            let rest = if self.world.read(instance, question, patience).await { 0..4 } else { 20..60 };
+            let rest = if self.world.read(instance, question, patience).await { 0..4 } else { 50..100 };
             self.rest(rest).await;
         }
     }
@@ -119,9 +119,8 @@ impl Client {
                     self.write(request, &[(Register::Service(environment), 0)]).await;
                 }
                 _ => {
-                    let all = ENVIRONMENTS.map(|environment| {
-                        [(Register::Base(environment), 0), (Register::Service(environment), 0)]
-                    });
+                    let all = ENVIRONMENTS
+                        .map(|environment| [(Register::Base(environment), 0), (Register::Service(environment), 0)]);
                     self.write(("DELETE", &place, None), all.as_flattened()).await;
                 }
             }

@@ -35,16 +35,8 @@ pub enum Kind {
     Terminate,
 }
 
-pub const ALL: &[Kind] = &[
-    Kind::Pause,
-    Kind::Kill,
-    Kind::Cut,
-    Kind::Refuse,
-    Kind::Stall,
-    Kind::Delay,
-    Kind::Restart,
-    Kind::Terminate,
-];
+pub const ALL: &[Kind] =
+    &[Kind::Pause, Kind::Kill, Kind::Cut, Kind::Refuse, Kind::Stall, Kind::Delay, Kind::Restart, Kind::Terminate];
 
 impl Kind {
     fn is_of_postgres(self) -> bool {
@@ -61,17 +53,17 @@ struct Nemesis {
 
 /// Starts them. Each ends when the run is over, with everything mended.
 pub fn start(world: &Arc<World>, kinds: &[Kind]) -> JoinSet<()> {
-    let mut nemeses = JoinSet::new();
-    let nemesis = |number, of_postgres: bool| Nemesis {
+    let mut all = JoinSet::new();
+    let one = |number, of_postgres: bool| Nemesis {
         world: Arc::clone(world),
         random: world.random(number),
         kinds: kinds.iter().copied().filter(|kind| kind.is_of_postgres() == of_postgres).collect(),
     };
     for (number, instance) in (100..).zip(0..world.instances.len()) {
-        nemeses.spawn(nemesis(number, false).torment_instance(instance));
+        all.spawn(one(number, false).torment_instance(instance));
     }
-    nemeses.spawn(nemesis(200, true).torment_postgres());
-    nemeses
+    all.spawn(one(200, true).torment_postgres());
+    all
 }
 
 impl Nemesis {
@@ -94,7 +86,7 @@ impl Nemesis {
     async fn torment_instance(mut self, number: usize) {
         let world = Arc::clone(&self.world);
         let (instance, place) = (&world.instances[number], Place::Instance(number));
-        while let Some(kind) = self.next(100..1200).await {
+        while let Some(kind) = self.next(200..2500).await {
             match kind {
                 Kind::Pause => {
                     let time = self.time(200..5000);
@@ -104,7 +96,7 @@ impl Nemesis {
                     instance.signal(Signal::CONT).await;
                 }
                 Kind::Kill => {
-                    let time = self.time(0..2500);
+                    let time = self.time(0..1500);
                     let _fault = world.history.fault(place, "kill", format!("killed, started again after {time:?}"));
                     instance.kill().await;
                     self.lasts(time).await;
@@ -153,10 +145,10 @@ impl Nemesis {
 
     async fn torment_postgres(mut self) {
         let world = Arc::clone(&self.world);
-        while let Some(kind) = self.next(1000..5000).await {
+        while let Some(kind) = self.next(1500..6000).await {
             if kind == Kind::Restart {
                 let shutdown = if self.random.random_bool(0.5) { Shutdown::Fast } else { Shutdown::Immediate };
-                let pause = self.time(0..2500);
+                let pause = self.time(0..1500);
                 let what = format!("{shutdown:?} shutdown, down for {pause:?} at least");
                 let _fault = world.history.fault(Place::Postgres, "restart", what);
                 world.postgres.restart(shutdown, pause).await;

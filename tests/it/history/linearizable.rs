@@ -84,6 +84,26 @@ impl Pending {
         next
     }
 
+    /// The states in which `operation` can have ended.
+    fn ended(&self, mut states: Vec<State>, operation: usize) -> Vec<State> {
+        // By far the most frequent: one state, and a read that has seen it.
+        if let [state] = &mut *states
+            && state.done.remove(&operation)
+        {
+            return states;
+        }
+        let mut found = States::default();
+        for state in states {
+            self.until_done(state, operation, &mut found);
+        }
+        let mut left = States::default();
+        for mut state in found.into_vec() {
+            state.done.remove(&operation);
+            left.add(state);
+        }
+        left.into_vec()
+    }
+
     /// The states in which `operation` has had its moment, with no more moments given than that takes.
     fn until_done(&self, from: State, operation: usize, found: &mut States) {
         let mut seen = States::default();
@@ -140,16 +160,7 @@ pub fn check(initial: Value, operations: &[Operation]) -> Result<(), usize> {
                 }
             }
             (action, true) => {
-                let mut found = States::default();
-                for state in states {
-                    pending.until_done(state, index, &mut found);
-                }
-                let mut left = States::default();
-                for mut state in found.into_vec() {
-                    state.done.remove(&index);
-                    left.add(state);
-                }
-                states = left.into_vec();
+                states = pending.ended(states, index);
                 if states.is_empty() {
                     return Err(index);
                 }

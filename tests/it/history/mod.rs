@@ -76,7 +76,7 @@ impl Run<'_> {
         let mut is_broken = false;
         while next < self.lasts && !is_broken {
             // Judging takes the longer the more there is.
-            next = (next + (next / 4).max(Duration::from_secs(1))).min(self.lasts);
+            next = (next + (next / 2).max(Duration::from_secs(1))).min(self.lasts);
             sleep_until(begin + next).await;
             is_broken = judge(&world).await.is_broken();
         }
@@ -101,14 +101,14 @@ impl Run<'_> {
     /// When all is well again, everybody has to agree.
     async fn read_once_more(&self, world: &World) {
         for (number, instance) in world.instances.iter().enumerate() {
-            let ready = async || instance.public().send("GET", "/readyz", None).await.is_ok_and(|answer| answer.status == 200);
+            let ready =
+                async || instance.public().send("GET", "/readyz", None).await.is_ok_and(|answer| answer.status == 200);
             eventually("an instance is ready again", ready).await;
             for question in world.questions() {
                 world.read(number, &question, Duration::from_secs(10)).await;
             }
         }
     }
-
 }
 
 async fn say_last_words(world: &World) {

@@ -65,7 +65,9 @@ impl Question {
     /// Those whose answer tells about a register other than a secret's.
     pub fn about(register: Register) -> Vec<Question> {
         match register {
-            Register::Base(environment) => [false, true].map(|overridden| Question::Call { overridden, environment }).into(),
+            Register::Base(environment) => {
+                [false, true].map(|overridden| Question::Call { overridden, environment }).into()
+            }
             Register::Service(environment) => vec![Question::Call { overridden: true, environment }],
             Register::Shared => vec![Question::Shared],
             Register::Policy => vec![Question::Policy],

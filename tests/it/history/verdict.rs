@@ -115,9 +115,7 @@ fn tell(register: Register, initial: Value, mut records: Vec<Record>, faults: &[
     }
     let first = records.first().map_or(0, |record| record.operation.start);
     let last = records.iter().filter_map(|record| record.operation.end).max().unwrap_or(first);
-    let near = |fault: &&Fault| {
-        fault.start <= last + AROUND && fault.end.is_none_or(|end| end + AROUND >= first)
-    };
+    let near = |fault: &&Fault| fault.start <= last + AROUND && fault.end.is_none_or(|end| end + AROUND >= first);
     for Fault { place, what, start, end, .. } in faults.iter().filter(near) {
         let end = end.map_or("not ended".to_owned(), seconds);
         let _ = writeln!(text, "  fault {} to {end}  {place}: {what}", seconds(*start));

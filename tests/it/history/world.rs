@@ -50,7 +50,17 @@ impl World {
             .with("CREDENZA_TRUSTED_PROXIES", "127.0.0.0/8")
             .with("CREDENZA_LOG", "warn,credenza::cli=info");
         let account = installation
-            .run(&["account", "create", "--name", "A", "--owner", "a@example.com", "--plan", "enterprise", "--subaccounts"])
+            .run(&[
+                "account",
+                "create",
+                "--name",
+                "A",
+                "--owner",
+                "a@example.com",
+                "--plan",
+                "enterprise",
+                "--subaccounts",
+            ])
             .await;
         let account = account.done();
         let key = installation.key(account, &[]).await;
@@ -210,7 +220,7 @@ fn outcome(answer: &io::Result<Answer>) -> Outcome {
 /// How long somebody waits. The impatient keep asking an instance that is paused, so that it finds questions younger than
 /// any write; the patient get the answers.
 pub fn patience(random: &mut StdRng) -> Duration {
-    Duration::from_millis([300, 1000, 8000][random.random_range(0..3)])
+    Duration::from_millis([300, 300, 300, 1000, 1000, 8000][random.random_range(0..6)])
 }
 
 fn random_address() -> String {

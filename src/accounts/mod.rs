@@ -13,7 +13,6 @@ use uuid::Uuid;
 pub use status::{AccountStatus, AccountStatuses};
 
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::principal::Actor;
@@ -78,7 +77,7 @@ pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Erro
     store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, &Actor::operator(), now, &events).await?;
-    change.commit(&[Owner::Account(id)]).await?;
+    change.commit().await?;
     Ok(id)
 }
 
@@ -112,5 +111,5 @@ pub async fn set_allowed_origins(
     }
     let event = Event::new(Action::AllowedOriginsSet);
     audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit(&[Owner::Account(account)]).await
+    change.commit().await
 }

@@ -6,7 +6,6 @@ use uuid::Uuid;
 
 use super::{store, users};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
@@ -93,7 +92,7 @@ pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubA
     let created = created.ok_or(Error::missing(Missing::SubAccount))?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, actor, now, &events).await?;
-    change.commit(&[Owner::Account(id)]).await?;
+    change.commit().await?;
     Ok(created)
 }
 
@@ -118,7 +117,7 @@ pub async fn update(
         None => Action::AccountUpdated,
     };
     audit::record(&mut change, &core.audit_key, id, actor, now, &[Event::new(action)]).await?;
-    change.commit(&[Owner::Account(id)]).await?;
+    change.commit().await?;
     Ok(updated)
 }
 

@@ -21,7 +21,6 @@ pub(crate) struct StoredKey {
     pub user_email: String,
     pub name: String,
     pub kind: Kind,
-    pub hash: KeyHash,
     pub scopes: Vec<Scope>,
     pub allowed_ips: Vec<IpNet>,
     pub is_operator: bool,
@@ -49,7 +48,6 @@ impl FromRow<'_, PgRow> for StoredKey {
             user_email: row.try_get("user_email")?,
             name: row.try_get("name")?,
             kind: kind(row.try_get("kind")?),
-            hash: KeyHash(row.try_get("hash")?),
             // A scope of a newer version is a right that this one cannot give.
             scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             // An address range that cannot be read must not become "everywhere".
@@ -70,7 +68,7 @@ fn kind(stored: &str) -> Kind {
 macro_rules! select_key {
     ($condition:literal) => {
         concat!(
-            "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.hash, k.scopes,
+            "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.scopes,
                  k.allowed_ips, k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
              from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
              where ",
@@ -151,16 +149,16 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// The hash of the key that was revoked, and whether it was an operator's; `None` if there is none or it was revoked before.
+/// Whether the key that was revoked was an operator's; `None` if there is none or it was revoked before.
 pub(super) async fn revoke(
     connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<([u8; 32], bool)>, sqlx::Error> {
-    sqlx::query_as(
+) -> Result<Option<bool>, sqlx::Error> {
+    sqlx::query_scalar(
         "update api_keys set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null
-         returning hash, is_operator",
+         returning is_operator",
     )
     .bind(account)
     .bind(id)

@@ -29,6 +29,7 @@ use tokio::time::timeout;
 
 use crate::app::App;
 use crate::clock::Clock;
+use crate::cluster::{Role, feed};
 use crate::config::{Config, LogFormat, Logging, Source};
 use crate::error;
 use crate::postgres;
@@ -119,12 +120,16 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
     }
 }
 
-/// The application for one command. It hears no changes, so it caches nothing.
+/// The application for one command. It has no lease, so it caches nothing; it listens only for the acknowledgements of
+/// running instances, for as long as the program runs.
 async fn app(source: &Source) -> anyhow::Result<App> {
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, 2);
     let app = App::new(pool, Clock::system(), config.secrets, config.settings);
     require_schema(&app).await?;
+    tokio::spawn(feed::run(app.cluster.clone(), config.listener_database, Role::Writer));
+    // Without it, writes wait for a whole lease of every instance instead.
+    let _ = timeout(PATIENCE, app.cluster.connected()).await;
     Ok(app)
 }
 

@@ -11,6 +11,7 @@ use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
+use crate::telemetry;
 
 pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     // A core file would hold passwords.
@@ -25,9 +26,11 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     // Before anybody can know that we serve: a signal that comes at once is a wish to stop in good order, too.
     let stop = stop_signal()?;
     tracing::info!(%public, %internal, "serving");
+    let metrics = tokio::spawn(telemetry::keep_metrics());
     let background = tokio::spawn(Arc::clone(&app).run_in_background(config.listener_database));
     listeners.serve(Arc::clone(&app), stop).await;
     background.abort();
+    metrics.abort();
     app.close().await;
     Ok(())
 }

@@ -22,7 +22,8 @@ pub struct Readiness {
     detail: Option<&'static str>,
     database: &'static str,
     schema: &'static str,
-    change_feed: &'static str,
+    listener: &'static str,
+    lease: &'static str,
 }
 
 /// The process lives.
@@ -49,9 +50,11 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
             Ok(_) => "older than this version needs: run `credenza migrate`",
             Err(()) => "unknown",
         },
-        change_feed: if app.cluster.generations().hearing() { "ok" } else { "not listening" },
+        listener: if app.cluster.is_connected() { "ok" } else { "not connected: changes are not heard" },
+        lease: if app.cluster.trust().has_lease() { "ok" } else { "none: nothing is answered from memory" },
     };
-    let ready = [readiness.database, readiness.schema, readiness.change_feed].iter().all(|part| *part == "ok");
+    let ready =
+        [readiness.database, readiness.schema, readiness.listener, readiness.lease].iter().all(|part| *part == "ok");
     if !ready {
         readiness.detail = Some("Not ready");
     }

@@ -11,6 +11,7 @@ mod edge;
 mod error;
 mod health;
 mod me;
+mod metrics;
 mod oauth;
 mod oauth_clients;
 mod query;
@@ -93,7 +94,7 @@ pub fn public_router(app: Arc<App>) -> Router {
 pub fn internal_router(app: Arc<App>) -> Router {
     let batch = post(resolve::resolve_batch).layer(DefaultBodyLimit::max(BATCH_BODY_LIMIT));
     let internal = Router::new().route("/resolve", post(resolve::resolve)).route("/resolve/batch", batch);
-    finish(Router::new().nest("/internal/v1", internal), app)
+    finish(Router::new().nest("/internal/v1", internal).route("/metrics", get(metrics::metrics)), app)
 }
 
 /// Every path answers with and without one trailing slash. The slash goes before anything is routed, so this wraps the

@@ -34,6 +34,9 @@ pub struct ExplanationBody {
     source: Option<Level>,
     username: Option<String>,
     trace: Vec<Step>,
+    /// As in the answer of a resolve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_for: Option<u64>,
 }
 
 /// What became of a level.
@@ -53,6 +56,7 @@ impl ExplanationBody {
             source: explanation.source,
             username: explanation.username,
             trace: steps.map(|(level, outcome)| Step { level, outcome }).collect(),
+            stale_for: explanation.stale_for.map(|time| time.as_secs()),
         }
     }
 }

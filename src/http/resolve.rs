@@ -53,6 +53,9 @@ struct ResolvedBody<'a> {
     supplier_code: &'a str,
     service: Service,
     environment: Environment,
+    /// Seconds for which nobody could tell whether the pair is current.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stale_for: Option<u64>,
 }
 
 /// One answer of a batch.
@@ -79,6 +82,7 @@ impl<'a> ResolvedBody<'a> {
             supplier_code: call.supplier.as_str(),
             service: call.service,
             environment: call.environment,
+            stale_for: resolved.stale_for.map(|time| time.as_secs()),
         }
     }
 }

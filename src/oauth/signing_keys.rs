@@ -18,7 +18,7 @@ use sqlx::{PgConnection, PgPool};
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::cluster::{Cluster, Owner};
+use crate::cluster::Cluster;
 use crate::core::Core;
 use crate::error::{Error, OpenError, SealError};
 use crate::principal::Actor;
@@ -83,7 +83,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<KeySet, Error> 
 pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<Utc>) -> Result<(), Error> {
     let mut change = cluster.begin().await?;
     insert_new(&mut change, vault, now).await?;
-    change.commit(&[Owner::Everything]).await
+    change.commit().await
 }
 
 /// Puts a new key in place of the one that signs. The old one goes on verifying until its last token has run out.
@@ -94,7 +94,7 @@ pub async fn rotate(core: &Core) -> Result<String, Error> {
     let kid = insert_new(&mut change, &core.vault, now).await?;
     let (actor, events) = (Actor::operator(), [Event::new(Action::SigningKeyRotated)]);
     audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
-    change.commit(&[Owner::Everything]).await?;
+    change.commit().await?;
     Ok(kid)
 }
 

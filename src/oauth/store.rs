@@ -141,22 +141,22 @@ pub(super) async fn expire_secrets(
     Ok(left.rows_affected())
 }
 
-/// What the revoked client called itself; `None` if there is none or it was revoked before.
+/// Tells whether there was one that was not revoked before.
 pub(super) async fn revoke(
     connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "update oauth_clients set revoked_at = $3
-         where account_id = $1 and id = $2 and revoked_at is null returning client_id",
+) -> Result<bool, sqlx::Error> {
+    let revoked = sqlx::query(
+        "update oauth_clients set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null",
     )
     .bind(account)
     .bind(id)
     .bind(now)
-    .fetch_optional(connection)
-    .await
+    .execute(connection)
+    .await?;
+    Ok(revoked.rows_affected() > 0)
 }
 
 /// The query of `list` and `find`, without its last condition.

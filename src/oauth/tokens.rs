@@ -114,7 +114,7 @@ pub struct Parts {
 impl Tokens {
     /// Tokens over the clients and keys of the database.
     pub fn new(parts: Parts, cluster: &Cluster, limits: Limits) -> Self {
-        let generations = cluster.generations();
+        let trust = cluster.trust();
         let Parts { issuer, pool, vault, pepper, statuses } = parts;
         Self {
             issuer: issuer.into(),
@@ -123,10 +123,10 @@ impl Tokens {
             vault,
             pepper,
             statuses,
-            keys: Coherent::new(Arc::clone(generations), limits, |(), _| 4096),
+            keys: Coherent::new(trust, limits, |(), _| 4096),
             // Of a bounded length, because only what has the form of a client's name is looked up.
-            clients: Coherent::new(Arc::clone(generations), limits, |_, _| size_of::<StoredClient>() + 512),
-            revoked: Coherent::new(Arc::clone(generations), limits, |_, _| 1),
+            clients: Coherent::new(trust, limits, |_, _| size_of::<StoredClient>() + 512),
+            revoked: Coherent::new(trust, limits, |_, _| 1),
         }
     }
 
@@ -147,15 +147,19 @@ impl Tokens {
             return Ok(None);
         }
         let client_id: Arc<str> = client_id.into();
-        let (pool, name) = (self.pool.clone(), Arc::clone(&client_id));
-        let load = async move { Ok(store::find_by_client_id(&pool, &name).await?.map(Arc::new)) };
-        self.clients.get(&Owner::Client(Arc::clone(&client_id)), client_id, load).await
+        let load = || {
+            let (pool, name) = (self.pool.clone(), Arc::clone(&client_id));
+            async move { Ok(store::find_by_client_id(&pool, &name).await?.map(Arc::new)) }
+        };
+        self.clients.get(&Owner::Client(Arc::clone(&client_id)), Arc::clone(&client_id), load).await
     }
 
     /// Whether a token was revoked before it ran out.
     pub async fn is_revoked(&self, account: AccountId, jti: Uuid) -> Result<bool, Error> {
-        let pool = self.pool.clone();
-        let load = async move { Ok(store::is_token_revoked(&pool, account, jti).await?) };
+        let load = || {
+            let pool = self.pool.clone();
+            async move { Ok(store::is_token_revoked(&pool, account, jti).await?) }
+        };
         self.revoked.get(&Owner::Token(jti), (account, jti), load).await
     }
 
@@ -295,8 +299,10 @@ impl Tokens {
     }
 
     async fn load_keys(&self) -> Result<Shared, Error> {
-        let (pool, vault) = (self.pool.clone(), self.vault.clone());
-        let load = async move { Ok(Arc::new(signing_keys::load(&pool, &vault).await?)) };
+        let load = || {
+            let (pool, vault) = (self.pool.clone(), self.vault.clone());
+            async move { Ok(Arc::new(signing_keys::load(&pool, &vault).await?)) }
+        };
         self.keys.get(&Owner::Everything, (), load).await
     }
 }

@@ -40,7 +40,7 @@ pub struct Vault {
 impl Vault {
     /// A vault over the data keys in the database. At most `limits` of them stay in memory, unwrapped.
     pub fn new(keyring: Keyring, pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
-        let data_keys = Coherent::new(Arc::clone(cluster.generations()), limits, |_, _| size_of::<DataKey>());
+        let data_keys = Coherent::new(cluster.trust(), limits, |_, _| size_of::<DataKey>());
         Self { keyring: Arc::new(keyring), pool, data_keys }
     }
 
@@ -68,11 +68,13 @@ impl Vault {
     }
 
     async fn data_key(&self, account: AccountId, generation: u32) -> Result<Arc<DataKey>, Error> {
-        let (pool, keyring) = (self.pool.clone(), Arc::clone(&self.keyring));
-        let load = async move {
-            let row = store::of_generation(&pool, account, generation).await?;
-            let row = row.ok_or(OpenError::NoDataKey(generation))?;
-            Ok(Arc::new(row.unwrap(&keyring, account)?))
+        let load = || {
+            let (pool, keyring) = (self.pool.clone(), Arc::clone(&self.keyring));
+            async move {
+                let row = store::of_generation(&pool, account, generation).await?;
+                let row = row.ok_or(OpenError::NoDataKey(generation))?;
+                Ok(Arc::new(row.unwrap(&keyring, account)?))
+            }
         };
         self.data_keys.get(&Owner::Account(account), (account, generation), load).await
     }

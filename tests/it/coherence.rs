@@ -1,12 +1,13 @@
 //! The cache by itself: no read that begins after a write was acknowledged sees the older value, whatever loads were under
 //! way. One script, played with the service's cache and with plain moka, so that it is known to notice the difference.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use credenza::cluster::{Coherent, Generations, Limits, Owner};
+use credenza::clock::Monotonic;
+use credenza::cluster::{Coherent, Limits, Owner, Trust};
 use credenza::error::{Error, Missing};
 use credenza::types::AccountId;
 use tokio::sync::{Barrier, Semaphore};
@@ -62,26 +63,31 @@ trait OneEntry: Clone + Send + 'static {
 
 #[derive(Clone)]
 struct Ours {
-    generations: Arc<Generations>,
+    trust: Arc<Trust>,
     cache: Coherent<&'static str, u32>,
 }
 
 impl Ours {
     fn new() -> Self {
-        let generations = Arc::new(Generations::default());
-        generations.start_hearing();
+        let trust = Trust::new(Monotonic::system(), Duration::ZERO, None);
+        trust.extend_lease(Duration::MAX);
         let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
-        Self { cache: Coherent::new(Arc::clone(&generations), limits, |_, _| 4), generations }
+        Self { cache: Coherent::new(&trust, limits, |_, _| 4), trust }
     }
 }
 
 impl OneEntry for Ours {
     async fn read(self, load: impl Future<Output = u32> + Send + 'static) -> u32 {
-        self.cache.get(&OWNER, "key", async { Ok(load.await) }).await.unwrap()
+        let load = Mutex::new(Some(load));
+        let once = || {
+            let load = load.lock().unwrap().take().expect("one load is enough");
+            async { Ok(load.await) }
+        };
+        self.cache.get(&OWNER, "key", once).await.unwrap()
     }
 
     async fn invalidate(&self) {
-        self.generations.bump(&OWNER);
+        self.trust.bump(&OWNER);
     }
 }
 
@@ -134,10 +140,11 @@ async fn a_load_that_outlasts_a_gap_in_the_feed_reaches_nobody_who_came_after_it
     let older = tokio::spawn(cache.clone().read(store.clone().held_load(Arc::clone(&permits))));
     store.a_load_has_read().await;
     // Another process writes, and nobody tells this one.
-    cache.generations.stop_hearing();
+    cache.trust.end_lease();
     store.value.store(2, Ordering::SeqCst);
     assert_eq!(cache.clone().read(store.clone().load()).await, 2);
-    cache.generations.start_hearing();
+    cache.trust.start_over();
+    cache.trust.extend_lease(Duration::MAX);
     permits.add_permits(1);
     older.await.unwrap();
     assert_eq!(cache.read(store.load()).await, 2);
@@ -203,20 +210,20 @@ async fn a_load_that_panics_takes_only_its_own_caller_along() {
 
 #[tokio::test]
 async fn errors_are_not_kept_and_absence_is() {
-    let Ours { cache: _, generations } = Ours::new();
+    let Ours { cache: _, trust } = Ours::new();
     let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
-    let cache: Coherent<u8, Option<u8>> = Coherent::new(generations, limits, |_, _| 1);
-    let failed = cache.get(&OWNER, 1, async { Err(Error::missing(Missing::Path)) }).await;
+    let cache: Coherent<u8, Option<u8>> = Coherent::new(&trust, limits, |_, _| 1);
+    let failed = cache.get(&OWNER, 1, || async { Err(Error::missing(Missing::Path)) }).await;
     assert!(matches!(failed, Err(Error::Shared(_))));
-    assert_eq!(cache.get(&OWNER, 1, async { Ok(None) }).await.unwrap(), None);
-    assert_eq!(cache.get(&OWNER, 1, async { panic!("absence was not kept") }).await.unwrap(), None);
+    assert_eq!(cache.get(&OWNER, 1, || async { Ok(None) }).await.unwrap(), None);
+    assert_eq!(cache.get(&OWNER, 1, || async { panic!("absence was not kept") }).await.unwrap(), None);
     assert_eq!(cache.len().await, 1);
 }
 
 #[tokio::test]
 async fn while_changes_are_not_heard_every_read_loads() {
     let (cache, store) = (Ours::new(), Store::new());
-    cache.generations.stop_hearing();
+    cache.trust.end_lease();
     for expected in 1..=3 {
         cache.clone().read(store.clone().load()).await;
         assert_eq!(store.loads(), expected);

@@ -92,9 +92,9 @@ async fn a_query_that_outlasts_a_write_reaches_nobody_who_came_after_the_write()
 async fn what_is_loaded_during_a_commit_is_void_when_the_commit_is_acknowledged() {
     let app = TestApp::start().await;
     let account = app.account("devs@platform.example").await.account;
-    // It believes that it hears, but no feed helps it: its own writes have to do all by themselves.
-    let alone = app.other_process();
-    alone.cluster.generations().start_hearing();
+    // It believes that it has a lease: its own writes have to do all by themselves.
+    let alone = app.other_process().await;
+    alone.cluster.trust().extend_lease(Duration::MAX);
     let store = async |password: &str| {
         let Pair { username, password } = pair_of("u", password);
         let production = HalfPair { username: Some(username), password: Some(password) };

@@ -102,7 +102,7 @@ async fn without_its_change_feed_the_service_answers_but_is_not_ready_until_it_i
     for endpoint in [&service.public, &service.internal] {
         let answer = becomes_unready(endpoint).await;
         assert_eq!(answer["database"], "ok", "{answer}");
-        assert_eq!(answer["change_feed"], "not listening", "{answer}");
+        assert_eq!(answer["listener"], "not connected: changes are not heard", "{answer}");
     }
     service.public.get("/healthz").await.expect(200);
     service.resolve(&key, &account, "HIT").await.expect(403);

@@ -24,6 +24,7 @@ use crate::config::{self, Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
 use crate::postgres::embedded::{self, Lock};
+use crate::telemetry;
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -71,6 +72,7 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
     };
     let result = match started {
         Ok(Installation { app, listener_database, demo }) => {
+            let metrics = tokio::spawn(telemetry::keep_metrics());
             let background = tokio::spawn(Arc::clone(&app).run_in_background(listener_database));
             show(&options, &listeners, &demo, &database, &env_file, &data_dir)?;
             let mut ended = false;
@@ -82,6 +84,7 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
             };
             listeners.serve(Arc::clone(&app), until).await;
             background.abort();
+            metrics.abort();
             app.close().await;
             match database.log_file() {
                 Some(log) if ended => Err(anyhow!("Postgres has ended; `{}` may say why. Start again", log.display())),

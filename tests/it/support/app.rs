@@ -13,7 +13,7 @@ use credenza::api_credentials::{self, NewKey};
 use credenza::api_key::Kind;
 use credenza::app::{App, Settings};
 use credenza::clock::Clock;
-use credenza::cluster::{Limits, feed};
+use credenza::cluster::{Leases, Limits, Role, feed};
 use credenza::config::{Config, Source};
 use credenza::http::{internal_router, public_router};
 use credenza::postgres;
@@ -62,7 +62,7 @@ impl TestApp {
     /// The same with other settings than the usual ones.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let app = Self::start_deaf(change).await;
-        while !app.app.cluster.generations().hearing() {
+        while !app.app.cluster.trust().has_lease() {
             tokio::task::yield_now().await;
         }
         app
@@ -74,7 +74,7 @@ impl TestApp {
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
         let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), change));
-        let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
+        let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone(), Role::Member));
         Self {
             public: public_router(Arc::clone(&app)),
             internal: internal_router(Arc::clone(&app)),
@@ -85,9 +85,14 @@ impl TestApp {
         }
     }
 
-    /// A second application on the same database, as another process would be: it shares nothing with this one but rows.
-    pub fn other_process(&self) -> App {
-        compose(&self.database, clock_at(Arc::clone(&self.seconds)), |_| ())
+    /// A second application on the same database, as a command of another process would be: it shares nothing with this
+    /// one but rows, and hears what this one acknowledges.
+    pub async fn other_process(&self) -> App {
+        let app = compose(&self.database, clock_at(Arc::clone(&self.seconds)), |_| ());
+        // Ends with the test's runtime.
+        tokio::spawn(feed::run(app.cluster.clone(), self.database.application.clone(), Role::Writer));
+        app.cluster.connected().await;
+        app
     }
 
     /// The same with a clock of its own.
@@ -158,7 +163,9 @@ fn compose(database: &Database, clock: Clock, change: impl FnOnce(&mut Settings)
     ]);
     let config = Config::load(&settings).unwrap();
     let cache = Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 };
-    let mut settings = Settings { public_url: ISSUER.to_owned(), cache, ..config.settings };
+    // Long enough for machines that are busy.
+    let leases = Leases { lease: Duration::from_secs(5), ..config.settings.leases };
+    let mut settings = Settings { public_url: ISSUER.to_owned(), cache, leases, ..config.settings };
     change(&mut settings);
     let pool = postgres::pool(&database.application, 8);
     App::new(pool, clock, config.secrets, settings)
@@ -167,7 +174,9 @@ fn compose(database: &Database, clock: Clock, change: impl FnOnce(&mut Settings)
 impl TestApp {
     /// Sends any request to the listener that its path belongs to.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let router = if request.uri().path().starts_with("/internal") { &self.internal } else { &self.public };
+        let path = request.uri().path();
+        let is_internal = path.starts_with("/internal") || path == "/metrics";
+        let router = if is_internal { &self.internal } else { &self.public };
         self.send_to(router, request).await
     }
 

@@ -95,6 +95,7 @@ pub fn all() -> Vec<Operation> {
         ("GET", "/.well-known/oauth-authorization-server", None),
         ("GET", "/healthz", None),
         ("GET", "/readyz", None),
+        ("GET", "/metrics", None),
         ("POST", "/internal/v1/resolve", Some(Resolve)),
         ("POST", "/internal/v1/resolve/batch", Some(Resolve)),
     ]

@@ -1,6 +1,7 @@
 //! The clients: each does one thing after the other, chosen by its own random numbers, until it is stopped. What each
 //! does depends on the seed alone, apart from what it has to skip because something failed; who is first does not.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,11 +14,15 @@ use tokio::time::{sleep, timeout};
 use super::history::{Outcome, Place, Register};
 use super::linearizable::Value;
 use super::questions::{ENVIRONMENTS, OWN, POLICY, Question, SHARED};
-use super::world::{World, patience};
+use super::world::{TENANTS, World, patience};
 
 /// Per instance.
 const READERS: u64 = 3;
-const WRITERS: u64 = 4;
+/// Two of them for the first tenant.
+const WRITERS: usize = TENANTS + 1;
+/// Between two writes of a tenant's, in milliseconds. What is written without a pause shows a write that overtakes another;
+/// what is written seldom shows what stays.
+const PAUSES: [Range<u64>; TENANTS] = [1..40, 50..400, 400..1500];
 
 /// A client's numbers: those that it throws, and those that it writes, which nobody else writes.
 struct Client {
@@ -40,8 +45,8 @@ pub fn start(world: &Arc<World>) -> JoinSet<()> {
             clients.spawn(client().read_all_the_time(instance));
         }
     }
-    for _ in 0..WRITERS {
-        clients.spawn(client().change_credentials());
+    for writer in 0..WRITERS {
+        clients.spawn(client().change_credentials(writer % TENANTS));
     }
     clients.spawn(client().switch_the_subaccount());
     clients.spawn(client().make_and_revoke_keys());
@@ -65,14 +70,16 @@ impl Client {
         self.number * 1_000_000 + self.written
     }
 
-    async fn rest(&mut self, milliseconds: std::ops::Range<u64>) {
+    async fn rest(&mut self, milliseconds: Range<u64>) {
         sleep(Duration::from_millis(self.random.random_range(milliseconds))).await;
     }
 
     /// Writes through some instance, and asks all of them as soon as that is acknowledged.
-    async fn write(&mut self, request: (&str, &str, Option<Json>), values: &[(Register, Value)]) -> Outcome {
-        let (instance, patience) = (self.instance(), patience(&mut self.random));
-        let outcome = self.world.write(instance, request, values, patience).await;
+    async fn write(&mut self, key: &str, request: (&str, &str, Option<Json>), values: &[(Register, Value)]) -> Outcome {
+        let instance = self.instance();
+        // A write may have to wait for a lease to end.
+        let patience = Duration::from_millis([500, 3000, 3000, 8000][self.random.random_range(0..4)]);
+        let outcome = self.world.write(instance, key, request, values, patience).await;
         if outcome == Outcome::Done {
             let questions: Vec<_> = values.iter().flat_map(|(register, _)| Question::about(*register)).collect();
             if !questions.is_empty() {
@@ -93,7 +100,8 @@ impl Client {
         }
     }
 
-    async fn change_credentials(mut self) {
+    async fn change_credentials(mut self, tenant: usize) {
+        let key = self.world.names.tenants[tenant].key.clone();
         let place = format!("/extra/v2/credentials/{OWN}");
         loop {
             let environment = self.environment();
@@ -105,35 +113,37 @@ impl Client {
                     body[format!("{prefix}_username")] = "u".into();
                     body[format!("{prefix}_password")] = number.to_string().into();
                     let request = ("POST", "/extra/v2/credentials", Some(body));
-                    self.write(request, &[(Register::Base(environment), number)]).await;
+                    self.write(&key, request, &[(Register::Base(tenant, environment), number)]).await;
                 }
                 50..75 => {
                     let number = self.fresh();
                     let body = json!({"service": "Product", "environment": environment, "username": "u",
                                       "password": number.to_string()});
                     let request = ("POST", &*format!("{place}/services"), Some(body));
-                    self.write(request, &[(Register::Service(environment), number)]).await;
+                    self.write(&key, request, &[(Register::Service(tenant, environment), number)]).await;
                 }
                 75..90 => {
                     let request = ("DELETE", &*format!("{place}/services/Product/{environment}"), None);
-                    self.write(request, &[(Register::Service(environment), 0)]).await;
+                    self.write(&key, request, &[(Register::Service(tenant, environment), 0)]).await;
                 }
                 _ => {
-                    let all = ENVIRONMENTS
-                        .map(|environment| [(Register::Base(environment), 0), (Register::Service(environment), 0)]);
-                    self.write(("DELETE", &place, None), all.as_flattened()).await;
+                    let all = ENVIRONMENTS.map(|environment| {
+                        [(Register::Base(tenant, environment), 0), (Register::Service(tenant, environment), 0)]
+                    });
+                    self.write(&key, ("DELETE", &place, None), all.as_flattened()).await;
                 }
             }
-            self.rest(1..40).await;
+            self.rest(PAUSES[tenant].clone()).await;
         }
     }
 
     async fn switch_the_subaccount(mut self) {
         let path = format!("/extra/v2/subaccounts/{}", self.world.names.subaccount);
+        let key = self.world.names.parent.key.clone();
         loop {
             let active = self.random.random_bool(0.5);
             let request = ("PATCH", &*path, Some(json!({"is_active": active})));
-            self.write(request, &[(Register::Status, active.into())]).await;
+            self.write(&key, request, &[(Register::Status, active.into())]).await;
             self.rest(20..200).await;
         }
     }
@@ -174,7 +184,8 @@ impl Client {
                 self.revoke(("DELETE", &path, None), register, shown).await;
             } else {
                 // Nobody has a token of it.
-                self.write(("DELETE", &path, None), &[]).await;
+                let key = self.world.names.parent.key.clone();
+                self.write(&key, ("DELETE", &path, None), &[]).await;
             }
         }
     }
@@ -184,7 +195,7 @@ impl Client {
         let instance = self.instance();
         let mut endpoint = self.world.instances[instance].public();
         if !path.starts_with("/oauth/") {
-            endpoint = endpoint.with_key(&self.world.names.key);
+            endpoint = endpoint.with_key(&self.world.names.parent.key);
         }
         let made = timeout(Duration::from_secs(3), endpoint.try_post(path, body)).await;
         let made = made.ok()?.ok().filter(|answer| answer.status.is_success()).map(|answer| answer.json());
@@ -205,9 +216,10 @@ impl Client {
     }
 
     async fn revoke(&mut self, request: (&str, &str, Option<Json>), register: Register, shown: Question) {
+        let key = self.world.names.parent.key.clone();
         // What is not known to be revoked is tried again, elsewhere perhaps.
         for _ in 0..3 {
-            let outcome = self.write((request.0, request.1, request.2.clone()), &[(register, 0)]).await;
+            let outcome = self.write(&key, (request.0, request.1, request.2.clone()), &[(register, 0)]).await;
             self.world.probe(std::slice::from_ref(&shown), &mut self.random);
             if outcome != Outcome::Unknown {
                 return;

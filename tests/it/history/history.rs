@@ -10,10 +10,10 @@ use super::linearizable::{Action, Operation, Value};
 /// What is checked by itself. Each is a key of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Register {
-    /// The account's base pair of an environment: the number in its password, 0 for none.
-    Base(&'static str),
+    /// A tenant's base pair of an environment: the number in its password, 0 for none.
+    Base(usize, &'static str),
     /// The same of its service credentials.
-    Service(&'static str),
+    Service(usize, &'static str),
     /// The same of a supplier's shared login.
     Shared,
     /// Whether a supplier lets its shared login serve: 1 or 0.
@@ -30,7 +30,7 @@ impl Register {
     /// What it holds at the beginning.
     pub fn initial(self) -> Value {
         match self {
-            Register::Base(_) | Register::Service(_) | Register::Shared => 0,
+            Register::Base(..) | Register::Service(..) | Register::Shared => 0,
             Register::Policy | Register::Status | Register::Key(_) | Register::Token(_) => 1,
         }
     }

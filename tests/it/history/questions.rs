@@ -11,7 +11,7 @@ use super::linearizable::Value;
 use crate::support::response::Answer;
 use crate::support::wire::Endpoint;
 
-/// The supplier of the account's own credentials.
+/// The supplier of the tenants' own credentials.
 pub const OWN: &str = "HIT";
 /// The supplier whose shared login is set and removed.
 pub const SHARED: &str = "SanMar";
@@ -25,22 +25,36 @@ const PLAIN: &str = "MED";
 
 /// Who asks, and about whom.
 pub struct Names {
-    /// The account whose credentials change.
-    pub account: i64,
+    /// Sub-accounts whose credentials change.
+    pub tenants: Vec<Tenant>,
     /// A sub-account that is switched off and on, and a key of its own.
     pub subaccount: i64,
     pub subaccount_key: String,
-    /// A key of the account, for writing.
+    /// Of the parent of them all.
+    pub parent: Parent,
+}
+
+/// A sub-account, and a key of its own.
+pub struct Tenant {
+    pub account: i64,
     pub key: String,
-    /// A key that resolves for everybody.
+}
+
+/// An account that has sub-accounts.
+#[derive(Clone)]
+pub struct Parent {
+    pub account: i64,
+    /// For writing.
+    pub key: String,
+    /// Resolves for everybody.
     pub operator: String,
 }
 
 /// Something to read.
 #[derive(Clone, Debug)]
 pub enum Question {
-    /// The pair of a call to the supplier of the account's own credentials.
-    Call { overridden: bool, environment: &'static str },
+    /// The pair of a tenant's call to the supplier of its own credentials.
+    Call { tenant: usize, overridden: bool, environment: &'static str },
     /// The pair of a call under the shared login.
     Shared,
     /// The same where the supplier's policy decides.
@@ -65,10 +79,10 @@ impl Question {
     /// Those whose answer tells about a register other than a secret's.
     pub fn about(register: Register) -> Vec<Question> {
         match register {
-            Register::Base(environment) => {
-                [false, true].map(|overridden| Question::Call { overridden, environment }).into()
+            Register::Base(tenant, environment) => {
+                [false, true].map(|overridden| Question::Call { tenant, overridden, environment }).into()
             }
-            Register::Service(environment) => vec![Question::Call { overridden: true, environment }],
+            Register::Service(tenant, environment) => vec![Question::Call { tenant, overridden: true, environment }],
             Register::Shared => vec![Question::Shared],
             Register::Policy => vec![Question::Policy],
             Register::Status => [false, true].map(|by_key| Question::Status { by_key }).into(),
@@ -81,14 +95,14 @@ impl Question {
         let resolve = |account: i64, supplier: &str, service: &str, environment: &str| {
             let body = json!({"account_id": account, "supplier_code": supplier, "service": service,
                               "environment": environment});
-            (instance.internal().with_key(&names.operator), "POST", "/internal/v1/resolve", Some(body))
+            (instance.internal().with_key(&names.parent.operator), "POST", "/internal/v1/resolve", Some(body))
         };
         match self {
-            Question::Call { overridden, environment } => {
-                resolve(names.account, OWN, if *overridden { OVERRIDDEN } else { PLAIN }, environment)
+            Question::Call { tenant, overridden, environment } => {
+                resolve(names.tenants[*tenant].account, OWN, if *overridden { OVERRIDDEN } else { PLAIN }, environment)
             }
-            Question::Shared => resolve(names.account, SHARED, PLAIN, "PROD"),
-            Question::Policy => resolve(names.account, POLICY, PLAIN, "PROD"),
+            Question::Shared => resolve(names.parent.account, SHARED, PLAIN, "PROD"),
+            Question::Policy => resolve(names.parent.account, POLICY, PLAIN, "PROD"),
             Question::Status { by_key: false } => resolve(names.subaccount, OWN, PLAIN, "PROD"),
             Question::Status { by_key: true } => {
                 (instance.public().with_key(&names.subaccount_key), "GET", "/me", None)
@@ -110,8 +124,8 @@ impl Question {
         let nobody_has_any = detail.contains("requires your own credentials");
         let one = |register, value| Some(vec![(register, value)]);
         let values = match self {
-            Question::Call { overridden, environment } => {
-                let (base, service) = (Register::Base(environment), Register::Service(environment));
+            Question::Call { tenant, overridden, environment } => {
+                let (base, service) = (Register::Base(*tenant, environment), Register::Service(*tenant, environment));
                 let number = body["password"].as_str().and_then(|password| password.parse().ok());
                 match (body["source"].as_str(), number) {
                     (Some("service"), Some(number)) if *overridden => one(service, number),

@@ -19,6 +19,7 @@ pub struct Verdict {
     pub operations: usize,
     unknown: usize,
     registers: usize,
+    writes: String,
     /// Reads that saw what an acknowledged write had replaced before they began.
     pub stale: usize,
     /// One for each register that is not linearizable: what, and when that was certain.
@@ -43,6 +44,7 @@ impl Verdict {
             operations: records().count(),
             unknown: records().filter(|record| record.operation.end.is_none()).count(),
             registers: registers.len(),
+            writes: durations(records()),
             stale: 0,
             violations: vec![],
             faults,
@@ -82,6 +84,7 @@ impl Display for Verdict {
         #[allow(clippy::cast_precision_loss, reason = "a percentage for people")]
         let share = *unavailable as f64 / (*requests).max(1) as f64 * 100.0;
         writeln!(formatter, "  unavailable: {unavailable} requests, {share:.1} %")?;
+        writeln!(formatter, "  acknowledged writes: {}", self.writes)?;
         writeln!(formatter, "  stale answers: {}", self.stale)?;
         writeln!(formatter, "  registers that are not linearizable: {}", self.violations.len())?;
         writeln!(formatter, "  strange answers: {}", strange.len())?;
@@ -94,6 +97,16 @@ impl Display for Verdict {
 
 fn seconds(nanoseconds: u64) -> String {
     format!("{}.{:06} s", nanoseconds / 1_000_000_000, nanoseconds / 1000 % 1_000_000)
+}
+
+/// How long acknowledged writes took.
+fn durations<'a>(records: impl Iterator<Item = &'a Record>) -> String {
+    let writes = records.filter(|record| matches!(record.operation.action, Action::Write(_)));
+    let mut took: Vec<_> = writes.filter_map(|record| Some(record.operation.end? - record.operation.start)).collect();
+    took.sort_unstable();
+    let Some(longest) = took.last() else { return "none".to_owned() };
+    let median = took[took.len() / 2];
+    format!("{}, median {}, longest {}", took.len(), seconds(median), seconds(*longest))
 }
 
 /// The operations that contradict each other, and the faults around them.

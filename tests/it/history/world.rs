@@ -17,11 +17,15 @@ use super::history::{History, Outcome, Place, Register};
 use super::instance::Instance;
 use super::linearizable::Value;
 use super::postgres::Postgres;
-use super::questions::{Learned, Names, POLICY, Question};
+use super::questions::{ENVIRONMENTS, Learned, Names, POLICY, Parent, Question, SHARED, Tenant};
 use crate::support::installation::Installation;
 use crate::support::program::eventually;
 use crate::support::response::Answer;
 
+/// Shorter than by default, so that a run has more of them.
+const LEASE: &str = "1s";
+/// Whose credentials change: several, because the writes of one wait for each other.
+pub const TENANTS: usize = 3;
 /// Keys and tokens that are still looked at. Some of them are revoked.
 const SECRETS: usize = 4;
 /// Most reads after writes that wait for their answer at a time.
@@ -41,39 +45,35 @@ pub struct World {
     over: watch::Sender<bool>,
 }
 
+/// Makes the parent account, and the supplier whose policy changes.
+pub async fn furnish(installation: &Installation) -> Parent {
+    let create =
+        ["account", "create", "--name", "A", "--owner", "a@example.com", "--plan", "enterprise", "--subaccounts"];
+    let account = installation.run(&create).await;
+    let account = account.done();
+    let key = installation.key(account, &[]).await;
+    let operator = installation.key(account, &["--operator"]).await;
+    let directory = format!("supplier_code,supplier_name,excluded_services\n{POLICY},Policy,\n");
+    installation.run_with(&["suppliers", "import", "-"], &directory).await.done();
+    let login = ["default-credentials", "set", "--supplier", POLICY, "--environment", "PROD"];
+    let login = [&login[..], &["--username", "u", "--password-stdin"]].concat();
+    installation.run_with(&login, "shared").await.done();
+    Parent { account: account.parse().unwrap(), key, operator }
+}
+
 impl World {
-    /// Starts the instances, with a mutant's name or none, and furnishes an account of their own.
-    pub async fn start(seed: u64, postgres: Arc<Postgres>, mutant: Option<&str>) -> Self {
+    /// Starts the instances, with a mutant's name or none, and makes what the operations are about.
+    pub async fn start(seed: u64, postgres: Arc<Postgres>, parent: &Parent, mutant: Option<&str>) -> Self {
         let mut installation = postgres
             .installation
             .with("CREDENZA_PUBLIC_URL", "http://history.example")
             .with("CREDENZA_TRUSTED_PROXIES", "127.0.0.0/8")
+            .with("CREDENZA_LEASE", LEASE)
             .with("CREDENZA_LOG", "warn,credenza::cli=info");
-        let account = installation
-            .run(&[
-                "account",
-                "create",
-                "--name",
-                "A",
-                "--owner",
-                "a@example.com",
-                "--plan",
-                "enterprise",
-                "--subaccounts",
-            ])
-            .await;
-        let account = account.done();
-        let key = installation.key(account, &[]).await;
-        let operator = installation.key(account, &["--operator"]).await;
+        // As every register is at the beginning, whatever a run before this one left.
         let directory = format!("supplier_code,supplier_name,excluded_services\n{POLICY},Policy,\n");
         installation.run_with(&["suppliers", "import", "-"], &directory).await.done();
-        let login = ["default-credentials", "set", "--supplier", POLICY, "--environment", "PROD"];
-        let login = [&login[..], &["--username", "u", "--password-stdin"]].concat();
-        installation.run_with(&login, "shared").await.done();
-        // A run before this one may have left it there.
-        let login = ["default-credentials", "remove", "--supplier", super::questions::SHARED, "--environment", "PROD"];
-        installation.run(&login).await;
-
+        installation.run(&["default-credentials", "remove", "--supplier", SHARED, "--environment", "PROD"]).await;
         if let Some(mutant) = mutant {
             installation = installation.with("CREDENZA_TEST_MUTANT", mutant);
         }
@@ -84,13 +84,24 @@ impl World {
         for instance in &instances {
             eventually("an instance is ready", async || instance.public().get("/readyz").await.status == 200).await;
         }
-        let public = instances[0].public().with_key(&key);
-        let made = public.post("/extra/v2/subaccounts", &json!({"name": "S", "external_customer_id": account})).await;
-        let subaccount = made.expect(201)["id"].as_i64().unwrap();
-        let made = public.post(&format!("/extra/v2/subaccounts/{subaccount}/api-keys"), &json!({})).await;
-        let subaccount_key = made.expect(201)["key"].as_str().unwrap().to_owned();
-        let names = Names { account: account.parse().unwrap(), subaccount, subaccount_key, key, operator };
-        let [production, staging] = super::questions::ENVIRONMENTS;
+        let public = instances[0].public().with_key(&parent.key);
+        let mut subaccounts = Vec::new();
+        for _ in 0..=TENANTS {
+            let customer = format!("{:016x}", rand::random::<u64>());
+            let made =
+                public.post("/extra/v2/subaccounts", &json!({"name": "S", "external_customer_id": customer})).await;
+            let account = made.expect(201)["id"].as_i64().unwrap();
+            let made = public.post(&format!("/extra/v2/subaccounts/{account}/api-keys"), &json!({})).await;
+            subaccounts.push(Tenant { account, key: made.expect(201)["key"].as_str().unwrap().to_owned() });
+        }
+        let Tenant { account: subaccount, key: subaccount_key } = subaccounts.remove(0);
+        let names = Names { tenants: subaccounts, subaccount, subaccount_key, parent: parent.clone() };
+        let mut registers = vec![Register::Shared, Register::Policy, Register::Status];
+        for tenant in 0..TENANTS {
+            for environment in ENVIRONMENTS {
+                registers.extend([Register::Base(tenant, environment), Register::Service(tenant, environment)]);
+            }
+        }
         Self {
             seed,
             postgres,
@@ -98,15 +109,7 @@ impl World {
             instances,
             names,
             history: History::new(),
-            registers: vec![
-                Register::Base(production),
-                Register::Service(production),
-                Register::Base(staging),
-                Register::Service(staging),
-                Register::Shared,
-                Register::Policy,
-                Register::Status,
-            ],
+            registers,
             secrets: Mutex::default(),
             probes: Arc::new(Semaphore::new(PROBES)),
             over: watch::channel(false).0,
@@ -185,11 +188,12 @@ impl World {
     pub async fn write(
         &self,
         instance: usize,
+        key: &str,
         (method, path, body): (&str, &str, Option<Json>),
         values: &[(Register, Value)],
         patience: Duration,
     ) -> Outcome {
-        let endpoint = self.instances[instance].public().with_key(&self.names.key);
+        let endpoint = self.instances[instance].public().with_key(key);
         let place = Place::Instance(instance);
         let pending = self.history.write(place, values);
         let answer = timeout(patience, endpoint.send(method, path, body.as_ref())).await;

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
-use sqlx::PgPool;
+use sqlx::{PgPool, Postgres, Transaction};
 
 use crate::api_key::Pepper;
 use crate::audit::AuditKey;
 use crate::clock::Clock;
 use crate::cluster::Cluster;
+use crate::error::Error;
+use crate::postgres::{self, Tenant};
 use crate::vault::Vault;
 
 /// The shared parts that use cases need, from the database up to sealing. Use cases take a reference to it.
@@ -24,4 +26,11 @@ pub struct Core {
     pub audit_key: AuditKey,
     /// What API keys are hashed under.
     pub pepper: Arc<Pepper>,
+}
+
+impl Core {
+    /// Starts to read the tenant's rows. There is nothing to commit: it ends when it is dropped.
+    pub async fn read(&self, tenant: impl Into<Tenant>) -> Result<Transaction<'static, Postgres>, Error> {
+        Ok(postgres::begin(&self.pool, tenant).await?)
+    }
 }

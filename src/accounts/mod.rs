@@ -7,7 +7,7 @@ pub mod users;
 
 use chrono::{DateTime, Utc};
 use serde::Serialize;
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use status::{AccountStatus, AccountStatuses};
@@ -15,6 +15,7 @@ pub use status::{AccountStatus, AccountStatuses};
 use crate::audit::{self, Action, Event};
 use crate::core::Core;
 use crate::error::{Error, Missing};
+use crate::postgres::{Tenant, go_on_as};
 use crate::principal::Actor;
 use crate::types::{AccountId, Email, Name, Origin};
 
@@ -71,8 +72,9 @@ pub struct AccountSummary {
 /// Makes an account with its first user.
 pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(Tenant::Every).await?;
     let id = store::insert(&mut change, account, now).await?;
+    go_on_as(&mut change, id).await?;
     let user = Uuid::now_v7();
     store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
@@ -82,13 +84,13 @@ pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Erro
 }
 
 /// Every account but the operator's own, by id.
-pub async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, sqlx::Error> {
-    store::list(executor).await
+pub async fn list(core: &Core) -> Result<Vec<AccountSummary>, Error> {
+    Ok(store::list(&mut *core.read(Tenant::Every).await?).await?)
 }
 
 /// An account as it sees itself: a sub-account with its parent's plan.
 pub async fn describe(core: &Core, account: AccountId) -> Result<AccountSummary, Error> {
-    store::describe(&core.pool, account).await?.ok_or(Error::missing(Missing::Account))
+    store::describe(&mut *core.read(account).await?, account).await?.ok_or(Error::missing(Missing::Account))
 }
 
 /// Holds an account's row until the end of the transaction: what is limited per account is counted behind this lock, so
@@ -105,7 +107,7 @@ pub async fn set_allowed_origins(
     origins: &[Origin],
 ) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     if !store::set_allowed_origins(&mut change, account, origins, now).await? {
         return Err(Error::missing(Missing::Account));
     }

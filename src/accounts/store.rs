@@ -25,27 +25,26 @@ pub(super) async fn insert(
     .await
 }
 
-pub(super) async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<AccountSummary>, sqlx::Error> {
+pub(super) async fn list(connection: &mut PgConnection) -> Result<Vec<AccountSummary>, sqlx::Error> {
     sqlx::query_as(
         "select a.id, a.parent_id, a.name, coalesce(p.plan, a.plan) as plan, a.is_active, a.created_at
          from accounts a left join accounts p on p.id = a.parent_id
          where a.id <> 0 order by a.id",
     )
-    .fetch_all(executor)
+    .fetch_all(connection)
     .await
 }
 
 pub(super) async fn describe(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     account: AccountId,
 ) -> Result<Option<AccountSummary>, sqlx::Error> {
     sqlx::query_as(
-        "select a.id, a.parent_id, a.name, coalesce(p.plan, a.plan) as plan, a.is_active, a.created_at
-         from accounts a left join accounts p on p.id = a.parent_id
-         where a.id = $1 and a.id <> 0",
+        "select id, parent_id, name, coalesce(plan_of_parent(), plan) as plan, is_active, created_at
+         from accounts where id = $1 and id <> 0",
     )
     .bind(account)
-    .fetch_optional(executor)
+    .fetch_optional(connection)
     .await
 }
 
@@ -53,13 +52,10 @@ pub(super) async fn status(
     executor: impl PgExecutor<'_>,
     account: AccountId,
 ) -> Result<Option<AccountStatus>, sqlx::Error> {
-    sqlx::query_as(
-        "select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from accounts
-         where id = $1 and id <> 0",
-    )
-    .bind(account)
-    .fetch_optional(executor)
-    .await
+    sqlx::query_as("select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from account_status($1)")
+        .bind(account)
+        .fetch_optional(executor)
+        .await
 }
 
 /// Whether there is such an account to lock. Users and keys may still refer to it meanwhile.
@@ -92,7 +88,7 @@ pub(super) async fn insert_user(
 
 /// The argon2 string of a user's password, if there is such a user with one.
 pub(super) async fn password_hash(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     account: AccountId,
     email: &str,
 ) -> Result<Option<String>, sqlx::Error> {
@@ -100,7 +96,7 @@ pub(super) async fn password_hash(
         sqlx::query_scalar("select password_hash from users where account_id = $1 and email = $2")
             .bind(account)
             .bind(email)
-            .fetch_optional(executor)
+            .fetch_optional(connection)
             .await?;
     Ok(found.flatten())
 }
@@ -139,10 +135,7 @@ pub(super) async fn set_allowed_origins(
 
 /// Whether any active account lets browsers come from this origin. Asked before a browser may send its key along.
 pub(super) async fn is_allowed_origin(executor: impl PgExecutor<'_>, origin: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from accounts where allowed_origins @> array[$1] and is_active)")
-        .bind(origin)
-        .fetch_one(executor)
-        .await
+    sqlx::query_scalar("select is_allowed_origin($1)").bind(origin).fetch_one(executor).await
 }
 
 /// The query of `list_subaccounts` and `find_subaccount`, without its last condition.
@@ -159,23 +152,23 @@ macro_rules! select_subaccounts {
 }
 
 pub(super) async fn list_subaccounts(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     account: AccountId,
     include_inactive: bool,
 ) -> Result<Vec<SubAccount>, sqlx::Error> {
     sqlx::query_as(select_subaccounts!("(a.is_active or $2) order by a.id"))
         .bind(account)
         .bind(include_inactive)
-        .fetch_all(executor)
+        .fetch_all(connection)
         .await
 }
 
 pub(super) async fn find_subaccount(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     account: AccountId,
     id: AccountId,
 ) -> Result<Option<SubAccount>, sqlx::Error> {
-    sqlx::query_as(select_subaccounts!("a.id = $2")).bind(account).bind(id).fetch_optional(executor).await
+    sqlx::query_as(select_subaccounts!("a.id = $2")).bind(account).bind(id).fetch_optional(connection).await
 }
 
 pub(super) async fn insert_subaccount(

@@ -8,7 +8,7 @@ use super::{store, users};
 use crate::audit::{self, Action, Event};
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
-use crate::postgres::violates;
+use crate::postgres::{go_on_as, violates};
 use crate::principal::Actor;
 use crate::types::{AccountId, Email, Name, Notes};
 
@@ -67,18 +67,18 @@ pub struct SubAccountUpdate {
 
 /// The parent's sub-accounts, by id.
 pub async fn list(core: &Core, parent: AccountId, include_inactive: bool) -> Result<Vec<SubAccount>, Error> {
-    Ok(store::list_subaccounts(&core.pool, parent, include_inactive).await?)
+    Ok(store::list_subaccounts(&mut *core.read(parent).await?, parent, include_inactive).await?)
 }
 
 /// A sub-account of the parent. Anybody else's is not there.
 pub async fn find(core: &Core, parent: AccountId, id: AccountId) -> Result<SubAccount, Error> {
-    store::find_subaccount(&core.pool, parent, id).await?.ok_or(Error::missing(Missing::SubAccount))
+    store::find_subaccount(&mut *core.read(parent).await?, parent, id).await?.ok_or(Error::missing(Missing::SubAccount))
 }
 
 /// Makes a sub-account with its first user.
 pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubAccount) -> Result<SubAccount, Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(parent).await?;
     let id = store::insert_subaccount(&mut change, parent, new, now).await.map_err(taken)?;
     let email = match (&new.organization_contact_email, Email::parse(actor.name())) {
         (Some(contact), _) => contact.as_str().to_owned(),
@@ -86,10 +86,11 @@ pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubA
         // Whom the outside issuer knows by a number has no address here.
         (None, Err(_)) => users::find(&mut change, parent, None).await?.1,
     };
+    let created = store::find_subaccount(&mut change, parent, id).await?;
+    let created = created.ok_or(Error::missing(Missing::SubAccount))?;
+    go_on_as(&mut change, id).await?;
     let user = Uuid::now_v7();
     store::insert_user(&mut change, id, user, &email, None, now).await?;
-    let created = store::find_subaccount(&mut *change, parent, id).await?;
-    let created = created.ok_or(Error::missing(Missing::SubAccount))?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, actor, now, &events).await?;
     change.commit().await?;
@@ -105,12 +106,13 @@ pub async fn update(
     update: &SubAccountUpdate,
 ) -> Result<SubAccount, Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(parent).await?;
     if !store::update_subaccount(&mut change, parent, id, update, now).await.map_err(taken)? {
         return Err(Error::missing(Missing::SubAccount));
     }
-    let updated = store::find_subaccount(&mut *change, parent, id).await?;
+    let updated = store::find_subaccount(&mut change, parent, id).await?;
     let updated = updated.ok_or(Error::missing(Missing::SubAccount))?;
+    go_on_as(&mut change, id).await?;
     let action = match update.is_active {
         Some(true) => Action::AccountActivated,
         Some(false) => Action::AccountDeactivated,

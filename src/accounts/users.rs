@@ -42,7 +42,7 @@ pub async fn create(
     };
     let now = core.clock.now();
     let id = Uuid::now_v7();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     store::insert_user(&mut change, account, id, email.as_str(), hash.as_deref(), now).await.map_err(|error| {
         if violates(&error, "users_email_unique") {
             Error::invalid(FieldError::new("email", "is already a user of this account"))
@@ -65,7 +65,7 @@ pub async fn verify_password(
     email: &Email,
     password: SecretString,
 ) -> Result<bool, Error> {
-    let Some(stored) = store::password_hash(&core.pool, account, email.as_str()).await? else {
+    let Some(stored) = store::password_hash(&mut *core.read(account).await?, account, email.as_str()).await? else {
         // The same work, for nothing.
         hash(password).await?;
         return Ok(false);

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use uuid::Uuid;
 
 use super::store;
+use crate::postgres::{self, Tenant};
 use crate::types::AccountId;
 
 /// Time between two batches.
@@ -34,7 +35,7 @@ impl LastUse {
         if noted.is_empty() {
             return;
         }
-        if let Err(error) = store::note_uses(pool, &noted).await {
+        if let Err(error) = store_uses(pool, &noted).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "last use of keys could not be written");
             let mut newer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             for (key, used) in noted {
@@ -50,4 +51,10 @@ impl LastUse {
             self.write(&pool).await;
         }
     }
+}
+
+async fn store_uses(pool: &PgPool, uses: &Uses) -> Result<(), sqlx::Error> {
+    let mut transaction = postgres::begin(pool, Tenant::Every).await?;
+    store::note_uses(&mut transaction, uses).await?;
+    transaction.commit().await
 }

@@ -109,7 +109,7 @@ async fn store_key(
     new: &NewKey,
     key: &ApiKey,
 ) -> Result<KeySummary, Error> {
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     make_room(core, &mut change, account).await?;
     let (user_id, _) = users::find(&mut change, account, new.user_email.as_deref()).await?;
     let summary = insert(core, &mut change, account, user_id, new, key).await?;
@@ -154,7 +154,7 @@ async fn insert(
 /// Revokes a key, for good. An operator's key is the command line's business.
 pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     let is_operator = store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     // Dropping the change puts the key back.
     if is_operator && actor.principal.as_ref().is_some_and(|principal| !principal.is_operator) {
@@ -167,5 +167,5 @@ pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) ->
 
 /// The keys of an account, oldest first, those that ended included.
 pub async fn list(core: &Core, account: AccountId) -> Result<Vec<KeySummary>, Error> {
-    Ok(store::list(&core.pool, account).await?)
+    Ok(store::list(&mut *core.read(account).await?, account).await?)
 }

@@ -30,7 +30,7 @@ pub async fn rotate(
     overlap: Duration,
 ) -> Result<(KeySummary, ApiKey), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     let old = store::lock_active(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     if old.is_operator && !by.is_operator {
         return Err(Denied::OperatorKey.into());

@@ -64,25 +64,19 @@ fn kind(stored: &str) -> Kind {
     if stored == Kind::Public.as_str() { Kind::Public } else { Kind::Private }
 }
 
-/// The query of `find_by_hash` and `lock_active`, without its condition.
-macro_rules! select_key {
-    ($condition:literal) => {
-        concat!(
-            "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.scopes,
-                 k.allowed_ips, k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
-             from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
-             where ",
-            $condition
-        )
-    };
-}
-
 /// The key with this hash, whatever its state. The only query on a tenant's rows that does not know the tenant yet.
 pub(crate) async fn find_by_hash(
     executor: impl PgExecutor<'_>,
     hash: &KeyHash,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
-    sqlx::query_as(select_key!("k.hash = $1")).bind(hash.0.as_slice()).fetch_optional(executor).await
+    sqlx::query_as(
+        "select account_id, id, user_id, user_email, name, kind, scopes, allowed_ips, is_operator, is_rotated,
+             expires_at, revoked_at
+         from api_key_by_hash($1)",
+    )
+    .bind(hash.0.as_slice())
+    .fetch_optional(executor)
+    .await
 }
 
 /// The key with this id, if it works, locked until the end of the transaction.
@@ -92,11 +86,17 @@ pub(super) async fn lock_active(
     id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
-    let key: Option<StoredKey> = sqlx::query_as(select_key!("k.account_id = $1 and k.id = $2 for update of k"))
-        .bind(account)
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
+    let key: Option<StoredKey> = sqlx::query_as(
+        "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.scopes, k.allowed_ips,
+             k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
+         from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
+         where k.account_id = $1 and k.id = $2
+         for update of k",
+    )
+    .bind(account)
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     Ok(key.filter(|key| key.is_active(now)))
 }
 
@@ -200,8 +200,8 @@ macro_rules! select_summary {
     };
 }
 
-pub(super) async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<KeySummary>, sqlx::Error> {
-    sqlx::query_as(select_summary!("true order by k.created_at, k.id")).bind(account).fetch_all(executor).await
+pub(super) async fn list(connection: &mut PgConnection, account: AccountId) -> Result<Vec<KeySummary>, sqlx::Error> {
+    sqlx::query_as(select_summary!("true order by k.created_at, k.id")).bind(account).fetch_all(connection).await
 }
 
 pub(super) async fn find(
@@ -233,7 +233,7 @@ impl FromRow<'_, PgRow> for KeySummary {
 }
 
 /// Writes when keys of all accounts were last used, in one statement. A key that was deleted meanwhile is passed over.
-pub(super) async fn note_uses(executor: impl PgExecutor<'_>, uses: &Uses) -> Result<(), sqlx::Error> {
+pub(super) async fn note_uses(connection: &mut PgConnection, uses: &Uses) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into api_key_uses (account_id, key_id, last_used_at)
          select u.* from unnest($1::bigint[], $2::uuid[], $3::timestamptz[]) as u (account_id, key_id, last_used_at)
@@ -244,7 +244,7 @@ pub(super) async fn note_uses(executor: impl PgExecutor<'_>, uses: &Uses) -> Res
     .bind(uses.keys().map(|(account, _)| account.0).collect::<Vec<_>>())
     .bind(uses.keys().map(|(_, key)| *key).collect::<Vec<_>>())
     .bind(uses.values().copied().collect::<Vec<_>>())
-    .execute(executor)
+    .execute(connection)
     .await?;
     Ok(())
 }

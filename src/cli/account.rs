@@ -56,7 +56,7 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             super::print_line(&format!("{} origins", origins.len()))
         }
         Command::List { json } => {
-            let accounts = accounts::list(&app.pool).await?;
+            let accounts = accounts::list(app).await?;
             if json {
                 return super::print_json(&accounts);
             }

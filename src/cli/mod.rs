@@ -24,7 +24,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::timeout;
 
 use crate::app::App;
@@ -126,7 +126,9 @@ async fn app(source: &Source) -> anyhow::Result<App> {
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, 2);
     let app = App::new(pool, Clock::system(), config.secrets, config.settings);
-    require_schema(&app).await?;
+    let mut connection = connect(&app).await?;
+    require_schema(&mut connection).await?;
+    connection.close().await?;
     tokio::spawn(feed::run(app.cluster.clone(), config.listener_database, Role::Writer));
     // Without it, writes wait for a whole lease of every instance instead.
     let _ = timeout(PATIENCE, app.cluster.connected()).await;
@@ -140,14 +142,16 @@ fn no_answer() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"))
 }
 
-/// Refuses a database whose schema is older than this version needs.
-async fn require_schema(app: &App) -> anyhow::Result<()> {
-    // Not through the pool: that tries again for seconds, and then says no more than that time is up.
+/// A connection for checks. Not through the pool: that tries again for seconds, and then says no more than that time is up.
+async fn connect(app: &App) -> anyhow::Result<PgConnection> {
     let options = app.pool.connect_options();
     let connection = timeout(PATIENCE, options.connect()).await.unwrap_or_else(|_| Err(no_answer().into()));
-    let mut connection = connection.context("the database of DATABASE_URL cannot be reached")?;
-    let state = postgres::schema_state(&mut connection).await?;
-    connection.close().await?;
+    connection.context("the database of DATABASE_URL cannot be reached")
+}
+
+/// Refuses a database whose schema is older than this version needs.
+async fn require_schema(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let state = postgres::schema_state(connection).await?;
     if !state.is_sufficient() {
         bail!("the database's schema is older than this version needs: run `credenza migrate`");
     }

@@ -40,6 +40,7 @@ pub use trust::Trust;
 
 use crate::clock::Monotonic;
 use crate::error::Error;
+use crate::postgres::{self, Tenant};
 use acknowledgements::Acknowledgements;
 use outbox::Outbox;
 
@@ -97,9 +98,10 @@ impl Cluster {
         &self.trust
     }
 
-    /// Starts a write.
-    pub async fn begin(&self) -> Result<Change, Error> {
-        Ok(Change { transaction: self.pool.begin().await?, cluster: self.clone() })
+    /// Starts a write to the tenant's rows.
+    pub async fn begin(&self, tenant: impl Into<Tenant>) -> Result<Change, Error> {
+        let transaction = postgres::begin(&self.pool, tenant).await?;
+        Ok(Change { transaction, cluster: self.clone() })
     }
 
     /// Waits until the feed is connected, so that acknowledgements are heard; for ever in a process without a feed.

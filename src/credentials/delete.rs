@@ -11,7 +11,7 @@ use crate::types::{AccountId, Environment, Service, SupplierCode};
 /// Deletes the base credentials for a supplier and all service credentials beneath them: one event per row.
 pub async fn delete_base(core: &Core, actor: &Actor, account: AccountId, supplier: &SupplierCode) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     // Locked first, so that no service credentials come in between and go without an event.
     if !store::lock_base(&mut change, account, supplier).await? {
         return Err(suppliers::not_found(&mut change, Missing::Credentials, supplier.as_str()).await);
@@ -39,7 +39,7 @@ pub async fn delete_service(
     environment: Environment,
 ) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     if !store::delete_service(&mut change, account, supplier, service, environment).await? {
         return Err(suppliers::not_found(&mut change, Missing::ServiceCredential, supplier.as_str()).await);
     }

@@ -22,9 +22,9 @@ pub async fn find(core: &Core, account: AccountId, supplier: &SupplierCode) -> R
 
 /// Who made and changed what the account has configured for a supplier, and when.
 pub async fn audit_trail(core: &Core, account: AccountId, supplier: &SupplierCode) -> Result<AuditTrail, Error> {
-    let mut connection = core.pool.acquire().await?;
-    match store::audit_trail(&mut connection, account, supplier).await? {
+    let mut transaction = core.read(account).await?;
+    match store::audit_trail(&mut transaction, account, supplier).await? {
         Some(found) => Ok(found),
-        None => Err(suppliers::not_found(&mut connection, Missing::Credentials, supplier.as_str()).await),
+        None => Err(suppliers::not_found(&mut transaction, Missing::Credentials, supplier.as_str()).await),
     }
 }

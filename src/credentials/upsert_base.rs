@@ -36,7 +36,7 @@ pub async fn upsert_base(
     update: BaseUpdate,
 ) -> Result<BaseCredentials, Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     suppliers::get(&mut change, &update.supplier).await?;
 
     // A half that comes alone needs its other half, to be sealed with it. The row stays locked until the commit.

@@ -31,7 +31,7 @@ pub async fn upsert_service(
 ) -> Result<ServiceCredential, Error> {
     let ServiceUpdate { service, environment, pair } = update;
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     // Locked against deletion, before a data key is made for nothing.
     if !store::lock_base_for_child(&mut change, account, supplier).await? {
         return Err(suppliers::not_found(&mut change, Missing::ParentCredentials, supplier.as_str()).await);

@@ -76,7 +76,7 @@ pub async fn create(
     new: &NewClient,
 ) -> Result<(ClientSummary, ApiKey), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     accounts::lock(&mut change, account).await?;
     if store::count(&mut change, account).await? >= MAX_CLIENTS {
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
@@ -88,7 +88,7 @@ pub async fn create(
     store::insert(&mut change, account, (id, user_id, &client_id), new, now).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
-    let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    let summary = store::find(&mut change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let events = [Event::about(Action::OauthClientCreated, id)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
     change.commit().await?;
@@ -97,12 +97,12 @@ pub async fn create(
 
 /// The account's clients, oldest first.
 pub async fn list(core: &Core, account: AccountId) -> Result<Vec<ClientSummary>, Error> {
-    Ok(store::list(&core.pool, account).await?)
+    Ok(store::list(&mut *core.read(account).await?, account).await?)
 }
 
 /// A client of the account.
 pub async fn find(core: &Core, account: AccountId, id: Uuid) -> Result<ClientSummary, Error> {
-    store::find(&core.pool, account, id).await?.ok_or(Error::missing(Missing::OauthClient))
+    store::find(&mut *core.read(account).await?, account, id).await?.ok_or(Error::missing(Missing::OauthClient))
 }
 
 /// Gives a client a new secret; the old ones end after an overlap. Whoever does that sees the secret, so they must have all
@@ -116,10 +116,10 @@ pub async fn rotate(
     overlap: Duration,
 ) -> Result<(ClientSummary, ApiKey), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     // Puts rotations in a row, so that one overlap does not end what another has just made.
     accounts::lock(&mut change, account).await?;
-    let summary = store::find(&mut *change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    let summary = store::find(&mut change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     by.require_all(&scopes)?;
     let left = store::expire_secrets(&mut change, account, id, now + overlap, now).await?;
@@ -138,7 +138,7 @@ pub async fn rotate(
 /// Revokes a client for good; its tokens stop at once.
 pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     if !store::revoke(&mut change, account, id, now).await? {
         return Err(Error::missing(Missing::OauthClient));
     }

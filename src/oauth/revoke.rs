@@ -46,7 +46,7 @@ pub async fn revoke(
         client_address: origin.client_address,
     };
     let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(account).await?;
     store::revoke_token(&mut change, account, claims.jti, expires_at, now).await.map_err(Error::from)?;
     let events = [Event::about(Action::OauthTokenRevoked, claims.jti)];
     let recorded = audit::record(&mut change, &core.audit_key, account, &actor, now, &events).await;

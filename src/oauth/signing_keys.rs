@@ -81,7 +81,7 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<KeySet, Error> 
 
 /// Makes the first key, unless there is one by now.
 pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<Utc>) -> Result<(), Error> {
-    let mut change = cluster.begin().await?;
+    let mut change = cluster.begin(AccountId::OPERATOR).await?;
     insert_new(&mut change, vault, now).await?;
     change.commit().await
 }
@@ -89,7 +89,7 @@ pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<U
 /// Puts a new key in place of the one that signs. The old one goes on verifying until its last token has run out.
 pub async fn rotate(core: &Core) -> Result<String, Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     store::retire_signing_key(&mut change, now, now + LONGEST_TOKEN).await?;
     let kid = insert_new(&mut change, &core.vault, now).await?;
     let (actor, events) = (Actor::operator(), [Event::new(Action::SigningKeyRotated)]);

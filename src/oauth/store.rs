@@ -52,14 +52,8 @@ pub(super) async fn find_by_client_id(
     client_id: &str,
 ) -> Result<Option<StoredClient>, sqlx::Error> {
     sqlx::query_as(
-        "select c.account_id, c.id, u.email, c.scopes, c.access_token_ttl, c.revoked_at,
-             coalesce(array_agg(s.hash) filter (where s.hash is not null), '{}') as hashes,
-             coalesce(array_agg(s.expires_at) filter (where s.hash is not null), '{}') as expiries
-         from oauth_clients c
-         join users u on u.account_id = c.account_id and u.id = c.user_id
-         left join oauth_client_secrets s on s.account_id = c.account_id and s.client = c.id
-         where c.client_id = $1
-         group by c.account_id, c.id, u.email",
+        "select account_id, id, email, scopes, access_token_ttl, revoked_at, hashes, expiries
+         from oauth_client_by_client_id($1)",
     )
     .bind(client_id)
     .fetch_optional(executor)
@@ -171,16 +165,16 @@ macro_rules! select_clients {
     };
 }
 
-pub(super) async fn list(executor: impl PgExecutor<'_>, account: AccountId) -> Result<Vec<ClientSummary>, sqlx::Error> {
-    sqlx::query_as(select_clients!("true order by c.created_at, c.id")).bind(account).fetch_all(executor).await
+pub(super) async fn list(connection: &mut PgConnection, account: AccountId) -> Result<Vec<ClientSummary>, sqlx::Error> {
+    sqlx::query_as(select_clients!("true order by c.created_at, c.id")).bind(account).fetch_all(connection).await
 }
 
 pub(super) async fn find(
-    executor: impl PgExecutor<'_>,
+    connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
 ) -> Result<Option<ClientSummary>, sqlx::Error> {
-    sqlx::query_as(select_clients!("c.id = $2")).bind(account).bind(id).fetch_optional(executor).await
+    sqlx::query_as(select_clients!("c.id = $2")).bind(account).bind(id).fetch_optional(connection).await
 }
 
 /// Revokes a token, and forgets revoked ones that have run out since.
@@ -213,11 +207,7 @@ pub(super) async fn is_token_revoked(
     account: AccountId,
     jti: Uuid,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from revoked_tokens where account_id = $1 and jti = $2)")
-        .bind(account)
-        .bind(jti)
-        .fetch_one(executor)
-        .await
+    sqlx::query_scalar("select is_token_revoked($1, $2)").bind(account).bind(jti).fetch_one(executor).await
 }
 
 /// A key that signs or signed tokens.

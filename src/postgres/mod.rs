@@ -3,6 +3,8 @@
 pub mod bootstrap;
 pub mod embedded;
 mod migrate;
+mod role;
+mod tenant;
 
 use std::time::Duration;
 
@@ -10,6 +12,8 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use migrate::{MigrateError, SchemaState, grant_application_role, migrate, schema_state};
+pub use role::{Unbound, unbound};
+pub use tenant::{Tenant, begin, go_on_as};
 
 /// Longest wait for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);

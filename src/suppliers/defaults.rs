@@ -37,7 +37,7 @@ pub async fn set(
     pair: &Pair,
 ) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     super::get(&mut change, supplier).await?;
     let sealer = core.vault.sealer(&mut change, AccountId::OPERATOR, now).await?;
     let pair = place(supplier, environment).seal(&sealer, pair)?;
@@ -50,7 +50,7 @@ pub async fn set(
 
 /// Removes the login of a supplier and environment; tells whether there was one.
 pub async fn remove(core: &Core, supplier: &SupplierCode, environment: Environment) -> Result<bool, Error> {
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     if !store::remove_default(&mut change, supplier, environment).await? {
         return Ok(false);
     }

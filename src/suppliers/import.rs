@@ -69,7 +69,7 @@ struct Entry {
 pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError> {
     let entries = parse(file)?;
     let now = core.clock.now();
-    let mut change = core.cluster.begin().await?;
+    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     let mut report = Report::default();
     let mut events = Vec::new();
     for Entry { code, name, excluded } in &entries {

@@ -50,7 +50,7 @@ pub(super) async fn of_generation(
     account: AccountId,
     generation: u32,
 ) -> Result<Option<Row>, sqlx::Error> {
-    sqlx::query_as("select generation, kek_id, wrapped from data_keys where account_id = $1 and generation = $2")
+    sqlx::query_as("select generation, kek_id, wrapped from data_key($1, $2)")
         .bind(account)
         .bind(generation.cast_signed())
         .fetch_optional(executor)

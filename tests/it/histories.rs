@@ -29,8 +29,7 @@ const HOLD_THE_FIRST_READ: &str = "
         end if;
         return true;
     end $$;
-    create policy held on supplier_credentials using (hold_the_first());
-    alter table supplier_credentials enable row level security;
+    create policy held on supplier_credentials as restrictive using (hold_the_first());
     alter sequence reads restart";
 
 async fn store(caller: &Caller<'_>, password: u64) {

@@ -57,7 +57,7 @@ impl Demo {
     /// start stores the keys that the file has.
     pub async fn load_or_make(app: &App, data_dir: &Path) -> anyhow::Result<Self> {
         let keys = DemoKeys::load_or_make(&data_dir.join("demo-keys.json"))?;
-        let existing = accounts::list(&app.pool).await?.into_iter().find(|account| account.name == ACCOUNT_NAME);
+        let existing = accounts::list(app).await?.into_iter().find(|account| account.name == ACCOUNT_NAME);
         let account = match existing {
             Some(account) => account.id,
             None => accounts::create(app, &new_account()?).await?,

@@ -32,6 +32,7 @@ pub struct Postgres {
 
 impl Postgres {
     pub async fn start() -> Self {
+        cluster::remove_stale_folders();
         // An acknowledged commit has to survive the crash of the server, but not of the machine.
         let options = cluster::options(true);
         let server = start(&options).await;

@@ -2,6 +2,7 @@
 //! test, copied from a migrated template.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use credenza::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
@@ -11,6 +12,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
+use super::unfiltered;
+
 const PREFIX: &str = "credenza-test-";
 /// Of both roles.
 pub const PASSWORD: &str = "only-in-tests";
@@ -18,6 +21,17 @@ pub const PASSWORD: &str = "only-in-tests";
 /// The server. Never dropped: when the process ends, however it ends, the server's watchdog ends it.
 static SERVER: OnceCell<Embedded> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Names the walls between tenants that the run does without, for `walls.rs`, which starts such runs.
+pub const WITHOUT: &str = "CREDENZA_TESTS_WITHOUT";
+/// The application's own conditions on the tenant.
+pub const FILTERS: &str = "filters";
+/// The policies of the tables.
+pub const ROW_SECURITY: &str = "row security";
+
+fn is_without(wall: &str) -> bool {
+    setting(WITHOUT).is_some_and(|walls| walls.to_str().unwrap().split(',').any(|other| other == wall))
+}
 
 /// A database of a test's own, and the ways into it.
 #[derive(Clone)]
@@ -37,6 +51,7 @@ async fn start() -> Embedded {
     remove_stale_folders();
     let server = Embedded::start(options(false), &mut |step| eprintln!("{step}")).await.unwrap();
     prepare(&server).await;
+    take_walls_down(&server).await;
     server
 }
 
@@ -59,6 +74,37 @@ pub async fn prepare(server: &Embedded) {
     grant_application_role(&owner, APPLICATION, None).await.unwrap();
 }
 
+/// Takes walls out of the template that every test's database is copied from.
+async fn take_walls_down(server: &Embedded) {
+    let mut admin = server.admin_options(DATABASE).connect().await.unwrap();
+    if is_without(ROW_SECURITY) {
+        let tables = "select format('alter table %s disable row level security', oid::regclass)
+                      from pg_class where relrowsecurity";
+        for statement in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut admin).await.unwrap() {
+            sqlx::raw_sql(in_tests(statement)).execute(&mut admin).await.unwrap();
+        }
+    }
+    if is_without(FILTERS) {
+        let functions = "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace";
+        for function in sqlx::query_scalar::<_, String>(functions).fetch_all(&mut admin).await.unwrap() {
+            sqlx::raw_sql(in_tests(unfiltered::without_filters(&function))).execute(&mut admin).await.unwrap();
+        }
+    }
+    admin.close().await.unwrap();
+}
+
+/// How the application gets to the server: straight, or through what takes its filters away.
+fn way_in(straight: PgConnectOptions) -> PgConnectOptions {
+    static UNFILTERED: OnceLock<PathBuf> = OnceLock::new();
+    if !is_without(FILTERS) {
+        return straight;
+    }
+    let socket = straight.get_socket().unwrap();
+    straight
+        .clone()
+        .socket(UNFILTERED.get_or_init(|| unfiltered::open(&scratch_folder("way"), socket, straight.get_port())))
+}
+
 /// A fresh, migrated database.
 pub async fn database() -> Database {
     copy_of(DATABASE).await
@@ -78,7 +124,8 @@ async fn copy_of(template: &str) -> Database {
         .await
         .unwrap();
     admin.close().await.unwrap();
-    Database::of(server, &name)
+    let database = Database::of(server, &name);
+    Database { application: way_in(database.application), ..database }
 }
 
 impl Database {
@@ -96,7 +143,7 @@ pub fn in_tests(sql: String) -> sqlx::AssertSqlSafe<String> {
 }
 
 /// Removes what earlier runs left: a test process has no moment after its last test.
-fn remove_stale_folders() {
+pub fn remove_stale_folders() {
     for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap_or_default();
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };

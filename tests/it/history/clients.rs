@@ -200,7 +200,7 @@ impl Client {
         let made = timeout(Duration::from_secs(3), endpoint.try_post(path, body)).await;
         let made = made.ok()?.ok().filter(|answer| answer.status.is_success()).map(|answer| answer.json());
         if made.is_none() {
-            self.world.history.unavailable();
+            self.world.history.unavailable("nothing made".to_owned());
             self.rest(50..200).await;
         }
         made

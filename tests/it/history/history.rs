@@ -87,8 +87,9 @@ pub struct Fault {
 /// Counts of what is no operation on a register.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// Reads and writes without a useful answer, and how many there were in all.
-    pub unavailable: u64,
+    /// Reads and writes without a useful answer, by what came instead.
+    pub unavailable: BTreeMap<String, u64>,
+    /// All reads and writes.
     pub requests: u64,
     /// Answers that no state explains.
     pub strange: Vec<String>,
@@ -142,7 +143,9 @@ impl History {
         let end = self.now();
         let mut inner = self.inner();
         inner.counts.requests += 1;
-        inner.counts.unavailable += u64::from(outcome == Outcome::Unknown);
+        if outcome == Outcome::Unknown {
+            *inner.counts.unavailable.entry("write of unknown outcome".to_owned()).or_default() += 1;
+        }
         for index in pending.0 {
             let record = &mut inner.records[index];
             record.refused = outcome == Outcome::Refused;
@@ -161,11 +164,11 @@ impl History {
         }));
     }
 
-    /// A read got no useful answer.
-    pub fn unavailable(&self) {
+    /// Somebody got no useful answer, but this.
+    pub fn unavailable(&self, what: String) {
         let mut inner = self.inner();
         inner.counts.requests += 1;
-        inner.counts.unavailable += 1;
+        *inner.counts.unavailable.entry(what).or_default() += 1;
     }
 
     /// Something was answered that no state explains.

@@ -82,8 +82,9 @@ impl Display for Verdict {
         )?;
         writeln!(formatter, "  faults: {}", if faults.is_empty() { "none".to_owned() } else { faults.join(", ") })?;
         #[allow(clippy::cast_precision_loss, reason = "a percentage for people")]
-        let share = *unavailable as f64 / (*requests).max(1) as f64 * 100.0;
-        writeln!(formatter, "  unavailable: {unavailable} requests, {share:.1} %")?;
+        let share = unavailable.values().sum::<u64>() as f64 / (*requests).max(1) as f64 * 100.0;
+        let unavailable: Vec<_> = unavailable.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        writeln!(formatter, "  unavailable: {share:.1} %: {}", unavailable.join(", "))?;
         writeln!(formatter, "  acknowledged writes: {}", self.writes)?;
         writeln!(formatter, "  stale answers: {}", self.stale)?;
         writeln!(formatter, "  registers that are not linearizable: {}", self.violations.len())?;

@@ -156,13 +156,20 @@ impl World {
         let place = Place::Instance(instance);
         let start = self.history.now();
         let answer = timeout(patience, endpoint.send(method, path, body.as_ref())).await;
-        let Ok(Ok(answer)) = answer else {
-            self.history.unavailable();
-            return false;
+        let answer = match answer {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) => {
+                self.history.unavailable(error.kind().to_string());
+                return false;
+            }
+            Err(_) => {
+                self.history.unavailable(format!("none within {patience:?}"));
+                return false;
+            }
         };
         match question.understand(&answer) {
             Learned::Values(values) => self.history.read(place, start, &values),
-            Learned::Unavailable => self.history.unavailable(),
+            Learned::Unavailable => self.history.unavailable(answer.status.as_u16().to_string()),
             Learned::Strange => {
                 self.history.strange(place, &format!("{question:?}: {} {}", answer.status, answer.body));
             }

@@ -33,17 +33,19 @@ pub struct Postgres {
 impl Postgres {
     pub async fn start() -> Self {
         cluster::remove_stale_folders();
-        // An acknowledged commit has to survive the crash of the server, but not of the machine.
-        let options = cluster::options(true);
+        // Made without a flush to disk, which a busy machine waits for ...
+        let mut options = cluster::options(false);
         let server = start(&options).await;
+        cluster::prepare(&server).await;
         let mut admin = server.admin_options("postgres").connect().await.unwrap();
-        for statement in
-            ["alter system set fsync = off", "alter system set full_page_writes = off", "select pg_reload_conf()"]
-        {
+        for statement in ["alter system set fsync = off", "alter system set full_page_writes = off"] {
             sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
         }
         admin.close().await.unwrap();
-        cluster::prepare(&server).await;
+        server.stop().await.unwrap();
+        // ... and run such that an acknowledged commit survives a crash of the server, though not of the machine.
+        options.durable = true;
+        let server = start(&options).await;
         let installation = Installation::on(&server, Database::of(&server, DATABASE));
         Self { options, server: RwLock::new(Some(server)), installation }
     }

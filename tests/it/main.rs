@@ -31,6 +31,7 @@ mod directory;
 mod embedded_postgres;
 mod failed_attempts;
 mod histories;
+mod history;
 mod http_edge;
 mod invalidation;
 mod leases;

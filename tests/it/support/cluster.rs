@@ -49,20 +49,29 @@ pub async fn server() -> &'static Embedded {
 
 async fn start() -> Embedded {
     remove_stale_folders();
-    let options = Options {
+    let server = Embedded::start(options(false), &mut |step| eprintln!("{step}")).await.unwrap();
+    prepare(&server).await;
+    take_walls_down(&server).await;
+    server
+}
+
+/// How to start a server in a folder of its own.
+pub fn options(durable: bool) -> Options {
+    Options {
         data_dir: scratch_folder("cluster"),
         postgres_bin: setting("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
         search_path: setting("PATH"),
-        durable: false,
+        durable,
         allow_download: true,
-    };
-    let server = Embedded::start(options, &mut |step| eprintln!("{step}")).await.unwrap();
+    }
+}
+
+/// Makes the roles and the migrated database on a server.
+pub async fn prepare(server: &Embedded) {
     bootstrap(&server.admin_options("postgres"), PASSWORD, PASSWORD).await.unwrap();
     let owner: PgConnectOptions = server.url(OWNER, PASSWORD, DATABASE).parse().unwrap();
     migrate(&owner).await.unwrap();
     grant_application_role(&owner, APPLICATION, None).await.unwrap();
-    take_walls_down(&server).await;
-    server
 }
 
 /// Takes walls out of the template that every test's database is copied from.
@@ -115,8 +124,16 @@ async fn copy_of(template: &str) -> Database {
         .await
         .unwrap();
     admin.close().await.unwrap();
-    let application = way_in(server.url(APPLICATION, PASSWORD, &name).parse().unwrap());
-    Database { application, admin: server.admin_options(&name) }
+    let database = Database::of(server, &name);
+    Database { application: way_in(database.application), ..database }
+}
+
+impl Database {
+    /// A database of a server by its name.
+    pub fn of(server: &Embedded, name: &str) -> Self {
+        let application = server.url(APPLICATION, PASSWORD, name).parse().unwrap();
+        Self { application, admin: server.admin_options(name) }
+    }
 }
 
 /// SQL that is put together. Names cannot be bound.
@@ -126,7 +143,7 @@ pub fn in_tests(sql: String) -> sqlx::AssertSqlSafe<String> {
 }
 
 /// Removes what earlier runs left: a test process has no moment after its last test.
-fn remove_stale_folders() {
+pub fn remove_stale_folders() {
     for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap_or_default();
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
@@ -146,6 +163,6 @@ pub fn scratch_folder(name: &str) -> PathBuf {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the tests' own settings")]
-fn setting(name: &str) -> Option<std::ffi::OsString> {
+pub fn setting(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }

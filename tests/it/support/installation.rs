@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use credenza::postgres::bootstrap::{APPLICATION, OWNER};
+use credenza::postgres::embedded::Embedded;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -20,16 +21,16 @@ pub struct Installation {
 impl Installation {
     /// With the schema in place.
     pub async fn new() -> Self {
-        Self::on(cluster::database().await).await
+        Self::on(server().await, cluster::database().await)
     }
 
     /// With a database that has nothing in it.
     pub async fn unmigrated() -> Self {
-        Self::on(cluster::empty_database().await).await
+        Self::on(server().await, cluster::empty_database().await)
     }
 
-    async fn on(database: Database) -> Self {
-        let server = server().await;
+    /// On a database of a server.
+    pub fn on(server: &Embedded, database: Database) -> Self {
         let url = |role| server.url(role, PASSWORD, database.admin.get_database().unwrap());
         let settings = vec![
             ("DATABASE_URL", url(APPLICATION)),

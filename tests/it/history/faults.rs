@@ -129,7 +129,7 @@ impl Nemesis {
                     instance.proxy.stall(false);
                 }
                 Kind::Delay => {
-                    let (time, delay) = (self.time(500..3000), self.time(20..700));
+                    let (time, delay) = (self.time(500..3000), self.time(20..300));
                     let (to_client, to_server) = [(1, 0), (1, 0), (0, 1), (1, 1)][self.random.random_range(0..4)];
                     let (to_client, to_server) = (delay * to_client, delay * to_server);
                     let what = format!("listener connection takes {to_client:?} in and {to_server:?} out for {time:?}");

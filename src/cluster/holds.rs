@@ -1,6 +1,6 @@
 //! Which changes are being committed just now, here or elsewhere, and whose entries are held because of that.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,9 +14,18 @@ use super::owner::Owner;
 /// this says so to everybody after its commit.
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
+/// So many changes that are done are remembered, because a hold can be said twice, the second time too late.
+const REMEMBERED: usize = 1024;
+
 /// The holds of this process's caches.
 #[derive(Default)]
-pub(super) struct Holds(Mutex<HashMap<Uuid, Hold>>);
+pub(super) struct Holds(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    holds: HashMap<Uuid, Hold>,
+    done: VecDeque<Uuid>,
+}
 
 struct Hold {
     owners: Vec<Owner>,
@@ -24,10 +33,13 @@ struct Hold {
 }
 
 impl Holds {
-    /// Holds the owners for a change.
+    /// Holds the owners for a change, unless it is done already.
     pub fn hold(&self, generations: &Generations, change: Uuid, owners: Vec<Owner>, now: Duration) {
-        let mut holds = self.lock();
-        holds.entry(change).or_insert_with(|| {
+        let mut state = self.lock();
+        if state.done.contains(&change) {
+            return;
+        }
+        state.holds.entry(change).or_insert_with(|| {
             for owner in &owners {
                 generations.hold(owner);
             }
@@ -35,16 +47,21 @@ impl Holds {
         });
     }
 
-    /// Ends the hold of a change, if there is one.
+    /// A change is done: its hold ends, if there is one.
     pub fn release(&self, generations: &Generations, change: Uuid) {
-        if let Some(hold) = self.lock().remove(&change) {
+        let mut state = self.lock();
+        if let Some(hold) = state.holds.remove(&change) {
             hold.release(generations);
+        }
+        if !state.done.contains(&change) {
+            state.done.truncate(REMEMBERED - 1);
+            state.done.push_front(change);
         }
     }
 
     /// Ends the holds that are overdue, and tells how many.
     pub fn expire(&self, generations: &Generations, now: Duration) -> usize {
-        let mut holds = self.lock();
+        let holds = &mut self.lock().holds;
         let before = holds.len();
         holds.retain(|_, hold| {
             let stays = now < hold.ends;
@@ -58,12 +75,12 @@ impl Holds {
 
     /// Ends all holds.
     pub fn clear(&self, generations: &Generations) {
-        for (_, hold) in self.lock().drain() {
+        for (_, hold) in self.lock().holds.drain() {
             hold.release(generations);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uuid, Hold>> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::claims::{self, Claims};
@@ -93,6 +94,7 @@ pub struct Tokens {
     pepper: Arc<Pepper>,
     statuses: AccountStatuses,
     keys: Coherent<(), Shared>,
+    making_keys: Arc<Mutex<()>>,
     clients: Coherent<Arc<str>, Option<Arc<StoredClient>>>,
     revoked: Coherent<(AccountId, Uuid), bool>,
 }
@@ -124,6 +126,7 @@ impl Tokens {
             pepper,
             statuses,
             keys: Coherent::new(trust, limits, |(), _| 4096),
+            making_keys: Arc::default(),
             // Of a bounded length, because only what has the form of a client's name is looked up.
             clients: Coherent::new(trust, limits, |_, _| size_of::<StoredClient>() + 512),
             revoked: Coherent::new(trust, limits, |_, _| 1),
@@ -290,6 +293,12 @@ impl Tokens {
 
     /// The keys, with one that signs: it is made when it is first needed.
     async fn keys(&self, now: DateTime<Utc>) -> Result<Shared, Error> {
+        let keys = self.load_keys().await?;
+        if keys.signer().is_some() {
+            return Ok(keys);
+        }
+        // Making one takes long. Of many who find none, one makes it, and the others find it.
+        let _making = self.making_keys.lock().await;
         let keys = self.load_keys().await?;
         if keys.signer().is_some() {
             return Ok(keys);

@@ -320,6 +320,16 @@ fn a_reading_that_a_change_and_a_new_lease_overtook_is_not_confirmed() {
 }
 
 #[test]
+fn a_hold_that_is_said_again_after_its_end_holds_nothing() {
+    let (trust, _) = trust_at_zero();
+    let change = uuid::Uuid::new_v4();
+    trust.hold(change, vec![OWNER]);
+    trust.release(change);
+    trust.hold(change, vec![OWNER]);
+    assert!(trust.begin(&OWNER).is_some());
+}
+
+#[test]
 fn a_hold_whose_end_nobody_tells_ends_by_itself() {
     let (trust, seconds) = trust_at_zero();
     trust.hold(uuid::Uuid::new_v4(), vec![OWNER, Owner::Everything]);

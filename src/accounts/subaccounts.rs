@@ -1,7 +1,6 @@
 //! Sub-accounts: made and kept by their parent. Nothing is inherited but the plan, and nothing is nested.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::{store, users};
@@ -13,7 +12,7 @@ use crate::principal::Actor;
 use crate::types::{AccountId, Email, Name, Notes};
 
 /// A sub-account; the fields are the contract's, in its order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct SubAccount {
     /// Its id.
     pub id: AccountId,

@@ -10,6 +10,7 @@ mod default_credentials;
 mod dev;
 mod keys;
 mod migrate;
+mod openapi;
 mod ready;
 mod serve;
 mod signing_keys;
@@ -77,6 +78,8 @@ enum Command {
     /// Key-encryption keys
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Print the OpenAPI document of the service
+    Openapi(openapi::Options),
 }
 
 /// Runs the program.
@@ -117,6 +120,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
         Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
         Command::Keys(command) => keys::run(&command),
+        Command::Openapi(options) => openapi::run(&options),
     }
 }
 

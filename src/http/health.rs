@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::postgres;
@@ -16,9 +17,12 @@ use crate::postgres;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the service rests on, each with "ok" or what is wrong.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "database": "ok", "schema": "ok", "listener": "ok", "lease": "ok" }))]
 pub struct Readiness {
+    /// Only if something is not in order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<&'static str>,
     database: &'static str,
     schema: &'static str,
@@ -27,15 +31,33 @@ pub struct Readiness {
 }
 
 /// The process lives.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "status": "ok" }))]
 pub struct Health {
     status: &'static str,
 }
 
+/// Tell whether the process lives
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_health",
+    responses((status = 200, description = "It lives", body = Health)),
+)]
 pub async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
+/// Tell whether requests can be served
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_readiness",
+    responses(
+        (status = 200, description = "They can", body = Readiness),
+        (status = 503, description = "They cannot; the answer says which part is not in order", body = Readiness),
+    ),
+)]
 pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
     let check = async {
         let mut connection = app.pool.acquire().await.map_err(|_| ())?;

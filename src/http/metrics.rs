@@ -9,6 +9,13 @@ use axum::response::IntoResponse;
 use crate::app::App;
 use crate::telemetry;
 
+/// Read the metrics, in the form of Prometheus
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_metrics",
+    responses((status = 200, description = "The metrics", body = String, content_type = "text/plain")),
+)]
 pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     let metrics = telemetry::metrics();
     // What is a state and not an event is looked up when somebody asks.

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rand::distr::{Alphanumeric, SampleString};
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::store;
@@ -37,7 +36,7 @@ pub struct NewClient {
 }
 
 /// A client in a listing.
-#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ClientSummary {
     /// Its id.
     pub id: Uuid,

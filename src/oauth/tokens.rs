@@ -5,7 +5,6 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, Header};
 use secrecy::SecretString;
-use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
 use tokio::sync::Mutex;
@@ -58,29 +57,19 @@ pub enum IssueError {
 }
 
 /// What is told about a token (RFC 7662 §2.2). Of one that is no good, only that.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 #[allow(missing_docs, reason = "named by the RFC")]
 pub struct Introspection {
     pub active: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<AccountId>,
 }
 

@@ -86,6 +86,7 @@ fn each_library_stays_where_it_belongs() {
             }
         };
         only("axum::", &["http/"]);
+        only("utoipa", &["http/"]);
         only("clap::", &["cli/"]);
         only("std::env::var", &["config.rs"]);
         only("anyhow::", &["cli/"]);

@@ -28,6 +28,7 @@ use tower::ServiceExt;
 
 use super::caller::Caller;
 use super::cluster::{Database, database, in_tests};
+use super::openapi::expect_documented;
 use super::response::Answer;
 
 /// What our tokens have as issuer and audience.
@@ -182,7 +183,10 @@ impl TestApp {
 
     /// Sends a request to one of several listeners.
     pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
-        Answer::read(router.clone().oneshot(request).await.unwrap()).await
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = Answer::read(router.clone().oneshot(request).await.unwrap()).await;
+        expect_documented(&method, &path, answer.status);
+        answer
     }
 
     /// Sends requests to the public listener without waiting in between; the answers come as they finish.

@@ -11,6 +11,7 @@ pub mod furnished;
 pub mod installation;
 pub mod logs;
 pub mod oauth;
+pub mod openapi;
 pub mod operations;
 pub mod program;
 pub mod response;

@@ -15,7 +15,7 @@ const TAGS: [(&str, &str, &str); 9] = [
     ("/extra/v2/api-keys", "API keys", "Keys of the account. A key is shown once, in the answer that made it."),
     ("/extra/v2/oauth-clients", "OAuth2 clients", "Clients of the account, for tokens in place of keys."),
     ("/extra/v2/", "Directory", "What browsers may look at, with a public key."),
-    ("/me", "Caller", "Who is calling."),
+    ("/me/", "Caller", "Who is calling."),
     ("/internal/v1/", "Resolve", "For the programs that talk to suppliers. Passwords leave here."),
     ("/oauth/", "OAuth2", "Tokens for clients, by RFC 6749, 7009 and 7662. Refusals have the form of RFC 6749 §5.2."),
     ("/", "Service", "Health, discovery, and this reference."),
@@ -89,7 +89,8 @@ pub(super) fn operations_of(paths: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn complete_operation(path: &str, operation: &mut Value, document: &Value) {
-    let tag = TAGS.iter().find(|(prefix, ..)| path.starts_with(prefix)).map_or("", |(_, name, _)| name);
+    let whole = format!("{path}/");
+    let tag = TAGS.iter().find(|(prefix, ..)| whole.starts_with(prefix)).map_or("", |(_, name, _)| name);
     let protection = Protection::of(operation);
     let own = operation["parameters"].take();
     let own = own.as_array().cloned().unwrap_or_default();

@@ -86,7 +86,7 @@ impl Nemesis {
     async fn torment_instance(mut self, number: usize) {
         let world = Arc::clone(&self.world);
         let (instance, place) = (&world.instances[number], Place::Instance(number));
-        while let Some(kind) = self.next(200..2500).await {
+        while let Some(kind) = self.next(300..4500).await {
             match kind {
                 Kind::Pause => {
                     let time = self.time(200..5000);
@@ -145,7 +145,7 @@ impl Nemesis {
 
     async fn torment_postgres(mut self) {
         let world = Arc::clone(&self.world);
-        while let Some(kind) = self.next(1500..6000).await {
+        while let Some(kind) = self.next(2500..9000).await {
             if kind == Kind::Restart {
                 let shutdown = if self.random.random_bool(0.5) { Shutdown::Fast } else { Shutdown::Immediate };
                 let pause = self.time(0..1500);

@@ -3,7 +3,7 @@
 //!
 //! - [`Owner`]: the unit of invalidation, and the message that announces it.
 //! - [`Generations`]: the numbers, bumped after a commit and before its answer.
-//! - [`Coherent`]: moka behind the generations.
+//! - [`Coherent`]: moka behind the generations; [`Memo`]: moka alone, for what cannot become stale.
 //! - [`Change`]: a transaction that cannot be committed without saying what it changed.
 //! - [`feed`]: hears changes that other processes made.
 
@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
-pub use coherent::{Coherent, Limits};
+pub use coherent::{Coherent, Limits, Memo};
 pub use generations::{Generation, Generations};
 pub use owner::Owner;
 

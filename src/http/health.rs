@@ -23,6 +23,8 @@ pub struct Readiness {
     database: &'static str,
     schema: &'static str,
     change_feed: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_service: Option<&'static str>,
 }
 
 /// The process lives.
@@ -40,7 +42,10 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
         let mut connection = app.pool.acquire().await.map_err(|_| ())?;
         postgres::schema_state(&mut connection).await.map_err(|_| ())
     };
-    let schema = timeout(PATIENCE, check).await.unwrap_or(Err(()));
+    let check = timeout(PATIENCE, check);
+    let key_service = timeout(PATIENCE, app.vault.key_service_answers());
+    let (schema, key_service) = tokio::join!(check, key_service);
+    let schema = schema.unwrap_or(Err(()));
     let mut readiness = Readiness {
         detail: None,
         database: if schema.is_ok() { "ok" } else { "not reachable" },
@@ -49,6 +54,8 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
             Ok(_) => "older than this version needs: run `credenza migrate`",
             Err(()) => "unknown",
         },
+        // Told, and no reason to be taken out of service: what was unwrapped before goes on working.
+        key_service: key_service.unwrap_or(Some(false)).map(|answers| if answers { "ok" } else { "not reachable" }),
         change_feed: if app.cluster.generations().hearing() { "ok" } else { "not listening" },
     };
     let ready = [readiness.database, readiness.schema, readiness.change_feed].iter().all(|part| *part == "ok");

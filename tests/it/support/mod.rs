@@ -14,6 +14,7 @@ pub mod oauth;
 pub mod operations;
 pub mod program;
 pub mod response;
+pub mod transit;
 pub mod wire;
 
 pub use app::TestApp;

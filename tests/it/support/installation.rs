@@ -28,6 +28,15 @@ impl Installation {
         Self::on(cluster::empty_database().await).await
     }
 
+    /// What the database was when it was copied, under the same settings.
+    pub async fn restored(&self, backup: &Database) -> Self {
+        let copy = cluster::backup(backup).await;
+        let fresh = Self::on(copy).await;
+        let mut restored = self.with("DATABASE_URL", fresh.setting("DATABASE_URL"));
+        restored.database = fresh.database;
+        restored
+    }
+
     async fn on(database: Database) -> Self {
         let server = server().await;
         let url = |role| server.url(role, PASSWORD, database.admin.get_database().unwrap());

@@ -6,6 +6,7 @@
 mod support;
 
 mod access_matrix;
+mod account_purge;
 mod api_keys;
 mod api_keys_addresses;
 mod api_keys_presented;
@@ -33,6 +34,11 @@ mod failed_attempts;
 mod histories;
 mod http_edge;
 mod invalidation;
+mod key_retirement;
+mod key_rotation;
+mod key_rotation_killed;
+mod key_rotation_speed;
+mod key_service;
 mod lost_feed;
 mod me;
 mod not_found;
@@ -62,3 +68,4 @@ mod tenancy;
 mod tenancy_accounts;
 mod updates;
 mod users;
+mod verification;

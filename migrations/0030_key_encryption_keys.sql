@@ -11,6 +11,8 @@ create table key_encryption_keys (
     constraint key_encryption_keys_pkey primary key (id)
 );
 
+-- Of every tenant, also where row security is on.
+set local credenza.every_account = 'on';
 insert into key_encryption_keys (id) select distinct kek_id from data_keys;
 
 -- Whoever wraps holds the key's row until the commit; whoever closes it waits for them, and counts what they wrapped.

@@ -13,8 +13,8 @@ use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
 use crate::audit::AuditKey;
 use crate::auth::{self, Authenticator, FailedAttempts};
-use crate::clock::Clock;
-use crate::cluster::{Cluster, Limits, feed};
+use crate::clock::{Clock, Monotonic};
+use crate::cluster::{Cluster, Leases, Limits, Role, feed};
 use crate::core::Core;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::resolver::Resolver;
@@ -37,6 +37,8 @@ pub struct Settings {
     pub public_url: String,
     /// Budget of the resolver's cache.
     pub cache: Limits,
+    /// How long this process may answer from memory without being heard of.
+    pub leases: Leases,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whose tokens are accepted beside ours.
@@ -70,7 +72,7 @@ impl App {
     /// budgets of their own, of which most installations never fill a tenth.
     pub fn new(pool: PgPool, clock: Clock, secrets: Secrets, settings: Settings) -> Self {
         let small = |mebibytes: u64| Limits { bytes: mebibytes << 20, ..settings.cache };
-        let cluster = Cluster::new(pool.clone());
+        let cluster = Cluster::new(pool.clone(), Monotonic::system(), &settings.leases);
         // Unwrapped keys do not stay longer than they are of use.
         let data_keys = Limits { ttl: settings.cache.ttl.min(Duration::from_hours(1)), ..small(32) };
         let vault = Vault::new(secrets.keyring, pool.clone(), &cluster, data_keys, settings.retirement);
@@ -112,14 +114,15 @@ impl App {
     /// failures. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
-            feed::run(self.cluster.clone(), listener),
+            feed::run(self.cluster.clone(), listener, Role::Member),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
         );
     }
 
-    /// Writes what is still in memory, and closes the pool.
+    /// Gives up the lease, writes what is still in memory, and closes the pool.
     pub async fn close(&self) {
+        self.cluster.leave().await;
         self.last_use.write(&self.pool).await;
         self.pool.close().await;
     }

@@ -13,6 +13,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytesize::ByteSize;
 use ipnet::IpNet;
+use rustix::system::uname;
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 use crate::api_key::Pepper;
 use crate::app::{Secrets, Settings};
 use crate::audit::AuditKey;
-use crate::cluster::Limits;
+use crate::cluster::{Leases, Limits, Mutant};
 use crate::oauth::{JwksSource, OutsideSettings};
 use crate::types::parse_range;
 use crate::vault::{KeyringError, Retirement};
@@ -221,6 +222,7 @@ impl Config {
             secrets: secrets(source)?,
             settings: Settings {
                 public_url: public_url(source)?.unwrap_or_else(|| format!("http://localhost:{}", listen.port())),
+                leases: leases(source, listen)?,
                 cache: Limits { ttl: ttl.into(), bytes: bytes.as_u64() },
                 trusted_proxies: trusted_proxies(source)?,
                 outside_issuer: outside_issuer(source)?,
@@ -240,6 +242,47 @@ pub fn public_url(source: &Source) -> Result<Option<String>, ConfigError> {
         _ => {
             Err(ConfigError::Wrong("CREDENZA_PUBLIC_URL", "is not a URL such as `https://api.example.com`".to_owned()))
         }
+    }
+}
+
+/// Leases shorter than this would be lost on a busy machine ...
+const SHORTEST_LEASE: Duration = Duration::from_millis(200);
+/// ... and a write may have to wait for a longer one with its transaction open.
+const LONGEST_LEASE: Duration = Duration::from_secs(5);
+
+fn leases(source: &Source, listen: SocketAddr) -> Result<Leases, ConfigError> {
+    let duration = |name, default| {
+        let default = humantime::Duration::from(default);
+        source.parsed(name, default, "a duration such as `2s` or `500ms`").map(Duration::from)
+    };
+    let lease = duration("CREDENZA_LEASE", Duration::from_secs(2))?;
+    if !(SHORTEST_LEASE..=LONGEST_LEASE).contains(&lease) {
+        let message = format!("is not between {SHORTEST_LEASE:?} and {LONGEST_LEASE:?}");
+        return Err(ConfigError::Wrong("CREDENZA_LEASE", message));
+    }
+    let name = source.get("CREDENZA_INSTANCE_NAME").map_or_else(
+        || format!("{} {listen} pid {}", uname().nodename().to_string_lossy(), std::process::id()),
+        str::to_owned,
+    );
+    if name.chars().count() > 255 {
+        return Err(ConfigError::Wrong("CREDENZA_INSTANCE_NAME", "is longer than 255 characters".to_owned()));
+    }
+    Ok(Leases {
+        name,
+        lease,
+        serve_stale_for: duration("CREDENZA_SERVE_STALE_FOR", Duration::ZERO)?,
+        mutant: mutant(source)?,
+    })
+}
+
+/// A deliberate fault, for the tests of the promise that leases keep. Release builds know none.
+fn mutant(source: &Source) -> Result<Option<Mutant>, ConfigError> {
+    const NAME: &str = "CREDENZA_TEST_MUTANT";
+    let wrong = |()| ConfigError::Wrong(NAME, "is for tests and not known to this build".to_owned());
+    match source.get(NAME) {
+        Some(name) if cfg!(debug_assertions) => name.parse().map(Some).map_err(wrong),
+        Some(_) => Err(wrong(())),
+        None => Ok(None),
     }
 }
 

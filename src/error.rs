@@ -230,6 +230,15 @@ impl Error {
         Error::NotFound { what, hint: None }
     }
 
+    /// Whether the database could not be reached in time, perhaps by a load that several callers shared.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Error::Unavailable(_) => true,
+            Error::Shared(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+
     /// One wrong field.
     pub fn invalid(field: FieldError) -> Self {
         Error::Invalid(vec![field])

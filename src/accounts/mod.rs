@@ -15,10 +15,9 @@ pub use purge::{Purged, purge};
 pub use status::{AccountStatus, AccountStatuses};
 
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, Missing};
-use crate::postgres::Tenant;
+use crate::postgres::{Tenant, go_on_as};
 use crate::principal::Actor;
 use crate::types::{AccountId, Email, Name, Origin};
 
@@ -77,11 +76,12 @@ pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Erro
     let now = core.clock.now();
     let mut change = core.cluster.begin(Tenant::Every).await?;
     let id = store::insert(&mut change, account, now).await?;
+    go_on_as(&mut change, id).await?;
     let user = Uuid::now_v7();
     store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, &Actor::operator(), now, &events).await?;
-    change.commit(&[Owner::Account(id)]).await?;
+    change.commit().await?;
     Ok(id)
 }
 
@@ -115,5 +115,5 @@ pub async fn set_allowed_origins(
     }
     let event = Event::new(Action::AllowedOriginsSet);
     audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit(&[Owner::Account(account)]).await
+    change.commit().await
 }

@@ -3,7 +3,6 @@
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
@@ -36,6 +35,6 @@ pub async fn purge(core: &Core, actor: &Actor, account: AccountId) -> Result<Pur
     })?;
     audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::AccountPurged)]).await?;
     // Keys and clients of the account may be in memory by other names than its own.
-    change.commit(&[Owner::Everything]).await?;
+    change.commit().await?;
     Ok(Purged { data_keys })
 }

@@ -41,21 +41,19 @@ pub struct AccountStatuses {
 impl AccountStatuses {
     /// An empty cache over the accounts of the database.
     pub fn new(pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
-        let cache = Coherent::new(
-            Arc::clone(cluster.generations()),
-            limits,
-            |_: &AccountId, status: &Option<Arc<AccountStatus>>| {
-                let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
-                size_of::<AccountStatus>() + origins
-            },
-        );
+        let cache = Coherent::new(cluster.trust(), limits, |_: &AccountId, status: &Option<Arc<AccountStatus>>| {
+            let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
+            size_of::<AccountStatus>() + origins
+        });
         Self { pool, cache }
     }
 
     /// The account's status; `None` if there is no such account.
     pub async fn get(&self, account: AccountId) -> Result<Option<Arc<AccountStatus>>, Error> {
-        let pool = self.pool.clone();
-        let load = async move { Ok(store::status(&pool, account).await?.map(Arc::new)) };
+        let load = || {
+            let pool = self.pool.clone();
+            async move { Ok(store::status(&pool, account).await?.map(Arc::new)) }
+        };
         self.cache.get(&Owner::Account(account), account, load).await
     }
 

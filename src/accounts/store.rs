@@ -40,9 +40,8 @@ pub(super) async fn describe(
     account: AccountId,
 ) -> Result<Option<AccountSummary>, sqlx::Error> {
     sqlx::query_as(
-        "select a.id, a.parent_id, a.name, coalesce(p.plan, a.plan) as plan, a.is_active, a.created_at
-         from accounts a left join accounts p on p.id = a.parent_id
-         where a.id = $1 and a.id <> 0",
+        "select id, parent_id, name, coalesce(plan_of_parent(), plan) as plan, is_active, created_at
+         from accounts where id = $1 and id <> 0",
     )
     .bind(account)
     .fetch_optional(connection)
@@ -53,13 +52,10 @@ pub(super) async fn status(
     executor: impl PgExecutor<'_>,
     account: AccountId,
 ) -> Result<Option<AccountStatus>, sqlx::Error> {
-    sqlx::query_as(
-        "select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from accounts
-         where id = $1 and id <> 0",
-    )
-    .bind(account)
-    .fetch_optional(executor)
-    .await
+    sqlx::query_as("select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from account_status($1)")
+        .bind(account)
+        .fetch_optional(executor)
+        .await
 }
 
 /// Whether there is such an account to lock. Users and keys may still refer to it meanwhile.
@@ -154,10 +150,7 @@ pub(super) async fn set_allowed_origins(
 
 /// Whether any active account lets browsers come from this origin. Asked before a browser may send its key along.
 pub(super) async fn is_allowed_origin(executor: impl PgExecutor<'_>, origin: &str) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from accounts where allowed_origins @> array[$1] and is_active)")
-        .bind(origin)
-        .fetch_one(executor)
-        .await
+    sqlx::query_scalar("select is_allowed_origin($1)").bind(origin).fetch_one(executor).await
 }
 
 /// The query of `list_subaccounts` and `find_subaccount`, without its last condition.

@@ -1,12 +1,10 @@
 //! Sub-accounts: made and kept by their parent. Nothing is inherited but the plan, and nothing is nested.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::{store, users};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::{go_on_as, violates};
@@ -14,7 +12,7 @@ use crate::principal::Actor;
 use crate::types::{AccountId, Email, Name, Notes};
 
 /// A sub-account; the fields are the contract's, in its order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct SubAccount {
     /// Its id.
     pub id: AccountId,
@@ -94,7 +92,7 @@ pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubA
     store::insert_user(&mut change, id, user, &email, None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
     audit::record(&mut change, &core.audit_key, id, actor, now, &events).await?;
-    change.commit(&[Owner::Account(id)]).await?;
+    change.commit().await?;
     Ok(created)
 }
 
@@ -120,7 +118,7 @@ pub async fn update(
         None => Action::AccountUpdated,
     };
     audit::record(&mut change, &core.audit_key, id, actor, now, &[Event::new(action)]).await?;
-    change.commit(&[Owner::Account(id)]).await?;
+    change.commit().await?;
     Ok(updated)
 }
 

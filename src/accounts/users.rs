@@ -54,7 +54,7 @@ pub async fn create(
     })?;
     let actor = Actor::operator();
     audit::record(&mut change, &core.audit_key, account, &actor, now, &[Event::about(Action::UserCreated, id)]).await?;
-    change.commit(&[]).await?;
+    change.commit().await?;
     Ok(id)
 }
 

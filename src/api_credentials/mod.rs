@@ -16,7 +16,7 @@ pub(crate) use store::{StoredKey, find_by_hash};
 use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
-use crate::cluster::{Change, Owner};
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Actor, Scope};
@@ -123,7 +123,7 @@ async fn store_key(
         &[Event::about(Action::ApiKeyCreated, summary.id)],
     )
     .await?;
-    change.commit(&[Owner::key(&core.pepper.hash(key).0)]).await?;
+    change.commit().await?;
     Ok(summary)
 }
 
@@ -155,15 +155,14 @@ async fn insert(
 pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
     let now = core.clock.now();
     let mut change = core.cluster.begin(account).await?;
-    let (hash, is_operator) =
-        store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    let is_operator = store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     // Dropping the change puts the key back.
     if is_operator && actor.principal.as_ref().is_some_and(|principal| !principal.is_operator) {
         return Err(Denied::OperatorKey.into());
     }
     audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::about(Action::ApiKeyRevoked, id)])
         .await?;
-    change.commit(&[Owner::key(&hash)]).await
+    change.commit().await
 }
 
 /// The keys of an account, oldest first, those that ended included.

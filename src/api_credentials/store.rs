@@ -21,7 +21,6 @@ pub(crate) struct StoredKey {
     pub user_email: String,
     pub name: String,
     pub kind: Kind,
-    pub hash: KeyHash,
     pub scopes: Vec<Scope>,
     pub allowed_ips: Vec<IpNet>,
     pub is_operator: bool,
@@ -49,7 +48,6 @@ impl FromRow<'_, PgRow> for StoredKey {
             user_email: row.try_get("user_email")?,
             name: row.try_get("name")?,
             kind: kind(row.try_get("kind")?),
-            hash: KeyHash(row.try_get("hash")?),
             // A scope of a newer version is a right that this one cannot give.
             scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             // An address range that cannot be read must not become "everywhere".
@@ -66,25 +64,19 @@ fn kind(stored: &str) -> Kind {
     if stored == Kind::Public.as_str() { Kind::Public } else { Kind::Private }
 }
 
-/// The query of `find_by_hash` and `lock_active`, without its condition.
-macro_rules! select_key {
-    ($condition:literal) => {
-        concat!(
-            "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.hash, k.scopes,
-                 k.allowed_ips, k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
-             from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
-             where ",
-            $condition
-        )
-    };
-}
-
 /// The key with this hash, whatever its state. The only query on a tenant's rows that does not know the tenant yet.
 pub(crate) async fn find_by_hash(
     executor: impl PgExecutor<'_>,
     hash: &KeyHash,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
-    sqlx::query_as(select_key!("k.hash = $1")).bind(hash.0.as_slice()).fetch_optional(executor).await
+    sqlx::query_as(
+        "select account_id, id, user_id, user_email, name, kind, scopes, allowed_ips, is_operator, is_rotated,
+             expires_at, revoked_at
+         from api_key_by_hash($1)",
+    )
+    .bind(hash.0.as_slice())
+    .fetch_optional(executor)
+    .await
 }
 
 /// The key with this id, if it works, locked until the end of the transaction.
@@ -94,11 +86,17 @@ pub(super) async fn lock_active(
     id: Uuid,
     now: DateTime<Utc>,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
-    let key: Option<StoredKey> = sqlx::query_as(select_key!("k.account_id = $1 and k.id = $2 for update of k"))
-        .bind(account)
-        .bind(id)
-        .fetch_optional(connection)
-        .await?;
+    let key: Option<StoredKey> = sqlx::query_as(
+        "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.scopes, k.allowed_ips,
+             k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
+         from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
+         where k.account_id = $1 and k.id = $2
+         for update of k",
+    )
+    .bind(account)
+    .bind(id)
+    .fetch_optional(connection)
+    .await?;
     Ok(key.filter(|key| key.is_active(now)))
 }
 
@@ -151,16 +149,16 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// The hash of the key that was revoked, and whether it was an operator's; `None` if there is none or it was revoked before.
+/// Whether the key that was revoked was an operator's; `None` if there is none or it was revoked before.
 pub(super) async fn revoke(
     connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<([u8; 32], bool)>, sqlx::Error> {
-    sqlx::query_as(
+) -> Result<Option<bool>, sqlx::Error> {
+    sqlx::query_scalar(
         "update api_keys set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null
-         returning hash, is_operator",
+         returning is_operator",
     )
     .bind(account)
     .bind(id)

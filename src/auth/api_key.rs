@@ -81,8 +81,10 @@ impl Authenticator {
     }
 
     async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<StoredKey>>, Error> {
-        let pool = self.pool.clone();
-        let load = async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(Arc::new)) };
+        let load = || {
+            let pool = self.pool.clone();
+            async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(Arc::new)) }
+        };
         self.keys.get(&Owner::key(&hash.0), hash, load).await
     }
 }

@@ -10,6 +10,7 @@ mod default_credentials;
 mod dev;
 mod keys;
 mod migrate;
+mod openapi;
 mod progress;
 mod ready;
 mod serve;
@@ -26,11 +27,12 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use serde::Serialize;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::timeout;
 
 use crate::app::App;
 use crate::clock::Clock;
+use crate::cluster::{Role, feed};
 use crate::config::{Config, LogFormat, Logging, Source};
 use crate::error;
 use crate::postgres;
@@ -80,6 +82,8 @@ enum Command {
     Keys(keys::Command),
     /// Open everything that is sealed; exit 1 and name the rows if something does not open
     Verify(verify::Options),
+    /// Print the OpenAPI document of the service
+    Openapi(openapi::Options),
 }
 
 /// Runs the program.
@@ -121,15 +125,22 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
         Command::Keys(command) => keys::run(command, &source).await,
         Command::Verify(options) => verify::run(&options, &app(&source).await?).await,
+        Command::Openapi(options) => openapi::run(&options),
     }
 }
 
-/// The application for one command. It hears no changes, so it caches nothing.
+/// The application for one command. It has no lease, so it caches nothing; it listens only for the acknowledgements of
+/// running instances, for as long as the program runs.
 async fn app(source: &Source) -> anyhow::Result<App> {
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, 2);
     let app = App::new(pool, Clock::system(), config.secrets, config.settings);
-    require_schema(&app).await?;
+    let mut connection = connect(&app).await?;
+    require_schema(&mut connection).await?;
+    connection.close().await?;
+    tokio::spawn(feed::run(app.cluster.clone(), config.listener_database, Role::Writer));
+    // Without it, writes wait for a whole lease of every instance instead.
+    let _ = timeout(PATIENCE, app.cluster.connected()).await;
     Ok(app)
 }
 
@@ -140,14 +151,16 @@ fn no_answer() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"))
 }
 
-/// Refuses a database whose schema is older than this version needs.
-async fn require_schema(app: &App) -> anyhow::Result<()> {
-    // Not through the pool: that tries again for seconds, and then says no more than that time is up.
+/// A connection for checks. Not through the pool: that tries again for seconds, and then says no more than that time is up.
+async fn connect(app: &App) -> anyhow::Result<PgConnection> {
     let options = app.pool.connect_options();
     let connection = timeout(PATIENCE, options.connect()).await.unwrap_or_else(|_| Err(no_answer().into()));
-    let mut connection = connection.context("the database of DATABASE_URL cannot be reached")?;
-    let state = postgres::schema_state(&mut connection).await?;
-    connection.close().await?;
+    connection.context("the database of DATABASE_URL cannot be reached")
+}
+
+/// Refuses a database whose schema is older than this version needs.
+async fn require_schema(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let state = postgres::schema_state(connection).await?;
     if !state.is_sufficient() {
         bail!("the database's schema is older than this version needs: run `credenza migrate`");
     }

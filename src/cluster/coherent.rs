@@ -1,13 +1,16 @@
-//! A moka cache that a write cannot leave stale.
+//! A moka cache that a write cannot leave stale, wherever it was made.
 
 use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
 use moka::future::Cache;
+use tokio::time::timeout;
 
-use super::generations::{Generation, Generations};
+use super::generations::Generation;
 use super::owner::Owner;
+use super::stale::{self, Outage};
+use super::trust::Trust;
 use crate::error::Error;
 
 /// What moka keeps beside an entry: key, hash, list nodes, counters.
@@ -25,13 +28,13 @@ pub struct Limits {
 /// Values loaded once and answered from memory until their owner changes. Absence is a value like any other; errors are
 /// not kept. Cheap to clone.
 pub struct Coherent<K, V> {
-    generations: Arc<Generations>,
+    trust: Arc<Trust>,
     entries: Cache<(Generation, K), V>,
 }
 
 impl<K, V> Clone for Coherent<K, V> {
     fn clone(&self) -> Self {
-        Self { generations: Arc::clone(&self.generations), entries: self.entries.clone() }
+        Self { trust: Arc::clone(&self.trust), entries: self.entries.clone() }
     }
 }
 
@@ -41,33 +44,51 @@ where
     V: Clone + Send + Sync + 'static,
 {
     /// An empty cache. `weigh` tells the bytes of an entry, without the cache's own overhead.
-    pub fn new(
-        generations: Arc<Generations>,
-        limits: Limits,
-        weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static,
-    ) -> Self {
+    pub fn new(trust: &Arc<Trust>, limits: Limits, weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static) -> Self {
         let entries = Cache::builder()
             .max_capacity(limits.bytes)
             .time_to_live(limits.ttl)
             .weigher(move |(_, key), value| u32::try_from(weigh(key, value) + OVERHEAD).unwrap_or(u32::MAX))
             .build();
-        Self { generations, entries }
+        Self { trust: Arc::clone(trust), entries }
     }
 
     /// The value of `key`, which belongs to `owner`: from memory, or by `load`. Callers that miss together share one
-    /// load. No value is returned that an acknowledged write of this process had replaced before the call.
-    pub async fn get<L>(&self, owner: &Owner, key: K, load: L) -> Result<V, Error>
+    /// load. The value was current at some moment of the call (`docs/CONSISTENCY.md`).
+    pub async fn get<L>(&self, owner: &Owner, key: K, load: impl Fn() -> L) -> Result<V, Error>
     where
         L: Future<Output = Result<V, Error>> + Send + 'static,
     {
-        // First of all: a load that begins after this line sees every write that was acknowledged before it.
-        let Some(generation) = self.generations.of(owner) else {
-            return load.await;
+        // First of all: a load that begins after this line sees every write that was committed before it.
+        let Some(reading) = self.trust.begin(owner) else {
+            return load().await;
         };
-        let key = (generation, key);
+        let key = (reading.generation, key);
         if let Some(value) = self.entries.get(&key).await {
-            return Ok(value);
+            if self.trust.confirms(reading) {
+                return Ok(value);
+            }
+            return self.current_or_stale(load(), value).await;
         }
+        if !self.trust.has_lease() {
+            return load().await;
+        }
+        let value = self.shared_load(key, load()).await?;
+        // The load may have been somebody else's, from before the lease ended.
+        if self.trust.confirms(reading) { Ok(value) } else { load().await }
+    }
+
+    /// The value of `key`, if it is in memory and can be trusted.
+    pub async fn peek(&self, owner: &Owner, key: K) -> Option<V> {
+        let reading = self.trust.begin(owner)?;
+        let value = self.entries.get(&(reading.generation, key)).await?;
+        self.trust.confirms(reading).then_some(value)
+    }
+
+    async fn shared_load<L>(&self, key: (Generation, K), load: L) -> Result<V, Error>
+    where
+        L: Future<Output = Result<V, Error>> + Send + 'static,
+    {
         // A task of its own: a caller that stops polling, or goes away, must not hold up those who share its load.
         let entries = self.entries.clone();
         match tokio::spawn(async move { entries.try_get_with(key, load).await }).await {
@@ -80,10 +101,22 @@ where
         }
     }
 
-    /// The value of `key`, if it is in memory and can be trusted.
-    pub async fn peek(&self, owner: &Owner, key: K) -> Option<V> {
-        let generation = self.generations.of(owner)?;
-        self.entries.get(&(generation, key)).await
+    /// Without a lease: what the database says, or the old value if the operator wants it rather than nothing.
+    async fn current_or_stale(&self, load: impl Future<Output = Result<V, Error>>, old: V) -> Result<V, Error> {
+        let Some(ended_for) = self.trust.stale_for() else {
+            return load.await;
+        };
+        let (outage, lease) = (&self.trust.outage, &self.trust.lease);
+        if !outage.is_recent(lease.now()) {
+            match timeout(Outage::PATIENCE, load).await {
+                Ok(Err(error)) if error.is_unavailable() => {}
+                Ok(answer) => return answer,
+                Err(_too_slow) => {}
+            }
+            outage.begin(lease.now());
+        }
+        stale::note(ended_for);
+        Ok(old)
     }
 
     /// How many entries are held, of all generations. For tests and metrics; takes part in moka's housekeeping.

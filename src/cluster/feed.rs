@@ -1,28 +1,34 @@
-//! The change feed: hears, on a connection of its own, what the database's triggers announce, whoever made the change
-//! (another instance, the command line, a person with psql), and bumps the owner's generation.
+//! The change feed: one connection of this process's own, on which it hears what is announced, acknowledges what others
+//! want it to let go of, renews its lease, and says what its own writes want to say.
 //!
-//! Postgres keeps no messages for a listener that is away. So the caches are bypassed from the moment the connection is
-//! in doubt, and everything cached before is void when it is back. `PgListener` reconnects by itself and hides the gap;
-//! this module never lets it: any irregularity ends the connection, and a new one is made from nothing.
+//! Postgres keeps no messages for a listener that is away. So there is no lease from the moment the connection is in
+//! doubt, and everything cached before is void when it is back. `PgListener` reconnects by itself and hides the gap; this
+//! module never lets it: any irregularity ends the session, and a new one is made from nothing.
 
+use std::collections::{HashMap, VecDeque};
+use std::convert::Infallible;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use tokio::sync::oneshot;
 use tokio::time::{error::Elapsed, sleep, timeout};
+use uuid::Uuid;
 
-use super::Cluster;
+use super::message::{self, CHANNEL, Message};
+use super::mutant::Mutant;
+use super::outbox::{Carrying, Outgoing};
 use super::owner::Owner;
+use super::store::{self, Seen};
+use super::{Cluster, Role};
 
-/// The channel that the triggers use.
-const CHANNEL: &str = "credenza_changes";
-/// A half-open connection brings neither messages nor errors, so a statement on it has to answer this often ...
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// ... within this time.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// Longest wait for a connection, and for the instance's row.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Pause before a new attempt to connect.
 const RETRY: Duration = Duration::from_millis(250);
+/// A lease is renewed this often in its life.
+const RENEWALS_PER_LEASE: u32 = 4;
 
-/// Why a connection was given up.
+/// Why a session was given up.
 #[derive(Debug, thiserror::Error)]
 enum Lost {
     #[error("the connection failed")]
@@ -31,40 +37,254 @@ enum Lost {
     Closed,
     #[error("the connection did not answer in time")]
     Silent(#[from] Elapsed),
+    #[error("another instance took this one for dead")]
+    Removed,
+}
+
+impl Lost {
+    /// For metrics.
+    fn reason(&self) -> &'static str {
+        match self {
+            Lost::Connection(_) | Lost::Closed => "connection",
+            Lost::Silent(_) => "silence",
+            Lost::Removed => "removed",
+        }
+    }
 }
 
 /// Listens until the task is dropped. `options` must lead to Postgres directly, not through a transaction pooler.
-pub async fn run(cluster: Cluster, options: PgConnectOptions) {
+pub async fn run(cluster: Cluster, options: PgConnectOptions, role: Role) {
+    let mut outgoing = cluster.outbox.carry().await;
+    // Renewals need not wait for the disk. What has to, says so itself.
+    let options = options.application_name("credenza-feed").options([("synchronous_commit", "off")]);
     loop {
-        let lost = listen(&cluster, &options).await;
-        cluster.generations.stop_hearing();
-        let Err(lost) = lost;
+        let Err(lost) = Session::run(&cluster, &options, role, &mut outgoing).await;
+        outgoing.lost();
+        if !Mutant::IgnoreLostListener.is(cluster.trust.mutant) {
+            cluster.trust.end_lease();
+        }
+        metrics::counter!("credenza_cache_drops_total", "reason" => lost.reason()).increment(1);
         tracing::warn!(error = &lost as &dyn std::error::Error, "change feed lost, caches are bypassed");
         sleep(RETRY).await;
     }
 }
 
-/// Listens on one connection for as long as it is beyond doubt.
-async fn listen(cluster: &Cluster, options: &PgConnectOptions) -> Result<std::convert::Infallible, Lost> {
-    let pool = PgPoolOptions::new()
-        .max_connections(1)
-        .idle_timeout(None)
-        .max_lifetime(None)
-        .acquire_timeout(PATIENCE)
-        .connect_lazy_with(options.clone());
-    let mut listener = timeout(PATIENCE, PgListener::connect_with(&pool)).await??;
-    timeout(PATIENCE, listener.listen(CHANNEL)).await??;
-    // Only now: whatever commits after LISTEN is heard, whatever was cached before is void.
-    cluster.generations.start_hearing();
-    tracing::debug!("change feed is listening");
-    loop {
-        match timeout(HEARTBEAT, listener.try_recv()).await {
-            Ok(Ok(Some(message))) => cluster.generations.bump(&Owner::from_message(message.payload())),
-            Ok(Ok(None)) => return Err(Lost::Closed),
-            Ok(Err(error)) => return Err(error.into()),
-            Err(_quiet) => {
-                timeout(PATIENCE, sqlx::query("select 1").execute(&mut listener)).await??;
+/// One connection, for as long as it is beyond doubt.
+struct Session<'a> {
+    cluster: &'a Cluster,
+    listener: PgListener,
+    role: Role,
+    /// How often the lease was renewed in this session, the first time by joining.
+    renewals: i64,
+    /// Renewals whose echo was not heard yet, and when each was sent.
+    sent: VecDeque<(i64, Duration)>,
+    next_renewal: Duration,
+    /// Changes of others to be acknowledged.
+    heard: Vec<Uuid>,
+    /// Of the others: their renewals, and when we first saw that number.
+    seen: HashMap<Uuid, (i64, Duration)>,
+    /// Changes that the mutant [`Mutant::AcknowledgeFirst`] acknowledges before it applies them.
+    put_off: Vec<(Uuid, Vec<Owner>)>,
+}
+
+impl<'a> Session<'a> {
+    async fn run(
+        cluster: &'a Cluster,
+        options: &PgConnectOptions,
+        role: Role,
+        outgoing: &mut Carrying<'_>,
+    ) -> Result<Infallible, Lost> {
+        let pool = PgPoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .acquire_timeout(PATIENCE)
+            .connect_lazy_with(options.clone());
+        let mut listener = timeout(PATIENCE, PgListener::connect_with(&pool)).await??;
+        listener.eager_reconnect(false);
+        timeout(PATIENCE, listener.listen(CHANNEL)).await??;
+        let mut session = Self {
+            cluster,
+            listener,
+            role,
+            renewals: 0,
+            sent: VecDeque::new(),
+            next_renewal: Duration::ZERO,
+            heard: Vec::new(),
+            seen: HashMap::new(),
+            put_off: Vec::new(),
+        };
+        session.join().await?;
+        outgoing.connected();
+        session.listen(outgoing).await
+    }
+
+    /// Tells everybody that this process is going to answer from memory. From here on writes count on it.
+    async fn join(&mut self) -> Result<(), Lost> {
+        let cluster = self.cluster;
+        // Whatever commits after LISTEN is heard, whatever was cached before is void.
+        if !Mutant::IgnoreLostListener.is(cluster.trust.mutant) {
+            cluster.trust.start_over();
+        }
+        let now = self.now();
+        if self.role == Role::Member {
+            self.sent.push_back((0, now));
+            let join = store::join(&mut self.listener, cluster.instance, &cluster.name, cluster.lease_ms());
+            timeout(PATIENCE, join).await??;
+        }
+        self.next_renewal = now + self.pause();
+        tracing::debug!("change feed is listening");
+        Ok(())
+    }
+
+    async fn listen(&mut self, outgoing: &mut Carrying<'_>) -> Result<Infallible, Lost> {
+        loop {
+            // All that came with the answers to our own statements, before anything more is said.
+            while let Some(message) = self.listener.next_buffered() {
+                self.hear(Message::parse(message.payload()));
+            }
+            let mut waiting: Vec<Outgoing> = std::iter::from_fn(|| outgoing.another()).collect();
+            if !self.heard.is_empty() || !waiting.is_empty() {
+                self.say(waiting).await?;
+                continue;
+            }
+            let now = self.now();
+            if now >= self.next_renewal {
+                self.renew().await?;
+                continue;
+            }
+            tokio::select! {
+                message = self.listener.try_recv() => match message? {
+                    Some(message) => {
+                        self.apply_put_off();
+                        self.hear(Message::parse(message.payload()));
+                    }
+                    None => return Err(Lost::Closed),
+                },
+                first = outgoing.next() => {
+                    waiting.push(first);
+                    self.say(waiting).await?;
+                }
+                () = sleep(self.next_renewal.saturating_sub(now)) => {}
             }
         }
+    }
+
+    fn hear(&mut self, message: Message) {
+        let trust = &self.cluster.trust;
+        metrics::counter!("credenza_changes_heard_total", "kind" => message.kind()).increment(1);
+        match message {
+            Message::Changed(owner) => {
+                if owner == Owner::Everything {
+                    metrics::counter!("credenza_cache_drops_total", "reason" => "everything changed").increment(1);
+                }
+                trust.bump(&owner);
+            }
+            // Its own holds began before they were announced.
+            Message::Hold { by, .. } if by == self.cluster.instance => {}
+            Message::Hold { change, changed, .. } => {
+                let owners = message::owners(&changed);
+                if Mutant::AcknowledgeFirst.is(trust.mutant) {
+                    self.put_off.push((change, owners));
+                } else {
+                    trust.hold(change, owners);
+                }
+                if self.role == Role::Member {
+                    self.heard.push(change);
+                }
+            }
+            Message::Done(change) => {
+                self.put_off.retain(|(other, _)| *other != change);
+                trust.release(change);
+            }
+            Message::Acknowledged { instance, changes } => self.cluster.acknowledgements.note(instance, &changes),
+            Message::Gone(instance) => self.cluster.acknowledgements.note_gone(instance),
+            Message::Renewed(instance, renewal) if instance == self.cluster.instance => self.renewed(renewal),
+            Message::Renewed(..) => {}
+        }
+    }
+
+    /// The echo of a renewal: everything that was announced before it has been heard, so the lease lasts for its time from
+    /// the moment at which the renewal was sent. Less a tenth, because no two clocks run alike.
+    fn renewed(&mut self, renewal: i64) {
+        while let Some((number, at)) = self.sent.pop_front_if(|(number, _)| *number <= renewal) {
+            if number == renewal {
+                self.cluster.trust.extend_lease(at + self.cluster.lease * 9 / 10);
+            }
+        }
+    }
+
+    /// Says all that waits, and acknowledges all that was heard, in one statement.
+    async fn say(&mut self, waiting: Vec<Outgoing>) -> Result<(), Lost> {
+        let (mut texts, waiting): (Vec<String>, Vec<oneshot::Sender<()>>) =
+            waiting.into_iter().map(|Outgoing { text, sent }| (text, sent)).unzip();
+        for changes in self.heard.chunks(Message::MOST_CHANGES) {
+            let message = Message::Acknowledged { instance: self.cluster.instance, changes: changes.to_vec() };
+            texts.push(message.to_string());
+        }
+        self.heard.clear();
+        timeout(self.cluster.lease, store::say(&mut self.listener, &texts)).await??;
+        for sent in waiting {
+            // The writer may have stopped waiting.
+            let _ = sent.send(());
+        }
+        Ok(())
+    }
+
+    /// Renews the lease, which is also what finds a connection that is half open: it brings neither messages nor errors,
+    /// but it does not answer either.
+    async fn renew(&mut self) -> Result<(), Lost> {
+        self.apply_put_off();
+        let cluster = self.cluster;
+        cluster.trust.expire_holds();
+        let now = self.now();
+        self.next_renewal = now + self.pause();
+        self.renewals += 1;
+        if self.role == Role::Member {
+            self.sent.push_back((self.renewals, now));
+        }
+        let everybody = store::renew(&mut self.listener, cluster.instance, self.renewals);
+        let everybody = timeout(cluster.lease, everybody).await??;
+        let is_there = everybody.iter().any(|row| row.id == cluster.instance);
+        if self.role == Role::Member && !is_there {
+            return Err(Lost::Removed);
+        }
+        self.bury(everybody).await
+    }
+
+    /// Removes instances that did not renew for a whole lease since we first saw their number, so that nobody waits for
+    /// them. That is measured on our own clock, and only within one session: a restart of the database may take back
+    /// renewals.
+    async fn bury(&mut self, everybody: Vec<Seen>) -> Result<(), Lost> {
+        let now = self.now();
+        self.seen.retain(|id, _| everybody.iter().any(|row| row.id == *id));
+        for row in everybody.into_iter().filter(|row| row.id != self.cluster.instance) {
+            let (renewals, since) = self.seen.entry(row.id).or_insert((row.renewals, now));
+            if *renewals != row.renewals {
+                (*renewals, *since) = (row.renewals, now);
+            }
+            let lease = Duration::from_millis(u64::try_from(row.lease_ms).unwrap_or(u64::MAX));
+            if now.saturating_sub(*since) > lease {
+                let remove = store::remove(&mut self.listener, row.id, Some(row.renewals));
+                if timeout(self.cluster.lease, remove).await?? {
+                    tracing::warn!(instance = row.name, "an instance stopped renewing its lease");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn apply_put_off(&mut self) {
+        for (change, owners) in self.put_off.drain(..) {
+            self.cluster.trust.hold(change, owners);
+        }
+    }
+
+    fn pause(&self) -> Duration {
+        self.cluster.lease / RENEWALS_PER_LEASE
+    }
+
+    fn now(&self) -> Duration {
+        self.cluster.trust.now()
     }
 }

@@ -1,25 +1,36 @@
 //! Generations: numbers that only grow. An entry is cached under its owner's generation; a change bumps the number, and
 //! entries of older generations are never asked for again. That is the whole cure for the race that moka cannot see, a
 //! load that began before a write and ends after it: the load's result lands under a number that nobody will read.
+//!
+//! While a write of the owner is being committed somewhere, the owner is *held*: it has no generation, so every read of
+//! it goes to the database.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::owner::Owner;
 
 /// Owners share this many numbers, by hash: bounded memory without a lock. Two owners on one number cost a needless load
 /// now and then, never a wrong answer.
 const STRIPES: usize = 1 << 14;
+/// A number and the count of holds on it are one atomic, so that they are read together: the count is in the low bits.
+const COUNT_BITS: u32 = 20;
+const ONE_HOLD: u64 = 1;
+const ONE_GENERATION: u64 = 1 << COUNT_BITS;
+const COUNT_MASK: u64 = ONE_GENERATION - 1;
 
 /// An owner's generation as it was read. Part of a cache key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Generation(u64);
+pub struct Generation(pub(super) u64);
 
-/// The generations of all owners, and whether they can be relied on.
-pub struct Generations {
+/// Where an owner's number is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stripe(usize);
+
+/// The generations of all owners.
+pub(super) struct Generations {
     stripes: Box<[AtomicU64]>,
     global: AtomicU64,
-    hearing: AtomicBool,
     hasher: RandomState,
 }
 
@@ -28,51 +39,74 @@ impl Default for Generations {
         Self {
             stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             global: AtomicU64::new(0),
-            hearing: AtomicBool::new(false),
             hasher: RandomState::new(),
         }
     }
 }
 
 impl Generations {
-    /// The owner's generation, to be read before anything that is cached under it; `None` while changes of other
-    /// processes are not heard, so that nothing cached can be trusted.
-    pub fn of(&self, owner: &Owner) -> Option<Generation> {
-        if !self.hearing.load(Ordering::SeqCst) {
+    /// Where the owner's number is.
+    pub fn stripe(&self, owner: &Owner) -> Stripe {
+        let hash = self.hasher.hash_one(owner);
+        // STRIPES is a power of two, so the mask keeps the index in range.
+        Stripe(usize::try_from(hash & (STRIPES as u64 - 1)).unwrap_or(0))
+    }
+
+    /// The generation of a stripe's owners, to be read before anything that is cached under it; `None` while one of them
+    /// is held.
+    pub fn of(&self, stripe: Stripe) -> Option<Generation> {
+        let global = self.global.load(Ordering::SeqCst);
+        let stripe = self.stripes[stripe.0].load(Ordering::SeqCst);
+        if (global | stripe) & COUNT_MASK != 0 {
             return None;
         }
         // Both numbers only grow, so their sum changes whenever one of them does and never returns to an old value.
-        let global = self.global.load(Ordering::SeqCst);
-        Some(Generation(global + self.stripe(owner).load(Ordering::SeqCst)))
+        Some(Generation((global >> COUNT_BITS) + (stripe >> COUNT_BITS)))
     }
 
-    /// Makes every entry of the owner void. To be called after the commit and before the write is acknowledged.
+    /// Makes every entry of the owner void.
     pub fn bump(&self, owner: &Owner) {
+        self.number(owner).fetch_add(ONE_GENERATION, Ordering::SeqCst);
+    }
+
+    /// Makes every entry of the owner void, and lets none be cached until the hold is released. Holds add up.
+    pub fn hold(&self, owner: &Owner) {
+        self.number(owner).fetch_add(ONE_GENERATION + ONE_HOLD, Ordering::SeqCst);
+    }
+
+    /// Ends one hold.
+    pub fn release(&self, owner: &Owner) {
+        self.number(owner).fetch_add(ONE_GENERATION - ONE_HOLD, Ordering::SeqCst);
+    }
+
+    fn number(&self, owner: &Owner) -> &AtomicU64 {
         match owner {
-            Owner::Everything => self.global.fetch_add(1, Ordering::SeqCst),
-            _ => self.stripe(owner).fetch_add(1, Ordering::SeqCst),
-        };
+            Owner::Everything => &self.global,
+            _ => &self.stripes[self.stripe(owner).0],
+        }
     }
+}
 
-    /// Changes of other processes are heard from now on. What was missed until now is unknown, so everything is void.
-    pub fn start_hearing(&self) {
-        self.bump(&Owner::Everything);
-        self.hearing.store(true, Ordering::SeqCst);
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::AccountId;
 
-    /// Changes of other processes may be missed from now on: caches are bypassed.
-    pub fn stop_hearing(&self) {
-        self.hearing.store(false, Ordering::SeqCst);
-    }
-
-    /// Whether changes of other processes are heard.
-    pub fn hearing(&self) -> bool {
-        self.hearing.load(Ordering::SeqCst)
-    }
-
-    fn stripe(&self, owner: &Owner) -> &AtomicU64 {
-        let hash = self.hasher.hash_one(owner);
-        // STRIPES is a power of two, so the mask keeps the index in range.
-        &self.stripes[usize::try_from(hash & (STRIPES as u64 - 1)).unwrap_or(0)]
+    #[test]
+    fn a_held_owner_has_no_generation_and_a_released_one_has_a_new_one() {
+        let generations = Generations::default();
+        let (owner, other) = (Owner::Account(AccountId(1)), Owner::Account(AccountId(2)));
+        let of = |owner| generations.of(generations.stripe(owner));
+        let before = (of(&owner), of(&other));
+        generations.hold(&owner);
+        generations.hold(&owner);
+        generations.release(&owner);
+        assert_eq!((of(&owner), of(&other)), (None, before.1));
+        generations.release(&owner);
+        assert!(of(&owner).is_some() && of(&owner) != before.0);
+        generations.hold(&Owner::Everything);
+        assert_eq!((of(&owner), of(&other)), (None, None));
+        generations.release(&Owner::Everything);
+        assert!(of(&other).is_some() && of(&other) != before.1);
     }
 }

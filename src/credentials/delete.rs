@@ -2,7 +2,6 @@
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::principal::Actor;
@@ -27,7 +26,7 @@ pub async fn delete_base(core: &Core, actor: &Actor, account: AccountId, supplie
         .collect();
     events.push(Event::of_supplier(Action::CredentialsDeleted, supplier));
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
-    change.commit(&[Owner::Bundle(account, supplier.clone())]).await
+    change.commit().await
 }
 
 /// Deletes the credentials of one service and environment.
@@ -46,5 +45,5 @@ pub async fn delete_service(
     }
     let event = Event::of_service(Action::ServiceCredentialsDeleted, supplier, service, environment);
     audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit(&[Owner::Bundle(account, supplier.clone())]).await
+    change.commit().await
 }

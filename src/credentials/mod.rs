@@ -10,7 +10,6 @@ mod upsert_base;
 mod upsert_service;
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
 
 pub use delete::{delete_base, delete_service};
 pub use read::{audit_trail, find, list};
@@ -22,7 +21,7 @@ use crate::types::{Environment, Service};
 
 /// What an account has configured for a supplier. The fields are the contract's, in its order; no base user name, no
 /// password.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseCredentials {
     /// The supplier's code.
     pub supplier_code: String,
@@ -37,7 +36,7 @@ pub struct BaseCredentials {
 }
 
 /// Credentials for one service and environment; the fields are the contract's, in its order.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceCredential {
     /// The service.
     pub service: Service,
@@ -48,7 +47,7 @@ pub struct ServiceCredential {
 }
 
 /// When a row was made and last changed, and by whom.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct Stamps {
     /// When it was made.
     pub created_at: DateTime<Utc>,
@@ -61,25 +60,23 @@ pub struct Stamps {
 }
 
 /// The audit fields of an account's credentials for a supplier.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuditTrail {
     /// The supplier's code.
     pub supplier_code: String,
     /// Of the base row.
-    #[serde(flatten)]
     pub stamps: Stamps,
     /// Of the service credentials, by service, production before staging.
     pub service_credentials: Vec<ServiceAuditTrail>,
 }
 
 /// The audit fields of service credentials.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceAuditTrail {
     /// The service.
     pub service: Service,
     /// The environment.
     pub environment: Environment,
     /// Of the row.
-    #[serde(flatten)]
     pub stamps: Stamps,
 }

@@ -13,10 +13,10 @@ pub async fn list(core: &Core, account: AccountId) -> Result<Vec<BaseCredentials
 
 /// What the account has configured for a supplier.
 pub async fn find(core: &Core, account: AccountId, supplier: &SupplierCode) -> Result<BaseCredentials, Error> {
-    let mut transaction = core.read(account).await?;
-    match store::find(&mut *transaction, account, supplier).await? {
+    let mut connection = core.pool.acquire().await?;
+    match store::find(&mut *connection, account, supplier).await? {
         Some(found) => Ok(found),
-        None => Err(suppliers::not_found(&mut transaction, Missing::Credentials, supplier.as_str()).await),
+        None => Err(suppliers::not_found(&mut connection, Missing::Credentials, supplier.as_str()).await),
     }
 }
 

@@ -249,30 +249,12 @@ impl FromRow<'_, PgRow> for JoinedRow {
     }
 }
 
-/// The query of `list` and `find`, without its last condition.
-macro_rules! select_configured {
-    ($condition:literal) => {
-        concat!(
-            "select b.supplier_code, d.name as supplier_name,
-                 b.staging_username is not null and b.staging_password is not null as has_staging,
-                 b.production_username is not null and b.production_password is not null as has_production,
-                 s.service, s.environment, s.username
-             from supplier_credentials b
-             join suppliers d on d.code = b.supplier_code
-             left join service_credentials s on s.account_id = b.account_id and s.supplier_code = b.supplier_code
-             where b.account_id = $1 ",
-            $condition
-        )
-    };
-}
-
 /// Everything that the account has configured, by supplier code; one query.
 pub(super) async fn list(
     executor: impl PgExecutor<'_>,
     account: AccountId,
 ) -> Result<Vec<BaseCredentials>, sqlx::Error> {
-    let rows = sqlx::query_as(select_configured!("order by b.supplier_code")).bind(account).fetch_all(executor).await?;
-    Ok(fold(rows))
+    configured(executor, account, None).await
 }
 
 /// What the account has configured for a supplier.
@@ -281,12 +263,23 @@ pub(super) async fn find(
     account: AccountId,
     supplier: &SupplierCode,
 ) -> Result<Option<BaseCredentials>, sqlx::Error> {
-    let rows = sqlx::query_as(select_configured!("and b.supplier_code = $2"))
-        .bind(account)
-        .bind(supplier.as_str())
-        .fetch_all(executor)
-        .await?;
-    Ok(fold(rows).pop())
+    Ok(configured(executor, account, Some(supplier)).await?.pop())
+}
+
+async fn configured(
+    executor: impl PgExecutor<'_>,
+    account: AccountId,
+    supplier: Option<&SupplierCode>,
+) -> Result<Vec<BaseCredentials>, sqlx::Error> {
+    let rows = sqlx::query_as(
+        "select supplier_code, supplier_name, has_staging, has_production, service, environment, username
+         from configured_credentials($1, $2)",
+    )
+    .bind(account)
+    .bind(supplier.map(SupplierCode::as_str))
+    .fetch_all(executor)
+    .await?;
+    Ok(fold(rows))
 }
 
 /// Folds rows that are ordered by supplier code, and puts each supplier's services in listing order.

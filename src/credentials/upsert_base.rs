@@ -2,7 +2,6 @@
 
 use super::{BaseCredentials, store};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::postgres::violates;
@@ -91,7 +90,7 @@ pub async fn upsert_base(
     let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };
     let event = Event::of_supplier(action, &update.supplier);
     audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit(&[Owner::Bundle(account, update.supplier)]).await?;
+    change.commit().await?;
     Ok(result)
 }
 

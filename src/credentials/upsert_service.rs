@@ -2,7 +2,6 @@
 
 use super::{ServiceCredential, store};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::postgres::violates;
@@ -61,6 +60,6 @@ pub async fn upsert_service(
     let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
     let event = Event::of_service(action, supplier, service, environment);
     audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit(&[Owner::Bundle(account, supplier.clone())]).await?;
+    change.commit().await?;
     Ok(ServiceCredential { service, environment, username: pair.username.expose().to_owned() })
 }

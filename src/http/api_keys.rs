@@ -9,13 +9,16 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::body::{JsonBody, Object, OptionalBody};
 use super::caller::{Caller, ManageKeys, Parent};
 use super::credentials::Listing;
 use super::error::HttpError;
+use super::number;
 use super::query::{NoParameters, Query};
+use super::reference::words;
 use super::subaccounts::account_in_path;
 use crate::accounts::subaccounts;
 use crate::api_credentials::{self, KeySummary, MAX_OVERLAP, NewKey};
@@ -25,28 +28,103 @@ use crate::error::{Denied, Error, FieldError, FieldErrors, Missing};
 use crate::principal::{Principal, Scope};
 use crate::types::{Name, parse_range};
 
-/// The body of a creation.
-#[derive(Deserialize)]
+/// A key to be made. Every field may be left out.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey, example = json!({ "name": "nightly import", "scopes": ["credentials:write"] }))]
 pub struct CreateBody {
+    /// For browsers, on the account's allowed origins; a public key has no scopes.
     public: Option<bool>,
+    /// What people call it.
+    #[schema(value_type = Option<words::Text>)]
     name: Option<String>,
+    /// Its rights.
+    #[schema(value_type = Option<Vec<words::ScopeName>>)]
     scopes: Option<Vec<String>>,
+    /// Where it works from; everywhere if there is none.
+    #[schema(value_type = Option<Vec<words::AddressRange>>)]
     allowed_ips: Option<Vec<String>>,
+    /// When it stops working by itself; in the future.
     expires_at: Option<DateTime<Utc>>,
 }
 
+/// A key: enough to recognise it, nothing to use it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey, example = json!({
+    "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b",
+    "name": "nightly import",
+    "masked": "czs_…a1B2",
+    "public": false,
+    "scopes": ["credentials:write"],
+    "allowed_ips": [],
+    "operator": false,
+    "created_at": "2026-11-02T09:30:00Z",
+    "created_by": "devs@platform.example",
+    "expires_at": null,
+    "last_used_at": "2026-11-20T16:05:00Z",
+    "revoked_at": null,
+}))]
+pub struct KeyBody {
+    id: Uuid,
+    /// What people call it.
+    name: String,
+    /// Kind and last four characters.
+    masked: String,
+    /// For browsers.
+    public: bool,
+    /// Its rights.
+    #[schema(value_type = Vec<words::ScopeName>)]
+    scopes: Vec<String>,
+    /// Where it works from; everywhere if there is none.
+    allowed_ips: Vec<String>,
+    /// May resolve for any account; made on the command line only.
+    operator: bool,
+    created_at: DateTime<Utc>,
+    /// E-mail address of the user who owns it.
+    created_by: String,
+    /// When it stops working by itself.
+    #[schema(required)]
+    expires_at: Option<DateTime<Utc>>,
+    /// A few seconds late perhaps.
+    #[schema(required)]
+    last_used_at: Option<DateTime<Utc>>,
+    #[schema(required)]
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<KeySummary> for KeyBody {
+    fn from(key: KeySummary) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            masked: key.masked,
+            public: key.public,
+            scopes: key.scopes,
+            allowed_ips: key.allowed_ips,
+            operator: key.operator,
+            created_at: key.created_at,
+            created_by: key.created_by,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
+        }
+    }
+}
+
 /// A key that was just made: what a listing says of it, and the key itself.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewApiKeyMade)]
 pub struct MadeKey {
     #[serde(flatten)]
-    summary: KeySummary,
+    summary: KeyBody,
+    /// The key, this once.
+    #[schema(example = "czs_…")]
     key: String,
 }
 
 impl MadeKey {
     fn new((summary, key): (KeySummary, ApiKey)) -> (StatusCode, Json<Self>) {
-        (StatusCode::CREATED, Json(Self { summary, key: key.expose().to_owned() }))
+        (StatusCode::CREATED, Json(Self { summary: summary.into(), key: key.expose().to_owned() }))
     }
 }
 
@@ -104,10 +182,14 @@ pub(super) fn usual_scopes(by: &Principal) -> Vec<Scope> {
     Scope::DEFAULT.into_iter().filter(|scope| by.has(*scope)).collect()
 }
 
-/// The body of a rotation.
-#[derive(Default, Deserialize)]
+/// How a rotation goes.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Rotation, example = json!({ "overlap_seconds": 3600 }))]
 pub struct RotateBody {
+    /// How long the old one goes on working; not at all if it is left out.
+    #[serde(default, deserialize_with = "number::whole")]
+    #[schema(minimum = 0, maximum = 604_800)]
     overlap_seconds: Option<u64>,
 }
 
@@ -122,14 +204,37 @@ impl RotateBody {
     }
 }
 
+/// List API keys
+///
+/// Those that were revoked are listed as well.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_api_keys",
+    responses((status = 200, description = "All of them", body = Listing<KeyBody>)),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn list(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<KeySummary>>, HttpError> {
-    Ok(Json(Listing::new(api_credentials::list(&app, caller.account()).await?)))
+) -> Result<Json<Listing<KeyBody>>, HttpError> {
+    let keys = api_credentials::list(&app, caller.account()).await?;
+    Ok(Json(Listing::new(keys.into_iter().map(Into::into).collect())))
 }
 
+/// Create an API key
+///
+/// Without `scopes`, a private key gets all but `credentials:resolve`, as far as the caller has them; nobody can grant a scope that
+/// they lack. A public key has none. An account has at most six keys that work.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_api_key",
+    request_body = CreateBody,
+    responses((status = 201, description = "Made; `key` is shown this once", body = MadeKey)),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn create(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
@@ -143,6 +248,20 @@ pub async fn create(
     Ok(MadeKey::new(api_credentials::create(&app, &caller.actor, caller.account(), &new).await?))
 }
 
+/// Rotate an API key
+///
+/// Makes a key with the same name, scopes and restrictions. The old one ends after the overlap and counts until then.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "rotate_api_key",
+    request_body = Option<RotateBody>,
+    responses(
+        (status = 201, description = "Made; `key` is shown this once", body = MadeKey),
+        (status = 404, description = "API key not found"),
+    ),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn rotate(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
@@ -156,6 +275,19 @@ pub async fn rotate(
     ))
 }
 
+/// Revoke an API key
+///
+/// It stops working at once.
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "revoke_api_key",
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "API key not found"),
+    ),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn revoke(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
@@ -166,16 +298,42 @@ pub async fn revoke(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// List the API keys of a sub-account
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_subaccount_api_keys",
+    responses(
+        (status = 200, description = "All of them", body = Listing<KeyBody>),
+        (status = 404, description = "Sub-account not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn list_of_subaccount(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
     Path(account): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<KeySummary>>, HttpError> {
+) -> Result<Json<Listing<KeyBody>>, HttpError> {
     let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
-    Ok(Json(Listing::new(api_credentials::list(&app, account).await?)))
+    let keys = api_credentials::list(&app, account).await?;
+    Ok(Json(Listing::new(keys.into_iter().map(Into::into).collect())))
 }
 
+/// Create an API key for a sub-account
+///
+/// The key is the sub-account's own: it can act for nobody else.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_subaccount_api_key",
+    request_body = CreateBody,
+    responses(
+        (status = 201, description = "Made; `key` is shown this once", body = MadeKey),
+        (status = 404, description = "Sub-account not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn create_for_subaccount(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
@@ -188,6 +346,17 @@ pub async fn create_for_subaccount(
     Ok(MadeKey::new(api_credentials::create(&app, &caller.actor, account, &new).await?))
 }
 
+/// Revoke an API key of a sub-account
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "revoke_subaccount_api_key",
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "API key not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn revoke_of_subaccount(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,

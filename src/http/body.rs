@@ -31,7 +31,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// A JSON object, or no body at all.
+/// A JSON object, or nothing: no body at all, or null.
 pub struct OptionalBody<T>(pub T);
 
 impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
@@ -46,8 +46,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
         if media != Some(Media::Json) {
             return Err(HttpError::UnsupportedMediaType);
         }
-        let Object(value) = parse(&body)?;
-        Ok(Self(value))
+        let object: Option<Object<T>> = parse(&body)?;
+        Ok(Self(object.map_or_else(T::default, |Object(value)| value)))
     }
 }
 

@@ -5,22 +5,29 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::{JsonBody, Object};
 use super::caller::{Caller, ReadCredentials, WriteCredentials};
 use super::error::HttpError;
 use super::query::{NoParameters, Query};
+use super::reference::words;
+use super::services::ServiceCredentialBody;
 use crate::app::App;
-use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate};
+use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps};
 use crate::error::{Error, FieldErrors, Missing};
-use crate::types::{HalfPair, Password, SupplierCode, Username};
+use crate::types::{Environment, HalfPair, Password, Service, SupplierCode, Username};
 
-/// The body of a listing.
-#[derive(Serialize)]
+/// A listing.
+#[derive(Serialize, ToSchema)]
 pub struct Listing<T> {
+    /// How many there are in all.
+    #[schema(example = 1)]
     count: usize,
+    /// In a fixed order.
     results: Vec<T>,
 }
 
@@ -36,15 +43,120 @@ impl<T> Listing<T> {
     }
 }
 
-/// The body of a create or update. What is absent or null is kept.
-#[derive(Deserialize)]
+/// What is left out or null is kept.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = CredentialsUpdate, example = json!({
+    "supplier_code": "HIT", "production_username": "your_prod_user", "production_password": "your_prod_pass",
+}))]
 pub struct UpsertBody {
+    #[schema(value_type = words::SupplierCode, required)]
     supplier_code: Option<String>,
+    #[schema(value_type = Option<words::Secret>)]
     staging_username: Option<SecretString>,
+    #[schema(value_type = Option<words::Secret>)]
     staging_password: Option<SecretString>,
+    #[schema(value_type = Option<words::Secret>)]
     production_username: Option<SecretString>,
+    #[schema(value_type = Option<words::Secret>)]
     production_password: Option<SecretString>,
+}
+
+/// What an account has configured for a supplier. No base user name, no password.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Credentials, example = json!({
+    "supplier_code": "HIT",
+    "supplier_name": "Hit Promotional Products",
+    "has_staging_credentials": false,
+    "has_production_credentials": true,
+    "service_credentials": [{ "service": "INV", "environment": "PROD", "username": "hit_inv_user" }],
+}))]
+pub struct BaseCredentialsBody {
+    #[schema(value_type = words::SupplierCode)]
+    supplier_code: String,
+    /// The supplier's display name.
+    supplier_name: String,
+    /// Whether the staging pair is stored.
+    has_staging_credentials: bool,
+    /// Whether the production pair is stored.
+    has_production_credentials: bool,
+    /// By service, production before staging.
+    service_credentials: Vec<ServiceCredentialBody>,
+}
+
+impl From<BaseCredentials> for BaseCredentialsBody {
+    fn from(stored: BaseCredentials) -> Self {
+        Self {
+            supplier_code: stored.supplier_code,
+            supplier_name: stored.supplier_name,
+            has_staging_credentials: stored.has_staging_credentials,
+            has_production_credentials: stored.has_production_credentials,
+            service_credentials: stored.service_credentials.into_iter().map(Into::into).collect(),
+        }
+    }
+}
+
+/// When something was made and last changed, and by whom.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Stamps)]
+pub struct StampsBody {
+    created_at: DateTime<Utc>,
+    /// E-mail address of the user who made it, or `operator`.
+    created_by: String,
+    modified_on: DateTime<Utc>,
+    /// E-mail address of the user who last changed it, or `operator`.
+    modified_by: String,
+}
+
+impl From<Stamps> for StampsBody {
+    fn from(stamps: Stamps) -> Self {
+        let Stamps { created_at, created_by, modified_on, modified_by } = stamps;
+        Self { created_at, created_by, modified_on, modified_by }
+    }
+}
+
+/// The audit fields of the credentials for a supplier.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditFields, example = json!({
+    "supplier_code": "HIT",
+    "created_at": "2026-11-02T09:30:00Z",
+    "created_by": "devs@platform.example",
+    "modified_on": "2026-11-20T16:05:00Z",
+    "modified_by": "ops@platform.example",
+    "service_credentials": [],
+}))]
+pub struct AuditTrailBody {
+    #[schema(value_type = words::SupplierCode)]
+    supplier_code: String,
+    #[serde(flatten)]
+    stamps: StampsBody,
+    /// By service, production before staging.
+    service_credentials: Vec<ServiceAuditTrailBody>,
+}
+
+/// The audit fields of service credentials.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServiceAuditFields)]
+pub struct ServiceAuditTrailBody {
+    #[schema(value_type = words::ServiceCode)]
+    service: Service,
+    #[schema(value_type = words::EnvironmentCode)]
+    environment: Environment,
+    #[serde(flatten)]
+    stamps: StampsBody,
+}
+
+impl From<AuditTrail> for AuditTrailBody {
+    fn from(trail: AuditTrail) -> Self {
+        let of_service = |ServiceAuditTrail { service, environment, stamps }: ServiceAuditTrail| {
+            ServiceAuditTrailBody { service, environment, stamps: stamps.into() }
+        };
+        Self {
+            supplier_code: trail.supplier_code,
+            stamps: trail.stamps.into(),
+            service_credentials: trail.service_credentials.into_iter().map(of_service).collect(),
+        }
+    }
 }
 
 impl UpsertBody {
@@ -64,35 +176,85 @@ impl UpsertBody {
     }
 }
 
+/// List credentials
+///
+/// One entry for each supplier that the account has credentials for, by supplier code.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_credentials",
+    responses((status = 200, description = "All of them", body = Listing<BaseCredentialsBody>)),
+    security(("oauth2" = ["credentials:read"]))
+)]
 pub async fn list(
     caller: Caller<ReadCredentials>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<BaseCredentials>>, HttpError> {
+) -> Result<Json<Listing<BaseCredentialsBody>>, HttpError> {
     let results = credentials::list(&app, caller.account()).await?;
-    Ok(Json(Listing::new(results)))
+    Ok(Json(Listing::new(results.into_iter().map(Into::into).collect())))
 }
 
+/// Create or update base credentials
+///
+/// What the request leaves out is kept, and null means the same as absent. A user name may come without its password, and
+/// the other way round, only if the other half is already stored: a half pair is never stored. The supplier code alone
+/// makes a row without a pair, so that service credentials can be added.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "upsert_credentials",
+    request_body = UpsertBody,
+    responses(
+        (status = 201, description = "Stored", body = BaseCredentialsBody),
+        (status = 404, description = "Supplier not found"),
+    ),
+    security(("oauth2" = ["credentials:write"]))
+)]
 pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
     JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<(StatusCode, Json<BaseCredentials>), HttpError> {
+) -> Result<(StatusCode, Json<BaseCredentialsBody>), HttpError> {
     let stored = credentials::upsert_base(&app, &caller.actor, caller.account(), body.parse()?).await?;
-    Ok((StatusCode::CREATED, Json(stored)))
+    Ok((StatusCode::CREATED, Json(stored.into())))
 }
 
+/// Get the credentials for a supplier
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_credentials",
+    responses(
+        (status = 200, description = "What is configured", body = BaseCredentialsBody),
+        (status = 404, description = "Credentials not found"),
+    ),
+    security(("oauth2" = ["credentials:read"]))
+)]
 pub async fn find(
     caller: Caller<ReadCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<BaseCredentials>, HttpError> {
+) -> Result<Json<BaseCredentialsBody>, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    Ok(Json(credentials::find(&app, caller.account(), &supplier).await?))
+    Ok(Json(credentials::find(&app, caller.account(), &supplier).await?.into()))
 }
 
+/// Delete the credentials for a supplier
+///
+/// The base credentials and all service credentials, for good.
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "delete_credentials",
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "Credentials not found"),
+    ),
+    security(("oauth2" = ["credentials:write"]))
+)]
 pub async fn delete(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
@@ -104,14 +266,27 @@ pub async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Get the audit fields
+///
+/// Who made and last changed the credentials for a supplier, and when.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_credentials_audit",
+    responses(
+        (status = 200, description = "Who and when", body = AuditTrailBody),
+        (status = 404, description = "Credentials not found"),
+    ),
+    security(("oauth2" = ["credentials:read"]))
+)]
 pub async fn audit_trail(
     caller: Caller<ReadCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<AuditTrail>, HttpError> {
+) -> Result<Json<AuditTrailBody>, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    Ok(Json(credentials::audit_trail(&app, caller.account(), &supplier).await?))
+    Ok(Json(credentials::audit_trail(&app, caller.account(), &supplier).await?.into()))
 }
 
 /// The code in a path. One that can be nobody's is simply not found.

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Visitor;
 use super::credentials::{Listing, supplier_in_path};
 use super::error::HttpError;
 use super::query::Query;
+use super::reference::words;
 use crate::app::App;
 use crate::error::{Error, FieldError, Missing};
 use crate::suppliers;
@@ -20,13 +22,19 @@ const PAGE: i64 = 100;
 const LONGEST_PAGE: i64 = 1000;
 
 /// Which part of the directory.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Page {
+    /// Suppliers in the page.
+    #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
     limit: Option<i64>,
+    /// Suppliers to skip.
+    #[param(nullable = false, minimum = 0, maximum = 9_223_372_036_854_775_807_i64, default = 0)]
     offset: Option<i64>,
     /// Read by the caller's extractor.
     #[serde(rename = "pub_api_key")]
+    #[param(ignore)]
     _pub_api_key: Option<String>,
 }
 
@@ -40,36 +48,52 @@ pub struct OnlyKey {
 }
 
 /// A supplier.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Supplier)]
 pub struct SupplierBody {
+    #[schema(value_type = words::SupplierCode)]
     supplier_code: String,
     supplier_name: String,
 }
 
 /// A service.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Service)]
 pub struct ServiceBody {
+    #[schema(value_type = words::ServiceCode)]
     code: &'static str,
     description: &'static str,
 }
 
 /// A supplier's services.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SupplierServices {
+    #[schema(value_type = words::SupplierCode)]
     supplier_code: String,
     supplier_name: String,
     services: Vec<SupplierService>,
 }
 
 /// A service of a supplier, as far as the directory knows it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct SupplierService {
+    #[schema(value_type = words::ServiceCode)]
     code: &'static str,
     description: &'static str,
     /// The environments in which calls are answered without credentials of one's own.
+    #[schema(value_type = Vec<words::EnvironmentCode>)]
     default_environments: Vec<Environment>,
 }
 
+/// List the supplier directory
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_suppliers",
+    params(Page),
+    responses((status = 200, description = "A page; `count` is of the whole directory", body = Listing<SupplierBody>)),
+    security(("public_api_key" = []))
+)]
 pub async fn suppliers(
     _: Visitor,
     State(app): State<Arc<App>>,
@@ -90,6 +114,14 @@ pub async fn suppliers(
     Ok(Json(Listing::part_of(count, results.collect())))
 }
 
+/// List the service codes
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_service_codes",
+    responses((status = 200, description = "All of them", body = Listing<ServiceBody>)),
+    security(("public_api_key" = []))
+)]
 pub async fn service_codes(_: Visitor, _: Query<OnlyKey>) -> Json<Listing<ServiceBody>> {
     let services = Service::ALL
         .map(|service| ServiceBody { code: service.as_str(), description: service.description() })
@@ -98,6 +130,19 @@ pub async fn service_codes(_: Visitor, _: Query<OnlyKey>) -> Json<Listing<Servic
     Json(Listing::new(services))
 }
 
+/// List the services of a supplier
+///
+/// With the environments in which calls are answered without credentials of one's own.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_supplier_services",
+    responses(
+        (status = 200, description = "Its services", body = SupplierServices),
+        (status = 404, description = "Supplier not found"),
+    ),
+    security(("public_api_key" = []))
+)]
 pub async fn services(
     _: Visitor,
     State(app): State<Arc<App>>,

@@ -9,6 +9,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::error::{Denied, Error, FieldError};
 
@@ -32,23 +33,28 @@ pub enum HttpError {
     UnreadableBody,
 }
 
-/// The body of an error.
-#[derive(Debug, Serialize)]
+/// Why a request was refused.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error, example = json!({ "detail": "Not found" }))]
 pub struct ErrorBody {
     /// One sentence.
     pub detail: String,
     /// The supplier code that was perhaps meant.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub hint: Option<String>,
     /// Every wrong field.
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
     pub errors: Vec<WrongField>,
 }
 
 /// A wrong field. Never holds the value.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct WrongField {
+    /// Its name as the request has it.
     field: String,
+    /// What is wrong with it.
     message: String,
 }
 

@@ -8,6 +8,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use tokio::time::timeout;
+use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::postgres;
@@ -16,27 +17,49 @@ use crate::postgres;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the service rests on, each with "ok" or what is wrong.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "database": "ok", "schema": "ok", "listener": "ok", "lease": "ok" }))]
 pub struct Readiness {
+    /// Only if something is not in order.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     detail: Option<&'static str>,
     database: &'static str,
     schema: &'static str,
-    change_feed: &'static str,
+    listener: &'static str,
+    lease: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_service: Option<&'static str>,
 }
 
 /// The process lives.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({ "status": "ok" }))]
 pub struct Health {
     status: &'static str,
 }
 
+/// Tell whether the process lives
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_health",
+    responses((status = 200, description = "It lives", body = Health)),
+)]
 pub async fn healthz() -> Json<Health> {
     Json(Health { status: "ok" })
 }
 
+/// Tell whether requests can be served
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_readiness",
+    responses(
+        (status = 200, description = "They can", body = Readiness),
+        (status = 503, description = "They cannot; the answer says which part is not in order", body = Readiness),
+    ),
+)]
 pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
     let check = async {
         let mut connection = app.pool.acquire().await.map_err(|_| ())?;
@@ -54,11 +77,13 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
             Ok(_) => "older than this version needs: run `credenza migrate`",
             Err(()) => "unknown",
         },
+        listener: if app.cluster.is_connected() { "ok" } else { "not connected: changes are not heard" },
+        lease: if app.cluster.trust().has_lease() { "ok" } else { "none: nothing is answered from memory" },
         // Told, and no reason to be taken out of service: what was unwrapped before goes on working.
         key_service: key_service.unwrap_or(Some(false)).map(|answers| if answers { "ok" } else { "not reachable" }),
-        change_feed: if app.cluster.generations().hearing() { "ok" } else { "not listening" },
     };
-    let ready = [readiness.database, readiness.schema, readiness.change_feed].iter().all(|part| *part == "ok");
+    let ready =
+        [readiness.database, readiness.schema, readiness.listener, readiness.lease].iter().all(|part| *part == "ok");
     if !ready {
         readiness.detail = Some("Not ready");
     }

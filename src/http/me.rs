@@ -5,25 +5,49 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::caller::{Anybody, Caller};
 use super::error::HttpError;
 use super::query::{NoParameters, Query};
+use super::reference::words;
 use crate::accounts;
 use crate::app::App;
 use crate::types::AccountId;
 
 /// The caller.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "id": 1,
+    "name": "Demo Platform",
+    "plan": "enterprise",
+    "parent_id": null,
+    "auth_method": "api_key",
+    "scopes": ["credentials:read", "credentials:write"],
+}))]
 pub struct Me {
+    #[schema(value_type = words::AccountNumber)]
     id: AccountId,
+    /// The account's display name.
     name: String,
     plan: String,
+    /// The account's parent, if it is a sub-account.
+    #[schema(value_type = Option<words::AccountNumber>, required)]
     parent_id: Option<AccountId>,
+    /// `api_key`, `oauth2` or `oauth2_external`.
     auth_method: &'static str,
+    #[schema(value_type = Vec<words::ScopeName>)]
     scopes: Vec<&'static str>,
 }
 
+/// Tell who the caller is
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_me",
+    responses((status = 200, description = "The caller", body = Me)),
+    security(("oauth2" = []))
+)]
 pub async fn me(
     caller: Caller<Anybody>,
     State(app): State<Arc<App>>,

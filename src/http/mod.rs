@@ -11,9 +11,12 @@ mod edge;
 mod error;
 mod health;
 mod me;
+mod metrics;
+mod number;
 mod oauth;
 mod oauth_clients;
 mod query;
+mod reference;
 mod resolution;
 mod resolve;
 pub mod server;
@@ -24,15 +27,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
 use tower::Layer;
 use tower::util::MapRequestLayer;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::routes;
 
+pub use self::reference::Listener;
+use self::reference::{Operations, Reference, at};
 use crate::app::App;
 use crate::error::{Error, Missing};
 
@@ -43,57 +48,85 @@ const BATCH_BODY_LIMIT: usize = 1 << 20;
 /// Longest time for one request, body included.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What tenants see.
-pub fn public_router(app: Arc<App>) -> Router {
-    let credentials = Router::new()
-        .route("/", get(credentials::list).post(credentials::upsert))
-        .route("/{supplier_code}", get(credentials::find).delete(credentials::delete))
-        .route("/{supplier_code}/audit", get(credentials::audit_trail))
-        .route("/{supplier_code}/resolution", get(resolution::explain))
-        .route("/{supplier_code}/services", post(services::upsert))
-        .route("/{supplier_code}/services/{service}/{environment}", delete(services::delete));
-    let subaccounts = Router::new()
-        .route("/", get(subaccounts::list).post(subaccounts::create))
-        .route("/{id}", get(subaccounts::find).patch(subaccounts::update).delete(subaccounts::deactivate))
-        .route("/{id}/api-keys", get(api_keys::list_of_subaccount).post(api_keys::create_for_subaccount))
-        .route("/{id}/api-keys/{key_id}", delete(api_keys::revoke_of_subaccount));
-    let api_keys = Router::new()
-        .route("/", get(api_keys::list).post(api_keys::create))
-        .route("/{id}", delete(api_keys::revoke))
-        .route("/{id}/rotate", post(api_keys::rotate));
-    let oauth_clients = Router::new()
-        .route("/", get(oauth_clients::list).post(oauth_clients::create))
-        .route("/{id}", get(oauth_clients::find).delete(oauth_clients::revoke))
-        .route("/{id}/rotate", post(oauth_clients::rotate));
-    // For browsers as well, with a public key.
-    let directory = Router::new()
-        .route("/suppliers", get(directory::suppliers))
-        .route("/service-codes", get(directory::service_codes))
-        .route("/services/{supplier_code}", get(directory::services))
-        .layer(from_fn_with_state(Arc::clone(&app), cors::cors));
-    let oauth = Router::new()
-        .route("/token", post(oauth::token))
-        .route("/revoke", post(oauth::revoke))
-        .route("/introspect", post(oauth::introspect));
-    let well_known =
-        Router::new().route("/jwks.json", get(oauth::jwks)).route("/oauth-authorization-server", get(oauth::metadata));
-    let router = Router::new()
+/// What tenants see. The layer is for the operations that browsers may use as well.
+fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
+    let credentials = Operations::new()
+        .routes(at("/", routes!(credentials::list, credentials::upsert)))
+        .routes(at("/{supplier_code}", routes!(credentials::find, credentials::delete)))
+        .routes(at("/{supplier_code}/audit", routes!(credentials::audit_trail)))
+        .routes(at("/{supplier_code}/resolution", routes!(resolution::explain)))
+        .routes(at("/{supplier_code}/services", routes!(services::upsert)))
+        .routes(at("/{supplier_code}/services/{service}/{environment}", routes!(services::delete)));
+    let subaccounts = Operations::new()
+        .routes(at("/", routes!(subaccounts::list, subaccounts::create)))
+        .routes(at("/{id}", routes!(subaccounts::find, subaccounts::update, subaccounts::deactivate)))
+        .routes(at("/{id}/api-keys", routes!(api_keys::list_of_subaccount, api_keys::create_for_subaccount)))
+        .routes(at("/{id}/api-keys/{key_id}", routes!(api_keys::revoke_of_subaccount)));
+    let api_keys = Operations::new()
+        .routes(at("/", routes!(api_keys::list, api_keys::create)))
+        .routes(at("/{id}", routes!(api_keys::revoke)))
+        .routes(at("/{id}/rotate", routes!(api_keys::rotate)));
+    let oauth_clients = Operations::new()
+        .routes(at("/", routes!(oauth_clients::list, oauth_clients::create)))
+        .routes(at("/{id}", routes!(oauth_clients::find, oauth_clients::revoke)))
+        .routes(at("/{id}/rotate", routes!(oauth_clients::rotate)));
+    let directory = Operations::new()
+        .routes(at("/suppliers", routes!(directory::suppliers)))
+        .routes(at("/service-codes", routes!(directory::service_codes)))
+        .routes(at("/services/{supplier_code}", routes!(directory::services)));
+    let oauth = Operations::new()
+        .routes(at("/token", routes!(oauth::token)))
+        .routes(at("/revoke", routes!(oauth::revoke)))
+        .routes(at("/introspect", routes!(oauth::introspect)));
+    let well_known = Operations::new()
+        .routes(at("/jwks.json", routes!(oauth::jwks)))
+        .routes(at("/oauth-authorization-server", routes!(oauth::metadata)));
+    let operations = Operations::new()
         .nest("/extra/v2/credentials", credentials)
         .nest("/extra/v2/subaccounts", subaccounts)
         .nest("/extra/v2/api-keys", api_keys)
         .nest("/extra/v2/oauth-clients", oauth_clients)
-        .nest("/extra/v2", directory)
+        .nest("/extra/v2", browsers(directory))
+        .routes(at("/me", routes!(me::me)))
         .nest("/oauth", oauth)
-        .nest("/.well-known", well_known)
-        .route("/me", get(me::me));
-    finish(router, app)
+        .nest("/.well-known", well_known);
+    with_service_operations(operations)
 }
 
 /// What programs that talk to suppliers see, on an address of its own. Passwords leave here.
+fn internal_operations() -> Operations {
+    let (schemas, paths, batch) = routes!(resolve::resolve_batch);
+    let batch = (schemas, paths, batch.layer(DefaultBodyLimit::max(BATCH_BODY_LIMIT)));
+    let internal =
+        Operations::new().routes(at("/resolve", routes!(resolve::resolve))).routes(at("/resolve/batch", batch));
+    let internal = Operations::new().nest("/internal/v1", internal).routes(at("/metrics", routes!(metrics::metrics)));
+    with_service_operations(internal)
+}
+
+/// What both have: health, and their reference.
+fn with_service_operations(operations: Operations) -> Operations {
+    operations
+        .routes(at("/healthz", routes!(health::healthz)))
+        .routes(at("/readyz", routes!(health::readyz)))
+        .routes(at("/openapi.json", routes!(reference::openapi)))
+        .routes(at("/docs", routes!(reference::docs)))
+}
+
+/// The public listener.
+pub fn public_router(app: Arc<App>) -> Router {
+    let browsers = |directory: Operations| directory.layer(from_fn_with_state(Arc::clone(&app), cors::cors));
+    let operations = public_operations(browsers);
+    finish(Listener::Public, operations, app)
+}
+
+/// The internal listener.
 pub fn internal_router(app: Arc<App>) -> Router {
-    let batch = post(resolve::resolve_batch).layer(DefaultBodyLimit::max(BATCH_BODY_LIMIT));
-    let internal = Router::new().route("/resolve", post(resolve::resolve)).route("/resolve/batch", batch);
-    finish(Router::new().nest("/internal/v1", internal), app)
+    finish(Listener::Internal, internal_operations(), app)
+}
+
+/// The OpenAPI document of a listener, as it answers it at `/openapi.json`.
+pub fn openapi(listener: Listener) -> &'static str {
+    &Reference::of(listener).json
 }
 
 /// Every path answers with and without one trailing slash. The slash goes before anything is routed, so this wraps the
@@ -112,11 +145,10 @@ fn without_trailing_slash(mut request: Request) -> Request {
     request
 }
 
-/// What both have: health, answers for what does not exist, limits, and the edge around all of it.
-fn finish(router: Router<Arc<App>>, app: Arc<App>) -> Router {
-    let router = router
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
+/// What both have around their operations: answers for what does not exist, limits, and the edge around all of it.
+fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> Router {
+    let router = Router::from(operations)
+        .layer(Extension(listener))
         .fallback(async || error::HttpError::from(Error::missing(Missing::Path)))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(edge::after_panic))

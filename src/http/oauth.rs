@@ -2,6 +2,7 @@
 //! (RFC 7662), our metadata (RFC 8414) and keys (RFC 7517). Errors have the form of RFC 6749 §5.2.
 
 mod presented;
+mod wire;
 
 use std::sync::Arc;
 
@@ -11,15 +12,14 @@ use axum::http::header::{PRAGMA, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use secrecy::ExposeSecret;
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use self::presented::{ClientCredentials, OAuthRequest};
+use self::wire::{AboutToken, IntrospectionBody, KeySet, Metadata, OAuthErrorBody, TokenBody, TokenRequest};
 use super::error::{Cause, HttpError};
 use crate::app::App;
 use crate::error::{Denied, Error};
-use crate::oauth::{Grant, Introspection, IssueError, Origin};
-use crate::principal::Scope;
+use crate::oauth::{Grant, IssueError, Origin};
 
 /// Why a request of a client is refused, as the RFC tells them apart.
 #[derive(Debug)]
@@ -34,15 +34,6 @@ pub enum OAuthError {
     InvalidScope,
     /// Something failed.
     Failed(HttpError),
-}
-
-/// The body of a token.
-#[derive(Serialize)]
-struct TokenBody<'a> {
-    access_token: &'a str,
-    token_type: &'static str,
-    expires_in: i32,
-    scope: &'a str,
 }
 
 /// Refuses an address that had too many failures before anything is looked up for it.
@@ -84,7 +75,7 @@ impl IntoResponse for OAuthError {
             }
             OAuthError::Failed(error) => return error.into_response(),
         };
-        let body = Json(json!({ "error": error, "error_description": description, "detail": description }));
+        let body = Json(OAuthErrorBody { error, error_description: description, detail: description });
         let mut response = (status, body).into_response();
         response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if status == StatusCode::UNAUTHORIZED {
@@ -97,6 +88,21 @@ impl IntoResponse for OAuthError {
     }
 }
 
+/// Get an access token
+///
+/// By the grant `client_credentials` of RFC 6749 §4.4. The client presents itself by HTTP Basic or in the body, not in both.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_token",
+    request_body(content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json"))),
+    responses(
+        (status = 200, description = "A token", body = TokenBody),
+        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
+    ),
+    security(("client_basic" = []), ())
+)]
 pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Response, OAuthError> {
     match request.parameter("grant_type") {
         Some("client_credentials") => {}
@@ -118,6 +124,21 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     Ok(([(PRAGMA, HeaderValue::from_static("no-cache"))], body).into_response())
 }
 
+/// Revoke an access token
+///
+/// RFC 7009: the answer is the same for a token that is none.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "revoke_token",
+    request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
+    responses(
+        (status = 200, description = "It works no more"),
+        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
+    ),
+    security(("client_basic" = []), ())
+)]
 pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, OAuthError> {
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
@@ -127,33 +148,54 @@ pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Resul
     revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
 }
 
-pub async fn introspect(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Json<Introspection>, OAuthError> {
+/// Introspect an access token
+///
+/// RFC 7662. Of a token that is no good, or another account's, only that is told.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "introspect_token",
+    request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
+    responses(
+        (status = 200, description = "What is known of it", body = IntrospectionBody),
+        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
+    ),
+    security(("client_basic" = []), ())
+)]
+pub async fn introspect(
+    State(app): State<Arc<App>>,
+    request: OAuthRequest,
+) -> Result<Json<IntrospectionBody>, OAuthError> {
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
     let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
-    told.map(Json).map_err(|error| refusal(&app, &request, error))
+    told.map(|told| Json(told.into())).map_err(|error| refusal(&app, &request, error))
 }
 
+/// Get the keys that tokens are signed with
+///
+/// A JSON Web Key Set (RFC 7517).
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_jwks",
+    responses((status = 200, description = "The keys", body = KeySet)),
+)]
 pub async fn jwks(State(app): State<Arc<App>>) -> Result<Json<Value>, HttpError> {
     Ok(Json(app.tokens.jwks(app.clock.now()).await?))
 }
 
-pub async fn metadata(State(app): State<Arc<App>>) -> Json<Value> {
-    let issuer = app.tokens.issuer();
-    let methods = ["client_secret_basic", "client_secret_post"];
-    Json(json!({
-        "issuer": issuer,
-        "token_endpoint": format!("{issuer}/oauth/token"),
-        "jwks_uri": format!("{issuer}/.well-known/jwks.json"),
-        "revocation_endpoint": format!("{issuer}/oauth/revoke"),
-        "introspection_endpoint": format!("{issuer}/oauth/introspect"),
-        "grant_types_supported": ["client_credentials"],
-        // There is no authorization endpoint, and the member is required and may not be empty.
-        "response_types_supported": ["none"],
-        "scopes_supported": Scope::ALL.map(Scope::as_str),
-        "token_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_methods_supported": methods,
-        "introspection_endpoint_auth_methods_supported": methods,
-    }))
+/// Get the metadata of the authorization server
+///
+/// RFC 8414.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_oauth_metadata",
+    responses((status = 200, description = "The metadata", body = Metadata)),
+)]
+pub async fn metadata(State(app): State<Arc<App>>) -> Json<Metadata> {
+    Json(Metadata::of(app.tokens.issuer()))
 }

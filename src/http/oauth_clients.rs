@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::api_keys::{RotateBody, scopes, usual_scopes};
@@ -13,7 +15,9 @@ use super::body::{JsonBody, Object, OptionalBody};
 use super::caller::{Caller, ManageKeys};
 use super::credentials::Listing;
 use super::error::HttpError;
+use super::number;
 use super::query::{NoParameters, Query};
+use super::reference::words;
 use crate::api_key::ApiKey;
 use crate::app::App;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
@@ -21,13 +25,62 @@ use crate::oauth::clients::{self, ClientSummary, DEFAULT_TTL, NewClient, TTL_RAN
 use crate::principal::Principal;
 use crate::types::Name;
 
-/// The body of a creation.
-#[derive(Deserialize)]
+/// A client to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewOAuthClient, example = json!({ "name": "order desk", "scopes": ["credentials:read"] }))]
 pub struct CreateBody {
+    /// What people call it.
+    #[schema(value_type = words::Text, required)]
     name: Option<String>,
+    /// The most that its tokens can carry.
+    #[schema(value_type = Option<Vec<words::ScopeName>>)]
     scopes: Option<Vec<String>>,
+    /// Life of its tokens, in seconds; 7200 if it is left out.
+    #[serde(default, deserialize_with = "number::whole")]
+    #[schema(minimum = 60, maximum = 86_400)]
     access_token_ttl: Option<i32>,
+}
+
+/// A client.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthClient, example = json!({
+    "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5c",
+    "client_id": "czc_8mTq2LxWv0RkYb4NsD6uEoZa",
+    "name": "order desk",
+    "scopes": ["credentials:read"],
+    "access_token_ttl": 7200,
+    "created_at": "2026-11-02T09:30:00Z",
+    "created_by": "devs@platform.example",
+}))]
+pub struct ClientBody {
+    id: Uuid,
+    /// What it calls itself at the token endpoint.
+    client_id: String,
+    /// What people call it.
+    name: String,
+    /// The most that its tokens can carry.
+    #[schema(value_type = Vec<words::ScopeName>)]
+    scopes: Vec<String>,
+    /// Life of its tokens, in seconds.
+    access_token_ttl: i32,
+    created_at: DateTime<Utc>,
+    /// E-mail address of the user who owns it.
+    created_by: String,
+}
+
+impl From<ClientSummary> for ClientBody {
+    fn from(client: ClientSummary) -> Self {
+        Self {
+            id: client.id,
+            client_id: client.client_id,
+            name: client.name,
+            scopes: client.scopes,
+            access_token_ttl: client.access_token_ttl,
+            created_at: client.created_at,
+            created_by: client.created_by,
+        }
+    }
 }
 
 impl CreateBody {
@@ -46,27 +99,50 @@ impl CreateBody {
 }
 
 /// A client with the secret that was just made for it.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuthClientWithSecret)]
 pub struct MadeClient {
     #[serde(flatten)]
-    summary: ClientSummary,
+    summary: ClientBody,
+    /// The secret, this once.
+    #[schema(example = "czc_…")]
     client_secret: String,
 }
 
 impl MadeClient {
     fn new((summary, secret): (ClientSummary, ApiKey)) -> (StatusCode, Json<Self>) {
-        (StatusCode::CREATED, Json(Self { summary, client_secret: secret.expose().to_owned() }))
+        (StatusCode::CREATED, Json(Self { summary: summary.into(), client_secret: secret.expose().to_owned() }))
     }
 }
 
+/// List OAuth2 clients
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_oauth_clients",
+    responses((status = 200, description = "All of them", body = Listing<ClientBody>)),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn list(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<ClientSummary>>, HttpError> {
-    Ok(Json(Listing::new(clients::list(&app, caller.account()).await?)))
+) -> Result<Json<Listing<ClientBody>>, HttpError> {
+    let clients = clients::list(&app, caller.account()).await?;
+    Ok(Json(Listing::new(clients.into_iter().map(Into::into).collect())))
 }
 
+/// Create an OAuth2 client
+///
+/// Without `scopes` it gets all but `credentials:resolve`, as far as the caller has them. An account has at most 20 clients.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_oauth_client",
+    request_body = CreateBody,
+    responses((status = 201, description = "Made; `client_secret` is shown this once", body = MadeClient)),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn create(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
@@ -78,15 +154,40 @@ pub async fn create(
     Ok(MadeClient::new(clients::create(&app, &caller.actor, caller.account(), owner, &new).await?))
 }
 
+/// Get an OAuth2 client
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_oauth_client",
+    responses(
+        (status = 200, description = "The client", body = ClientBody),
+        (status = 404, description = "OAuth client not found"),
+    ),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn find(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<ClientSummary>, HttpError> {
-    Ok(Json(clients::find(&app, caller.account(), client_in_path(&id)?).await?))
+) -> Result<Json<ClientBody>, HttpError> {
+    Ok(Json(clients::find(&app, caller.account(), client_in_path(&id)?).await?.into()))
 }
 
+/// Rotate the secret of an OAuth2 client
+///
+/// The old secret ends after the overlap.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "rotate_oauth_client",
+    request_body = Option<RotateBody>,
+    responses(
+        (status = 201, description = "Made; `client_secret` is shown this once", body = MadeClient),
+        (status = 404, description = "OAuth client not found"),
+    ),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn rotate(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
@@ -98,6 +199,19 @@ pub async fn rotate(
     Ok(MadeClient::new(clients::rotate(&app, &caller.actor, &caller.principal, caller.account(), id, overlap).await?))
 }
 
+/// Revoke an OAuth2 client
+///
+/// Its tokens stop working at once.
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "revoke_oauth_client",
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "OAuth client not found"),
+    ),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
 pub async fn revoke(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::caller::{Caller, ReadCredentials};
 use super::credentials::supplier_in_path;
 use super::error::HttpError;
 use super::query::Query;
+use super::reference::words;
 use crate::app::App;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::resolver::Explanation;
@@ -18,29 +19,73 @@ use crate::resolver::precedence::{Level, Outcome};
 use crate::types::{Environment, Service, SupplierCode};
 
 /// What to explain. What is absent stands for all.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct Parameters {
+    /// The service; all if it is left out.
+    #[param(value_type = Option<words::ServiceName>, nullable = false)]
     service: Option<String>,
+    /// The environment; both if it is left out.
+    #[param(value_type = Option<words::EnvironmentCode>, nullable = false)]
     environment: Option<String>,
 }
 
-/// An explanation on the wire.
-#[derive(Serialize)]
+/// Which level answers a call, and why.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Explanation, example = json!({
+    "supplier_code": "HIT",
+    "service": "INV",
+    "environment": "PROD",
+    "source": "service",
+    "username": "hit_inv_user",
+    "trace": [
+        { "level": "request", "outcome": "not_provided" },
+        { "level": "service", "outcome": "used" },
+        { "level": "account", "outcome": "not_reached" },
+        { "level": "default", "outcome": "not_reached" },
+    ],
+}))]
 pub struct ExplanationBody {
+    #[schema(value_type = words::SupplierCode)]
     supplier_code: String,
+    #[schema(value_type = words::ServiceCode)]
     service: Service,
+    #[schema(value_type = words::EnvironmentCode)]
     environment: Environment,
+    /// The level whose pair is used; null if no level has one.
+    #[schema(value_type = Option<words::LevelName>, required)]
     source: Option<Level>,
+    /// The user name, if the pair is the account's own.
+    #[schema(required)]
     username: Option<String>,
+    /// All four levels, from the highest.
     trace: Vec<Step>,
+    /// As in the answer of a resolve.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stale_for: Option<u64>,
 }
 
 /// What became of a level.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ExplanationStep)]
 pub struct Step {
+    #[schema(value_type = words::LevelName)]
     level: Level,
+    #[schema(value_type = words::OutcomeName)]
     outcome: Outcome,
+}
+
+/// One explanation, if one call was asked about; otherwise a list, also of one.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = Explanations)]
+pub enum OneOrMany {
+    /// Of the one call.
+    One(ExplanationBody),
+    /// By service, production before staging.
+    Many(Vec<ExplanationBody>),
 }
 
 impl ExplanationBody {
@@ -53,16 +98,32 @@ impl ExplanationBody {
             source: explanation.source,
             username: explanation.username,
             trace: steps.map(|(level, outcome)| Step { level, outcome }).collect(),
+            stale_for: explanation.stale_for.map(|time| time.as_secs()),
         }
     }
 }
 
+/// Explain a resolution
+///
+/// Which level of the hierarchy answers a call, and why. No password, ever. With both parameters the answer is one
+/// explanation; what is left out stands for all, and the answer is a list.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "explain_resolution",
+    params(Parameters),
+    responses(
+        (status = 200, description = "The explanation, or one for each call", body = OneOrMany),
+        (status = 404, description = "Supplier not found"),
+    ),
+    security(("oauth2" = ["credentials:read"]))
+)]
 pub async fn explain(
     caller: Caller<ReadCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     Query(parameters): Query<Parameters>,
-) -> Result<Response, HttpError> {
+) -> Result<Json<OneOrMany>, HttpError> {
     let (services, environments) = selection(&parameters)?;
     let supplier = supplier_in_path(&code, Missing::Supplier)?;
     let calls: Vec<_> = services
@@ -71,11 +132,8 @@ pub async fn explain(
         .collect();
     let explanations = app.resolver.explain(caller.account(), &supplier, &calls).await?;
     let mut bodies = explanations.into_iter().map(|explanation| ExplanationBody::new(&supplier, explanation));
-    // One call asked about: one answer. Otherwise a list, also of one.
-    if parameters.service.is_some() && parameters.environment.is_some() {
-        return Ok(Json(bodies.next()).into_response());
-    }
-    Ok(Json(bodies.collect::<Vec<_>>()).into_response())
+    let one = if parameters.service.is_some() && parameters.environment.is_some() { bodies.next() } else { None };
+    Ok(Json(one.map_or_else(|| OneOrMany::Many(bodies.collect()), OneOrMany::One)))
 }
 
 fn selection(parameters: &Parameters) -> Result<(Vec<Service>, Vec<Environment>), Error> {

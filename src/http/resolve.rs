@@ -9,11 +9,14 @@ use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::body::{self, JsonBody, Object};
 use super::caller::{Caller, ResolveCredentials};
 use super::error::{ErrorBody, HttpError};
+use super::number;
 use super::query::{NoParameters, Query};
+use super::reference::words;
 use crate::app::App;
 use crate::auth;
 use crate::error::{Error, FieldError, FieldErrors, chain};
@@ -23,48 +26,80 @@ use crate::resolver::{Call, Resolved};
 use crate::types::{AccountId, Environment, HalfPair, Password, Service, SupplierCode, Username};
 
 /// Most resolves in a batch.
-const BATCH_LIMIT: usize = 100;
+pub(super) const BATCH_LIMIT: usize = 100;
 
 /// A call to resolve.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Call, example = json!({
+    "account_id": 1, "supplier_code": "HIT", "service": "INV", "environment": "PROD",
+}))]
 pub struct ResolveBody {
-    account_id: Option<AccountId>,
+    #[serde(default, deserialize_with = "number::whole")]
+    #[schema(value_type = words::AccountNumber, required)]
+    account_id: Option<i64>,
+    #[schema(value_type = words::SupplierCode, required)]
     supplier_code: Option<String>,
+    #[schema(value_type = words::ServiceName, required)]
     service: Option<String>,
+    #[schema(value_type = words::EnvironmentCode, required)]
     environment: Option<String>,
+    #[schema(value_type = Option<RequestCredentials>)]
     request_credentials: Option<Object<RequestCredentials>>,
 }
 
-/// The pair that came with the call itself.
-#[derive(Default, Deserialize)]
+/// The pair that came with the call itself. Half a pair is as good as none.
+#[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RequestCredentials {
+    #[schema(value_type = Option<words::Text>)]
     username: Option<SecretString>,
+    #[schema(value_type = Option<words::Secret>)]
     password: Option<SecretString>,
 }
 
 /// The answer, as it is written. It borrows the pair, which is wiped when the answer is on its way.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Resolved, description = "The pair that a call uses.", example = json!({
+    "source": "service",
+    "username": "hit_inv_user",
+    "password": "hit_inv_pass",
+    "supplier_code": "HIT",
+    "service": "INV",
+    "environment": "PROD",
+}))]
 struct ResolvedBody<'a> {
+    #[schema(value_type = words::LevelName)]
     source: Level,
     username: &'a str,
     password: &'a str,
+    #[schema(value_type = words::SupplierCode)]
     supplier_code: &'a str,
+    #[schema(value_type = words::ServiceCode)]
     service: Service,
+    #[schema(value_type = words::EnvironmentCode)]
     environment: Environment,
+    /// Seconds for which nobody could tell whether the pair is current, because the database is away and the operator
+    /// wants old answers rather than none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    stale_for: Option<u64>,
 }
 
 /// One answer of a batch.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = BatchAnswer)]
 struct BatchItem<'a> {
+    /// The status that the call would have been answered with alone.
     status: u16,
     #[serde(flatten)]
     body: BatchItemBody<'a>,
 }
 
-#[derive(Serialize)]
+/// The pair, or why there is none.
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = BatchAnswerBody)]
 enum BatchItemBody<'a> {
     Resolved(ResolvedBody<'a>),
     Refused(ErrorBody),
@@ -79,6 +114,7 @@ impl<'a> ResolvedBody<'a> {
             supplier_code: call.supplier.as_str(),
             service: call.service,
             environment: call.environment,
+            stale_for: resolved.stale_for.map(|time| time.as_secs()),
         }
     }
 }
@@ -97,12 +133,27 @@ impl ResolveBody {
             username: errors.optional("request_credentials.username", request.username, Username::parse),
             password: errors.optional("request_credentials.password", request.password, Password::parse),
         };
-        let call = self.account_id.zip(supplier).zip(service.zip(environment));
+        let call = self.account_id.map(AccountId).zip(supplier).zip(service.zip(environment));
         let ((account, supplier), (service, environment)) = errors.complete(call)?;
         Ok((Call { account, supplier, service, environment }, request))
     }
 }
 
+/// Resolve a call
+///
+/// The pair that a call uses, password included. The account of the key must be the one asked about or its parent, unless it is an
+/// operator's key. A 403 with the supplier's name says that no level of the hierarchy has a pair.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "resolve",
+    request_body = ResolveBody,
+    responses(
+        (status = 200, description = "The pair", body = ResolvedBody),
+        (status = 404, description = "Supplier not found"),
+    ),
+    security(("oauth2" = ["credentials:resolve"]))
+)]
 pub async fn resolve(
     caller: Caller<ResolveCredentials>,
     State(app): State<Arc<App>>,
@@ -113,6 +164,17 @@ pub async fn resolve(
     Ok(Json(ResolvedBody::new(&call, &resolved)).into_response())
 }
 
+/// Resolve up to a hundred calls
+///
+/// Answers come in the order of the calls, each with the status and the body that it would have had alone.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "resolve_batch",
+    request_body = words::Batch,
+    responses((status = 200, description = "One answer for each call", body = Vec<BatchItem>)),
+    security(("oauth2" = ["credentials:resolve"]))
+)]
 pub async fn resolve_batch(
     caller: Caller<ResolveCredentials>,
     State(app): State<Arc<App>>,

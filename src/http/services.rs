@@ -6,26 +6,56 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use secrecy::SecretString;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::body::{JsonBody, Object};
 use super::caller::{Caller, WriteCredentials};
 use super::credentials::supplier_in_path;
 use super::error::HttpError;
 use super::query::{NoParameters, Query};
+use super::reference::words;
 use crate::app::App;
 use crate::credentials::{self, ServiceCredential, ServiceUpdate};
 use crate::error::{Error, FieldErrors, Missing};
 use crate::types::{Environment, Pair, Password, Service, Username};
 
-/// The body of a create or update. Every field is required.
-#[derive(Deserialize)]
+/// A pair for one service and environment.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ServiceCredentialUpdate, example = json!({
+    "service": "INV", "environment": "PROD", "username": "hit_inv_user", "password": "hit_inv_pass",
+}))]
 pub struct UpsertBody {
+    #[schema(value_type = words::ServiceName, required)]
     service: Option<String>,
+    #[schema(value_type = words::EnvironmentCode, required)]
     environment: Option<String>,
+    #[schema(value_type = words::Text, required)]
     username: Option<SecretString>,
+    #[schema(value_type = words::Secret, required)]
     password: Option<SecretString>,
+}
+
+/// Credentials for one service and environment.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ServiceCredential, example = json!({
+    "service": "INV", "environment": "PROD", "username": "hit_inv_user",
+}))]
+pub struct ServiceCredentialBody {
+    #[schema(value_type = words::ServiceCode)]
+    service: Service,
+    #[schema(value_type = words::EnvironmentCode)]
+    environment: Environment,
+    #[schema(value_type = words::Text)]
+    username: String,
+}
+
+impl From<ServiceCredential> for ServiceCredentialBody {
+    fn from(stored: ServiceCredential) -> Self {
+        let ServiceCredential { service, environment, username } = stored;
+        Self { service, environment, username }
+    }
 }
 
 impl UpsertBody {
@@ -41,19 +71,46 @@ impl UpsertBody {
     }
 }
 
+/// Create or update service credentials
+///
+/// For a service for which the supplier wants another login than the base credentials.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "upsert_service_credentials",
+    request_body = UpsertBody,
+    responses(
+        (status = 201, description = "Stored", body = ServiceCredentialBody),
+        (status = 404, description = "Parent credentials must exist first"),
+    ),
+    security(("oauth2" = ["credentials:write"]))
+)]
 pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     _: Query<NoParameters>,
     JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<(StatusCode, Json<ServiceCredential>), HttpError> {
+) -> Result<(StatusCode, Json<ServiceCredentialBody>), HttpError> {
     let update = body.parse()?;
     let supplier = supplier_in_path(&code, Missing::ParentCredentials)?;
     let stored = credentials::upsert_service(&app, &caller.actor, caller.account(), &supplier, update).await?;
-    Ok((StatusCode::CREATED, Json(stored)))
+    Ok((StatusCode::CREATED, Json(stored.into())))
 }
 
+/// Delete service credentials
+///
+/// Calls of the service use the base credentials from then on.
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "delete_service_credentials",
+    responses(
+        (status = 204, description = "Deleted"),
+        (status = 404, description = "Service credential not found"),
+    ),
+    security(("oauth2" = ["credentials:write"]))
+)]
 pub async fn delete(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,

@@ -5,26 +5,84 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use serde::{Deserialize, Deserializer};
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::body::{JsonBody, Object};
 use super::caller::Parent;
 use super::credentials::Listing;
 use super::error::HttpError;
 use super::query::{NoParameters, Query};
+use super::reference::words;
 use crate::accounts::subaccounts::{self, NewSubAccount, SubAccount, SubAccountUpdate};
 use crate::app::App;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::types::{AccountId, Email, InvalidText, Name, Notes};
 
-/// The body of a creation.
-#[derive(Deserialize)]
+/// A sub-account to be made.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewSubAccount, example = json!({ "name": "Client A", "external_customer_id": "client-a" }))]
 pub struct CreateBody {
+    /// Its display name.
+    #[schema(value_type = words::Text, required)]
     name: Option<String>,
+    /// What you call it; unique among your sub-accounts, the inactive ones included.
+    #[schema(value_type = words::Text, required)]
     external_customer_id: Option<String>,
+    #[schema(value_type = Option<words::Email>)]
     organization_contact_email: Option<String>,
+    #[schema(value_type = Option<words::Notes>)]
     account_notes: Option<String>,
+}
+
+/// A sub-account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = SubAccount, example = json!({
+    "id": 7,
+    "name": "Client A",
+    "external_customer_id": "client-a",
+    "organization_contact_email": "ops@client-a.example",
+    "account_notes": null,
+    "plan": "enterprise",
+    "is_active": true,
+    "created_at": "2026-11-02T09:30:00Z",
+    "modified_on": "2026-11-02T09:30:00Z",
+}))]
+pub struct SubAccountBody {
+    #[schema(value_type = words::AccountNumber)]
+    id: AccountId,
+    /// Its display name.
+    name: String,
+    /// What its parent calls it.
+    external_customer_id: String,
+    #[schema(required)]
+    organization_contact_email: Option<String>,
+    #[schema(required)]
+    account_notes: Option<String>,
+    /// Its parent's plan.
+    plan: String,
+    /// Whether its keys work.
+    is_active: bool,
+    created_at: DateTime<Utc>,
+    modified_on: DateTime<Utc>,
+}
+
+impl From<SubAccount> for SubAccountBody {
+    fn from(account: SubAccount) -> Self {
+        Self {
+            id: account.id,
+            name: account.name,
+            external_customer_id: account.external_customer_id,
+            organization_contact_email: account.organization_contact_email,
+            account_notes: account.account_notes,
+            plan: account.plan,
+            is_active: account.is_active,
+            created_at: account.created_at,
+            modified_on: account.modified_on,
+        }
+    }
 }
 
 impl CreateBody {
@@ -40,20 +98,26 @@ impl CreateBody {
     }
 }
 
-/// The body of a change. What is absent is kept; null clears what may be empty.
-#[derive(Deserialize)]
+/// What is left out is kept; null clears what may be empty.
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SubAccountUpdate, example = json!({ "name": "Client A, Inc.", "account_notes": null }))]
 #[allow(clippy::option_option, reason = "absent, null and a value are three things here")]
 pub struct UpdateBody {
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = words::Text, required = false)]
     name: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = words::Text, required = false)]
     external_customer_id: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<words::Email>)]
     organization_contact_email: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = Option<words::Notes>)]
     account_notes: Option<Option<String>>,
     #[serde(default, deserialize_with = "present")]
+    #[schema(value_type = bool, required = false)]
     is_active: Option<Option<bool>>,
 }
 
@@ -99,52 +163,114 @@ fn parse<T>(parse: fn(&str) -> Result<T, InvalidText>) -> impl FnOnce(String) ->
 }
 
 /// What to list.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListParameters {
+    /// Whether to list those that were deactivated as well.
     #[serde(default)]
+    #[param(required = false, default = false)]
     include_inactive: bool,
 }
 
+/// List sub-accounts
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_subaccounts",
+    params(ListParameters),
+    responses((status = 200, description = "All of them", body = Listing<SubAccountBody>)),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn list(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
     Query(parameters): Query<ListParameters>,
-) -> Result<Json<Listing<SubAccount>>, HttpError> {
+) -> Result<Json<Listing<SubAccountBody>>, HttpError> {
     let found = subaccounts::list(&app, caller.account(), parameters.include_inactive).await?;
-    Ok(Json(Listing::new(found)))
+    Ok(Json(Listing::new(found.into_iter().map(Into::into).collect())))
 }
 
+/// Create a sub-account
+///
+/// It starts with the plan of its parent and with nothing else of it: credentials are never shared. Its first user, who owns its
+/// keys, is `organization_contact_email`, else whoever makes it.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_subaccount",
+    request_body = CreateBody,
+    responses((status = 201, description = "Made", body = SubAccountBody)),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn create(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
     JsonBody(Object(body)): JsonBody<Object<CreateBody>>,
-) -> Result<(StatusCode, Json<SubAccount>), HttpError> {
+) -> Result<(StatusCode, Json<SubAccountBody>), HttpError> {
     let created = subaccounts::create(&app, &caller.actor, caller.account(), &body.parse()?).await?;
-    Ok((StatusCode::CREATED, Json(created)))
+    Ok((StatusCode::CREATED, Json(created.into())))
 }
 
+/// Get a sub-account
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_subaccount",
+    responses(
+        (status = 200, description = "The sub-account", body = SubAccountBody),
+        (status = 404, description = "Sub-account not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn find(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<SubAccount>, HttpError> {
-    Ok(Json(subaccounts::find(&app, caller.account(), account_in_path(&id)?).await?))
+) -> Result<Json<SubAccountBody>, HttpError> {
+    Ok(Json(subaccounts::find(&app, caller.account(), account_in_path(&id)?).await?.into()))
 }
 
+/// Change a sub-account
+///
+/// What is left out is kept; null clears what may be empty.
+#[utoipa::path(
+    patch,
+    path = "",
+    operation_id = "update_subaccount",
+    request_body = UpdateBody,
+    responses(
+        (status = 200, description = "As it is now", body = SubAccountBody),
+        (status = 404, description = "Sub-account not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn update(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
     JsonBody(Object(body)): JsonBody<Object<UpdateBody>>,
-) -> Result<Json<SubAccount>, HttpError> {
+) -> Result<Json<SubAccountBody>, HttpError> {
     let id = account_in_path(&id)?;
-    Ok(Json(subaccounts::update(&app, &caller.actor, caller.account(), id, &body.parse()?).await?))
+    Ok(Json(subaccounts::update(&app, &caller.actor, caller.account(), id, &body.parse()?).await?.into()))
 }
 
+/// Deactivate a sub-account
+///
+/// Its keys and tokens stop working at once; its credentials stay, and it can be activated again.
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "deactivate_subaccount",
+    responses(
+        (status = 204, description = "Deactivated"),
+        (status = 404, description = "Sub-account not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
 pub async fn deactivate(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,

@@ -4,14 +4,12 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use rand::distr::{Alphanumeric, SampleString};
-use serde::Serialize;
 use uuid::Uuid;
 
 use super::store;
 use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
 use crate::principal::{Actor, Principal, Scope};
@@ -38,7 +36,7 @@ pub struct NewClient {
 }
 
 /// A client in a listing.
-#[derive(Clone, Debug, Serialize, sqlx::FromRow)]
+#[derive(Clone, Debug, sqlx::FromRow)]
 pub struct ClientSummary {
     /// Its id.
     pub id: Uuid,
@@ -92,7 +90,7 @@ pub async fn create(
     let summary = store::find(&mut change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let events = [Event::about(Action::OauthClientCreated, id)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
-    change.commit(&[Owner::Client(client_id.into())]).await?;
+    change.commit().await?;
     Ok((summary, secret))
 }
 
@@ -132,7 +130,7 @@ pub async fn rotate(
     store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
     let events = [Event::about(Action::OauthClientRotated, id)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
-    change.commit(&[Owner::Client(summary.client_id.as_str().into())]).await?;
+    change.commit().await?;
     Ok((summary, secret))
 }
 
@@ -140,9 +138,10 @@ pub async fn rotate(
 pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
     let now = core.clock.now();
     let mut change = core.cluster.begin(account).await?;
-    let client_id = store::revoke(&mut change, account, id, now).await?;
-    let client_id = client_id.ok_or(Error::missing(Missing::OauthClient))?;
+    if !store::revoke(&mut change, account, id, now).await? {
+        return Err(Error::missing(Missing::OauthClient));
+    }
     let events = [Event::about(Action::OauthClientRevoked, id)];
     audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
-    change.commit(&[Owner::Client(client_id.into())]).await
+    change.commit().await
 }

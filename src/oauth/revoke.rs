@@ -8,7 +8,6 @@ use chrono::DateTime;
 use super::store;
 use super::tokens::{IssueError, Tokens};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::Error;
 use crate::principal::{Actor, AuthMethod, Principal};
@@ -52,6 +51,6 @@ pub async fn revoke(
     let events = [Event::about(Action::OauthTokenRevoked, claims.jti)];
     let recorded = audit::record(&mut change, &core.audit_key, account, &actor, now, &events).await;
     recorded.map_err(Error::from)?;
-    change.commit(&[Owner::Token(claims.jti)]).await?;
+    change.commit().await?;
     Ok(())
 }

@@ -18,7 +18,7 @@ use sqlx::PgPool;
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::cluster::{Cluster, Owner};
+use crate::cluster::Cluster;
 use crate::core::Core;
 use crate::error::{Error, OpenError, SealError};
 use crate::principal::Actor;
@@ -84,7 +84,7 @@ pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<U
     let (new, private_key) = seal_new(vault, now).await?;
     let mut change = cluster.begin(AccountId::OPERATOR).await?;
     store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, private_key.as_bytes(), now).await?;
-    change.commit(&[Owner::Everything]).await
+    change.commit().await
 }
 
 /// Puts a new key in place of the one that signs. The old one goes on verifying until its last token has run out.
@@ -96,7 +96,7 @@ pub async fn rotate(core: &Core) -> Result<String, Error> {
     store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, private_key.as_bytes(), now).await?;
     let (actor, events) = (Actor::operator(), [Event::new(Action::SigningKeyRotated)]);
     audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
-    change.commit(&[Owner::Everything]).await?;
+    change.commit().await?;
     Ok(new.kid)
 }
 

@@ -52,14 +52,8 @@ pub(super) async fn find_by_client_id(
     client_id: &str,
 ) -> Result<Option<StoredClient>, sqlx::Error> {
     sqlx::query_as(
-        "select c.account_id, c.id, u.email, c.scopes, c.access_token_ttl, c.revoked_at,
-             coalesce(array_agg(s.hash) filter (where s.hash is not null), '{}') as hashes,
-             coalesce(array_agg(s.expires_at) filter (where s.hash is not null), '{}') as expiries
-         from oauth_clients c
-         join users u on u.account_id = c.account_id and u.id = c.user_id
-         left join oauth_client_secrets s on s.account_id = c.account_id and s.client = c.id
-         where c.client_id = $1
-         group by c.account_id, c.id, u.email",
+        "select account_id, id, email, scopes, access_token_ttl, revoked_at, hashes, expiries
+         from oauth_client_by_client_id($1)",
     )
     .bind(client_id)
     .fetch_optional(executor)
@@ -141,22 +135,22 @@ pub(super) async fn expire_secrets(
     Ok(left.rows_affected())
 }
 
-/// What the revoked client called itself; `None` if there is none or it was revoked before.
+/// Tells whether there was one that was not revoked before.
 pub(super) async fn revoke(
     connection: &mut PgConnection,
     account: AccountId,
     id: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<String>, sqlx::Error> {
-    sqlx::query_scalar(
-        "update oauth_clients set revoked_at = $3
-         where account_id = $1 and id = $2 and revoked_at is null returning client_id",
+) -> Result<bool, sqlx::Error> {
+    let revoked = sqlx::query(
+        "update oauth_clients set revoked_at = $3 where account_id = $1 and id = $2 and revoked_at is null",
     )
     .bind(account)
     .bind(id)
     .bind(now)
-    .fetch_optional(connection)
-    .await
+    .execute(connection)
+    .await?;
+    Ok(revoked.rows_affected() > 0)
 }
 
 /// The query of `list` and `find`, without its last condition.
@@ -213,11 +207,7 @@ pub(super) async fn is_token_revoked(
     account: AccountId,
     jti: Uuid,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from revoked_tokens where account_id = $1 and jti = $2)")
-        .bind(account)
-        .bind(jti)
-        .fetch_one(executor)
-        .await
+    sqlx::query_scalar("select is_token_revoked($1, $2)").bind(account).bind(jti).fetch_one(executor).await
 }
 
 /// A key that signs or signed tokens.

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, Header};
 use secrecy::SecretString;
-use serde::Serialize;
 use serde_json::Value;
 use sqlx::PgPool;
+use tokio::sync::Mutex;
 use uuid::Uuid;
 
 use super::claims::{self, Claims};
@@ -58,29 +58,19 @@ pub enum IssueError {
 }
 
 /// What is told about a token (RFC 7662 §2.2). Of one that is no good, only that.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default)]
 #[allow(missing_docs, reason = "named by the RFC")]
 pub struct Introspection {
     pub active: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub client_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub token_type: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub exp: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub iat: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub aud: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub iss: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub jti: Option<Uuid>,
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub account_id: Option<AccountId>,
 }
 
@@ -94,6 +84,7 @@ pub struct Tokens {
     pepper: Arc<Pepper>,
     statuses: AccountStatuses,
     keys: Coherent<(), Shared>,
+    making_keys: Arc<Mutex<()>>,
     clients: Coherent<Arc<str>, Option<Arc<StoredClient>>>,
     revoked: Coherent<(AccountId, Uuid), bool>,
 }
@@ -115,7 +106,7 @@ pub struct Parts {
 impl Tokens {
     /// Tokens over the clients and keys of the database.
     pub fn new(parts: Parts, cluster: &Cluster, limits: Limits) -> Self {
-        let generations = cluster.generations();
+        let trust = cluster.trust();
         let Parts { issuer, pool, vault, pepper, statuses } = parts;
         Self {
             issuer: issuer.into(),
@@ -124,10 +115,11 @@ impl Tokens {
             vault,
             pepper,
             statuses,
-            keys: Coherent::new(Arc::clone(generations), limits, |(), _| 4096),
+            keys: Coherent::new(trust, limits, |(), _| 4096),
+            making_keys: Arc::default(),
             // Of a bounded length, because only what has the form of a client's name is looked up.
-            clients: Coherent::new(Arc::clone(generations), limits, |_, _| size_of::<StoredClient>() + 512),
-            revoked: Coherent::new(Arc::clone(generations), limits, |_, _| 1),
+            clients: Coherent::new(trust, limits, |_, _| size_of::<StoredClient>() + 512),
+            revoked: Coherent::new(trust, limits, |_, _| 1),
         }
     }
 
@@ -148,15 +140,19 @@ impl Tokens {
             return Ok(None);
         }
         let client_id: Arc<str> = client_id.into();
-        let (pool, name) = (self.pool.clone(), Arc::clone(&client_id));
-        let load = async move { Ok(store::find_by_client_id(&pool, &name).await?.map(Arc::new)) };
-        self.clients.get(&Owner::Client(Arc::clone(&client_id)), client_id, load).await
+        let load = || {
+            let (pool, name) = (self.pool.clone(), Arc::clone(&client_id));
+            async move { Ok(store::find_by_client_id(&pool, &name).await?.map(Arc::new)) }
+        };
+        self.clients.get(&Owner::Client(Arc::clone(&client_id)), Arc::clone(&client_id), load).await
     }
 
     /// Whether a token was revoked before it ran out.
     pub async fn is_revoked(&self, account: AccountId, jti: Uuid) -> Result<bool, Error> {
-        let pool = self.pool.clone();
-        let load = async move { Ok(store::is_token_revoked(&pool, account, jti).await?) };
+        let load = || {
+            let pool = self.pool.clone();
+            async move { Ok(store::is_token_revoked(&pool, account, jti).await?) }
+        };
         self.revoked.get(&Owner::Token(jti), (account, jti), load).await
     }
 
@@ -291,15 +287,22 @@ impl Tokens {
         if keys.signer().is_some() {
             return Ok(keys);
         }
+        // Making one takes long. Of many who find none, one makes it, and the others find it.
+        let _making = self.making_keys.lock().await;
+        let keys = self.load_keys().await?;
+        if keys.signer().is_some() {
+            return Ok(keys);
+        }
         // Boxed: it happens once, and every request would carry its state.
         Box::pin(signing_keys::make_first(&self.cluster, &self.vault, now)).await?;
         self.load_keys().await
     }
 
     async fn load_keys(&self) -> Result<Shared, Error> {
-        let (pool, vault) = (self.pool.clone(), self.vault.clone());
-        let load: Pin<Box<dyn Future<Output = _> + Send>> =
-            Box::pin(async move { Ok(Arc::new(signing_keys::load(&pool, &vault).await?)) });
+        let load = || -> Pin<Box<dyn Future<Output = _> + Send>> {
+            let (pool, vault) = (self.pool.clone(), self.vault.clone());
+            Box::pin(async move { Ok(Arc::new(signing_keys::load(&pool, &vault).await?)) })
+        };
         self.keys.get(&Owner::Everything, (), load).await
     }
 }

@@ -3,6 +3,7 @@
 pub mod bootstrap;
 pub mod embedded;
 mod migrate;
+mod role;
 mod tenant;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use migrate::{MigrateError, SchemaState, grant_application_role, migrate, schema_state};
+pub use role::{Unbound, unbound};
 pub use tenant::{Tenant, begin, go_on_as, snapshot};
 
 /// Longest wait for a free connection.

@@ -38,10 +38,10 @@ pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, s
     pool.begin_with("begin isolation level repeatable read read only; set local credenza.every_account = 'on'").await
 }
 
-/// Goes on with the rows of another account, to the end of the transaction: of a sub-account, after what its parent has
-/// to say of it.
+/// Goes on with the rows of one other account, to the end of the transaction: of an account that was just made, or of a
+/// sub-account after what its parent has to say of it.
 pub async fn go_on_as(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
-    sqlx::query("select set_config('credenza.account_id', $1, true)")
+    sqlx::query("select set_config('credenza.account_id', $1, true), set_config('credenza.every_account', '', true)")
         .bind(account.to_string())
         .execute(connection)
         .await?;

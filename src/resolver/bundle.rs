@@ -131,11 +131,9 @@ pub(super) async fn load_account(
     supplier: &SupplierCode,
 ) -> Result<AccountBundle, Error> {
     let rows: Vec<AccountRow> = sqlx::query_as(
-        "select b.staging_username, b.staging_password, b.production_username, b.production_password,
-             s.service, s.environment, s.username, s.password
-         from supplier_credentials b
-         left join service_credentials s on s.account_id = b.account_id and s.supplier_code = b.supplier_code
-         where b.account_id = $1 and b.supplier_code = $2",
+        "select staging_username, staging_password, production_username, production_password,
+             service, environment, username, password
+         from account_bundle($1, $2)",
     )
     .bind(account)
     .bind(supplier.as_str())

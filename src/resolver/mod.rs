@@ -8,11 +8,12 @@ mod bundle;
 pub mod precedence;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use sqlx::PgPool;
 
 use crate::accounts::AccountStatuses;
-use crate::cluster::{Cluster, Coherent, Limits, Owner};
+use crate::cluster::{Cluster, Coherent, Limits, Owner, stale};
 use crate::error::{Denied, Error, Missing, OpenError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::suppliers;
@@ -42,6 +43,9 @@ pub struct Resolved {
     pub source: Level,
     /// The pair, in plain. Wiped when dropped.
     pub pair: Pair,
+    /// For how long this process could not know whether the pair is current; `None` if it is
+    /// (`CREDENZA_SERVE_STALE_FOR`).
+    pub stale_for: Option<Duration>,
 }
 
 /// Why a call uses what it uses. Holds no password.
@@ -57,6 +61,8 @@ pub struct Explanation {
     pub username: Option<String>,
     /// What became of each level, in the order of [`Level::ALL`].
     pub outcomes: [Outcome; 4],
+    /// As in [`Resolved`].
+    pub stale_for: Option<Duration>,
 }
 
 /// Answers which pair a call uses. Cheap to clone.
@@ -80,22 +86,15 @@ enum Offer<'a> {
 impl Resolver {
     /// A resolver over the database. Accounts' bundles get the whole of `limits`, suppliers' an eighth of it on top.
     pub fn new(pool: PgPool, vault: Vault, statuses: AccountStatuses, cluster: &Cluster, limits: Limits) -> Self {
-        let generations = cluster.generations();
-        let accounts = Coherent::new(
-            Arc::clone(generations),
-            limits,
-            |(_, supplier): &(AccountId, SupplierCode), bundle: &Arc<AccountBundle>| {
+        let trust = cluster.trust();
+        let accounts =
+            Coherent::new(trust, limits, |(_, supplier): &(AccountId, SupplierCode), bundle: &Arc<AccountBundle>| {
                 supplier.as_str().len() + bundle.weight()
-            },
-        );
+            });
         let limits = Limits { bytes: limits.bytes / 8, ..limits };
-        let suppliers = Coherent::new(
-            Arc::clone(generations),
-            limits,
-            |code: &SupplierCode, bundle: &Option<Arc<SupplierBundle>>| {
-                code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
-            },
-        );
+        let suppliers = Coherent::new(trust, limits, |code: &SupplierCode, bundle: &Option<Arc<SupplierBundle>>| {
+            code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
+        });
         Self { pool, vault, statuses, accounts, suppliers }
     }
 
@@ -105,6 +104,11 @@ impl Resolver {
     /// An inactive account resolves nothing; an unknown supplier is not found; a stored pair that cannot be opened is
     /// an error and never a reason to try the next level.
     pub async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
+        let (result, stale_for) = stale::watched(self.choose_and_open(call, request)).await;
+        result.map(|(source, pair)| Resolved { source, pair, stale_for })
+    }
+
+    async fn choose_and_open(&self, call: &Call, request: &HalfPair) -> Result<(Level, Pair), Error> {
         let (account, supplier) = self.bundles(call.account, &call.supplier).await?;
         let request = match (&request.username, &request.password) {
             (Some(username), Some(password)) => Candidate::Complete(Offer::Request(username, password)),
@@ -115,13 +119,26 @@ impl Resolver {
         let Some((source, offer)) = choice.answer else {
             return Err(Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service });
         };
-        let pair = self.open(call, source, offer).await?;
-        Ok(Resolved { source, pair })
+        Ok((source, self.open(call, source, offer).await?))
     }
 
     /// Why calls of an account to a supplier use what they use, one explanation for each service and environment asked
     /// about, in that order.
     pub async fn explain(
+        &self,
+        account: AccountId,
+        supplier: &SupplierCode,
+        calls: &[(Service, Environment)],
+    ) -> Result<Vec<Explanation>, Error> {
+        let (result, stale_for) = stale::watched(self.explain_each(account, supplier, calls)).await;
+        let mut explanations = result?;
+        for explanation in &mut explanations {
+            explanation.stale_for = stale_for;
+        }
+        Ok(explanations)
+    }
+
+    async fn explain_each(
         &self,
         account: AccountId,
         supplier: &SupplierCode,
@@ -142,7 +159,7 @@ impl Resolver {
                 }
             };
             let source = answer.map(|(level, _)| level);
-            explanations.push(Explanation { service, environment, source, username, outcomes });
+            explanations.push(Explanation { service, environment, source, username, outcomes, stale_for: None });
         }
         Ok(explanations)
     }
@@ -194,16 +211,20 @@ impl Resolver {
             });
         }
         let supplier_bundle = self.supplier_bundle(supplier).await?;
-        let (pool, code) = (self.pool.clone(), supplier.clone());
-        let load = async move { Ok(Arc::new(bundle::load_account(&pool, account, &code).await?)) };
+        let load = || {
+            let (pool, code) = (self.pool.clone(), supplier.clone());
+            async move { Ok(Arc::new(bundle::load_account(&pool, account, &code).await?)) }
+        };
         let owner = Owner::Bundle(account, supplier.clone());
         let account_bundle = self.accounts.get(&owner, (account, supplier.clone()), load).await?;
         Ok((account_bundle, supplier_bundle))
     }
 
     async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Arc<SupplierBundle>, Error> {
-        let (pool, code) = (self.pool.clone(), supplier.clone());
-        let load = async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) };
+        let load = || {
+            let (pool, code) = (self.pool.clone(), supplier.clone());
+            async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) }
+        };
         let owner = Owner::Supplier(supplier.clone());
         if let Some(bundle) = self.suppliers.get(&owner, supplier.clone(), load).await? {
             return Ok(bundle);

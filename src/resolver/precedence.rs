@@ -55,6 +55,18 @@ pub enum Outcome {
     NotReached,
 }
 
+impl Outcome {
+    /// Every outcome.
+    pub const ALL: [Outcome; 6] = [
+        Outcome::Used,
+        Outcome::NotProvided,
+        Outcome::NotConfigured,
+        Outcome::Incomplete,
+        Outcome::NotAllowed,
+        Outcome::NotReached,
+    ];
+}
+
 /// The answer of the hierarchy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice<P> {

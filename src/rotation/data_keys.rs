@@ -50,7 +50,7 @@ pub async fn rotate_data(
     };
     let mut change = core.cluster.begin(Tenant::Every).await?;
     let run = store::begin_rotation(&mut change, only, now).await?;
-    change.commit(&[]).await?;
+    change.commit().await?;
 
     let mut rotated = Rotated { resumed: run.started_at < now, ..Rotated::default() };
     let span = scope.span(None);
@@ -78,7 +78,7 @@ pub async fn rotate_data(
     let account = only.unwrap_or(AccountId::OPERATOR);
     let (actor, events) = (Actor::operator(), [Event::new(Action::DataKeysRotated)]);
     audit::record(&mut change, &core.audit_key, account, &actor, now, &events).await?;
-    change.commit(&[]).await?;
+    change.commit().await?;
     Ok(rotated)
 }
 
@@ -120,7 +120,7 @@ impl Pass<'_> {
                 let mut change = self.core.cluster.begin(Tenant::Every).await?;
                 let replaced = table.replace(&mut change, &resealed).await?;
                 self.core.vault.count_seals(&mut change, &keys, &seals).await?;
-                change.commit(&[]).await?;
+                change.commit().await?;
                 rotated.rows += replaced;
                 rotated.values += replaced * table.columns().len() as u64;
             }

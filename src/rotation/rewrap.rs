@@ -18,6 +18,6 @@ pub async fn rewrap(core: &Core, mut progress: impl FnMut(Progress<'_>) + Send) 
     core.vault.close_others(&mut change, &done.kek_id, now).await?;
     let (actor, events) = (Actor::operator(), [Event::new(Action::DataKeysRewrapped)]);
     audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
-    change.commit(&[]).await?;
+    change.commit().await?;
     Ok(done)
 }

@@ -4,7 +4,6 @@ use sqlx::PgExecutor;
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::Error;
 use crate::principal::Actor;
@@ -46,7 +45,7 @@ pub async fn set(
     store::set_default(&mut change, &default, now).await?;
     let event = Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsSet, supplier) };
     audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
-    change.commit(&[Owner::Supplier(supplier.clone())]).await
+    change.commit().await
 }
 
 /// Removes the login of a supplier and environment; tells whether there was one.
@@ -59,7 +58,7 @@ pub async fn remove(core: &Core, supplier: &SupplierCode, environment: Environme
         Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsRemoved, supplier) };
     let now = core.clock.now();
     audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
-    change.commit(&[Owner::Supplier(supplier.clone())]).await?;
+    change.commit().await?;
     Ok(true)
 }
 

@@ -8,7 +8,6 @@ use serde::Deserialize;
 
 use super::store::{self, Stored};
 use crate::audit::{self, Action, Event};
-use crate::cluster::Owner;
 use crate::core::Core;
 use crate::error::Error;
 use crate::principal::Actor;
@@ -72,7 +71,7 @@ pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError>
     let now = core.clock.now();
     let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     let mut report = Report::default();
-    let (mut events, mut changed) = (Vec::new(), Vec::new());
+    let mut events = Vec::new();
     for Entry { code, name, excluded } in &entries {
         let stored = store::upsert(&mut change, code, name.as_str(), excluded.as_deref(), now).await;
         let action = match stored.map_err(Error::from)? {
@@ -90,12 +89,11 @@ pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError>
             }
         };
         events.push(Event::of_supplier(action, code));
-        changed.push(Owner::Supplier(code.clone()));
     }
     audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &events)
         .await
         .map_err(Error::from)?;
-    change.commit(&changed).await?;
+    change.commit().await?;
     Ok(report)
 }
 

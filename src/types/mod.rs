@@ -15,7 +15,7 @@ pub use origin::Origin;
 pub use pair::{HalfPair, Pair, Password, Username};
 pub use range::parse_range;
 pub use service::{DEFAULT_SERVICES, Environment, Service, UnknownCode};
-pub use text::{Email, InvalidText, Name, Notes, SupplierCode};
+pub use text::{Email, InvalidText, MAX_CHARS, MAX_NOTES_CHARS, Name, Notes, SupplierCode};
 
 /// Identifies an account (a tenant) or a sub-account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, sqlx::Type)]

@@ -48,6 +48,9 @@ impl Service {
         Service::Invoice,
     ];
 
+    /// The spellings of `PromoStandards` itself that are read as well.
+    pub const ALIASES: [&str; 2] = ["ODRSTAT", "INVC"];
+
     /// Reads a code, case-sensitively. The spellings of `PromoStandards` itself, `ODRSTAT` and `INVC`, mean `OSTAT` and
     /// `Invoice`: one service never has two rows.
     pub fn parse(code: &str) -> Option<Self> {

@@ -79,14 +79,14 @@ struct Newest {
 impl Vault {
     /// A vault over the data keys in the database. At most three times `limits` of them stay in memory, unwrapped.
     pub fn new(keyring: Keyring, pool: PgPool, cluster: &Cluster, limits: Limits, retirement: Retirement) -> Self {
-        let generations = || Arc::clone(cluster.generations());
+        let trust = cluster.trust();
         Self {
             keyring: Arc::new(keyring),
             pool,
             cluster: cluster.clone(),
             retirement,
-            data_keys: Coherent::new(generations(), limits, |_, _| size_of::<DataKey>()),
-            newest: Coherent::new(generations(), limits, |_, _| size_of::<Newest>() + size_of::<DataKey>()),
+            data_keys: Coherent::new(trust, limits, |_, _| size_of::<DataKey>()),
+            newest: Coherent::new(trust, limits, |_, _| size_of::<Newest>() + size_of::<DataKey>()),
             unwrapped: Memo::new(limits, |(_, kek_id, wrapped): &Unwrapping, _| {
                 size_of::<Unwrapping>() + kek_id.len() + wrapped.len() + size_of::<DataKey>()
             }),
@@ -112,7 +112,7 @@ impl Vault {
         }
         let mut change = self.cluster.begin(account).await?;
         let total = store::count_seals(&mut change, account, newest.data_key.generation(), counted).await?;
-        change.commit(&[]).await?;
+        change.commit().await?;
         let newest = match total {
             // Other processes count, too; what was read may be old.
             Some(total) if self.retirement.is_due(newest.created_at, total - counted, now) => {
@@ -142,10 +142,7 @@ impl Vault {
             let wrapped = self.keyring.wrap_under(kek, &fresh).await?;
             let mut change = self.cluster.begin(tenant).await?;
             match store::insert(&mut change, &wrapped, now).await {
-                Ok(()) => {
-                    let owners: Vec<_> = ids.iter().map(|id| Owner::Account(id.account)).collect();
-                    return change.commit(&owners).await;
-                }
+                Ok(()) => return change.commit().await,
                 Err(error) if violates(&error, "data_keys_kek_open") => {
                     tracing::debug!(key = kek.name(), "a closed key stands before an open one");
                     refused = error.into();
@@ -160,13 +157,16 @@ impl Vault {
     }
 
     async fn newest(&self, account: AccountId) -> Result<Option<Arc<Newest>>, Error> {
-        let vault = self.clone();
-        let load = async move {
-            let mut transaction = postgres::begin(&vault.pool, account).await?;
-            let row = store::newest(&mut transaction, account).await?;
-            drop(transaction);
-            let Some(NewestRow { key, created_at, seals }) = row else { return Ok(None) };
-            Ok(Some(Arc::new(Newest { data_key: vault.unwrap(key).await?, created_at, seals })))
+        let load = || {
+            let vault = self.clone();
+            async move {
+                let mut transaction = postgres::begin(&vault.pool, account).await?;
+                let row = store::newest(&mut transaction, account).await?;
+                // Given back before a key service is asked.
+                drop(transaction);
+                let Some(NewestRow { key, created_at, seals }) = row else { return Ok(None) };
+                Ok(Some(Arc::new(Newest { data_key: vault.unwrap(key).await?, created_at, seals })))
+            }
         };
         self.newest.get(&Owner::Account(account), account, load).await
     }
@@ -178,13 +178,14 @@ impl Vault {
     }
 
     async fn data_key(&self, account: AccountId, generation: u32) -> Result<Arc<DataKey>, Error> {
-        let vault = self.clone();
-        let load = async move {
-            let mut transaction = postgres::begin(&vault.pool, account).await?;
-            let row = store::of_generation(&mut transaction, account, generation).await?;
-            // Given back before a key service is asked.
-            drop(transaction);
-            vault.unwrap(row.ok_or(OpenError::NoDataKey(generation))?).await
+        let load = || {
+            let vault = self.clone();
+            async move {
+                // A hot read: one statement, without a transaction, which gives the connection back before a key service
+                // is asked.
+                let row = store::of_generation(&vault.pool, account, generation).await?;
+                vault.unwrap(row.ok_or(OpenError::NoDataKey(generation))?).await
+            }
         };
         self.data_keys.get(&Owner::Account(account), (account, generation), load).await
     }

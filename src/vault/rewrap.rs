@@ -58,7 +58,7 @@ impl Vault {
             let mut change = self.cluster.begin(Tenant::Every).await?;
             store::reopen(&mut change, &done.kek_id).await?;
             let total = store::count(&mut change, Some(&done.kek_id)).await?;
-            change.commit(&[]).await?;
+            change.commit().await?;
             let before = done.rewrapped;
             done.unreadable.clear();
             self.rewrap_pass(kek, &mut done, total.cast_unsigned(), &mut progress).await?;
@@ -99,7 +99,7 @@ impl Vault {
                 let new = self.keyring.wrap_under(kek, &plain).await?;
                 let mut change = self.cluster.begin(Tenant::Every).await?;
                 done.rewrapped += store::replace(&mut change, &old, &new).await?;
-                change.commit(&[]).await?;
+                change.commit().await?;
             }
             progress(seen.min(total), total);
         }

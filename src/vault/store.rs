@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, Row};
+use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 
 use super::kek::{DataKeyId, WrappedKey};
 use crate::types::AccountId;
@@ -41,19 +41,17 @@ pub(super) async fn newest(
     .await
 }
 
-/// The account's data key of one generation.
+/// The account's data key of one generation. A hot read: the function sets the tenant itself.
 pub(super) async fn of_generation(
-    connection: &mut PgConnection,
+    executor: impl PgExecutor<'_>,
     account: AccountId,
     generation: u32,
 ) -> Result<Option<WrappedKey>, sqlx::Error> {
-    sqlx::query_as(
-        "select account_id, generation, kek_id, wrapped from data_keys where account_id = $1 and generation = $2",
-    )
-    .bind(account)
-    .bind(generation.cast_signed())
-    .fetch_optional(connection)
-    .await
+    sqlx::query_as("select $1 as account_id, generation, kek_id, wrapped from data_key($1, $2)")
+        .bind(account)
+        .bind(generation.cast_signed())
+        .fetch_optional(executor)
+        .await
 }
 
 /// Counts seals of a data key; how many there are now, if the data key is still there.

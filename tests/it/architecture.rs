@@ -25,7 +25,6 @@ const LAYERS: &[&[&str]] = &[
 
 /// Places other than `store.rs` files that hold SQL, each with its reason.
 const SQL_ELSEWHERE: &[&str] = &[
-    "cluster/feed.rs",    // the heartbeat
     "postgres/",          // roles, schema
     "resolver/bundle.rs", // what is cached is loaded where it is defined
     "suppliers/hint.rs",  // one query for one idea
@@ -88,6 +87,7 @@ fn each_library_stays_where_it_belongs() {
             }
         };
         only("axum::", &["http/"]);
+        only("utoipa", &["http/"]);
         only("clap::", &["cli/"]);
         only("std::env::var", &["config.rs"]);
         only("anyhow::", &["cli/"]);
@@ -144,7 +144,10 @@ fn store_functions_on_tenant_rows_take_the_account_first() {
     let mut checked = 0;
     for (file, text) in sources() {
         // Those of `sealed_store.rs` go through the rows of every account.
-        if !file.ends_with("store.rs") || file.ends_with("sealed_store.rs") || module(&file) == "suppliers" {
+        if !file.ends_with("store.rs")
+            || file.ends_with("sealed_store.rs")
+            || ["suppliers", "cluster"].contains(&module(&file))
+        {
             continue;
         }
         for function in text.split("async fn ").skip(1) {
@@ -159,4 +162,53 @@ fn store_functions_on_tenant_rows_take_the_account_first() {
         }
     }
     assert!(checked > 15, "the test reads stores no more: {checked}");
+}
+
+/// Store functions that may use any connection: what they read is a function of the database that sets the tenant itself.
+/// Every other one takes a `PgConnection`, which is a transaction's, begun for a tenant.
+const ON_ANY_CONNECTION: &[&str] = &[
+    "accounts/store.rs: is_allowed_origin",
+    "accounts/store.rs: status",
+    "api_credentials/store.rs: find_by_hash",
+    "credentials/store.rs: configured",
+    "credentials/store.rs: find",
+    "credentials/store.rs: list",
+    "oauth/store.rs: find_by_client_id",
+    "oauth/store.rs: is_token_revoked",
+    "oauth/store.rs: signing_keys", // no tenant's
+    "resolver/bundle.rs: load_account",
+    "resolver/bundle.rs: load_supplier", // no tenant's
+    "vault/store.rs: of_generation",
+];
+
+/// Places that take a connection without a tenant from the pool, each with its reason.
+const WITHOUT_A_TENANT: &[&str] = &[
+    "credentials/read.rs: pool.acquire()", // a hot read, and a hint from the directory
+    "http/health.rs: pool.acquire()",      // whether there is a database at all
+    "postgres/tenant.rs: pool.begin_with(",
+    "resolver/mod.rs: pool.acquire()", // a hint from the directory
+];
+
+#[test]
+fn tenants_rows_are_reached_in_a_transaction_of_a_tenant_or_by_a_hot_read() {
+    let (mut on_any, mut without) = (Vec::new(), Vec::new());
+    for (file, text) in sources() {
+        let is_store = file.ends_with("store.rs") || file == "resolver/bundle.rs";
+        if is_store && !["suppliers", "cluster"].contains(&module(&file)) {
+            for function in text.split("async fn ").skip(1) {
+                let name = function.split('(').next().unwrap();
+                let signature = function.split('{').next().unwrap();
+                if signature.contains("PgExecutor") || signature.contains("PgPool") {
+                    on_any.push(format!("{file}: {name}"));
+                }
+            }
+        }
+        for way in ["pool.acquire()", "pool.begin()", "pool.begin_with("] {
+            without.extend(text.contains(way).then(|| format!("{file}: {way}")));
+        }
+    }
+    on_any.sort();
+    assert_eq!(on_any, ON_ANY_CONNECTION);
+    without.dedup();
+    assert_eq!(without, WITHOUT_A_TENANT);
 }

@@ -25,7 +25,7 @@ fn nothing_that_holds_a_secret_prints_it() {
         format!("{:?}", Password::parse(PASSWORD.repeat(99).into())),
         format!("{pair:#?} {half:#?} {update:#?}"),
         format!("{:?}", BaseUpdate { supplier: code("HIT"), staging: half.clone(), production: half }),
-        format!("{:?}", Resolved { source: Level::Account, pair }),
+        format!("{:?}", Resolved { source: Level::Account, pair, stale_for: None }),
         format!("{key:#?}"),
         format!("{:?}", Keyring::parse(&format!("k:{MASTER_KEY}").into())),
         format!("{:?}", Keyring::parse(&format!("k:{MASTER_KEY},k:{MASTER_KEY}").into())),

@@ -248,7 +248,7 @@ async fn from_the_keyring_to_the_service_and_back() {
         rows.iter().map(|row| row["kek_id"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
     };
     // With both, the service wraps ...
-    let with_service = app.other_process_on(&both(&service, KEYRING.1));
+    let with_service = app.other_process_on(&both(&service, KEYRING.1), |_| ()).await;
     rotation::rewrap(&with_service, |_| ()).await.unwrap();
     assert_eq!(keks().await, ["transit:transit/credenza:v1"]);
     let safe = |keys: Vec<credenza::vault::KekStatus>| {
@@ -256,11 +256,11 @@ async fn from_the_keyring_to_the_service_and_back() {
     };
     assert_eq!(safe(with_service.vault.kek_statuses().await.unwrap()), ["test"]);
     // ... and then it is enough alone.
-    let alone = app.other_process_on(&alone(&service));
+    let alone = app.other_process_on(&alone(&service), |_| ()).await;
     assert_eq!(rotation::verify(&alone, |_| ()).await.unwrap().faults, []);
     // Unless the list puts the keyring first.
     let list = format!("{},transit", KEYRING.1);
-    let back = app.other_process_on(&both(&service, &list));
+    let back = app.other_process_on(&both(&service, &list), |_| ()).await;
     rotation::rewrap(&back, |_| ()).await.unwrap();
     assert_eq!(keks().await, ["test"]);
     assert_eq!(safe(back.vault.kek_statuses().await.unwrap()), ["transit:transit/credenza:v1"]);

@@ -29,12 +29,12 @@ async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {
         .unwrap();
     let ended = sqlx::query(
         "select pg_terminate_backend(pid) from pg_stat_activity
-         where datname = current_database() and usename = 'credenza' and application_name <> 'credenza'",
+         where datname = current_database() and application_name = 'credenza-feed'",
     );
     assert_eq!(ended.fetch_all(&mut admin).await.unwrap().len(), 1, "the feed has one connection");
-    let generations = app.app.cluster.generations();
+    let trust = app.app.cluster.trust();
     let start = Instant::now();
-    while generations.hearing() {
+    while trust.has_lease() {
         assert!(start.elapsed() < SOON, "the feed does not notice that its connection ended");
         tokio::task::yield_now().await;
     }
@@ -46,11 +46,11 @@ async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {
         app.sql(act).await;
         assert_eq!(seen(&caller).await, expected, "{act}");
     }
-    assert!(!generations.hearing());
+    assert!(!trust.has_lease());
 
     sqlx::raw_sql(in_tests(format!("grant connect on database {name} to public"))).execute(&mut admin).await.unwrap();
     let start = Instant::now();
-    while !generations.hearing() {
+    while !trust.has_lease() {
         assert!(start.elapsed() < SOON, "the feed does not come back");
         tokio::task::yield_now().await;
     }

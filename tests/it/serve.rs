@@ -51,6 +51,7 @@ async fn the_services_role_may_work_with_rows_and_nothing_else() {
     ] {
         assert_eq!(refusal(&mut connection, forbidden).await.as_deref(), Some("42501"), "{forbidden}");
     }
+    sqlx::raw_sql("set credenza.every_account = 'on'").execute(&mut connection).await.unwrap();
     let events: i64 = query_scalar("select count(*) from audit_events").fetch_one(&mut connection).await.unwrap();
     assert!(events > 0);
 }

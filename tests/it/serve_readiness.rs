@@ -63,7 +63,10 @@ async fn forward(listener: UnixListener, target: PathBuf) {
 
 /// A service whose ways to the database can be cut: the pool's, and the change feed's.
 async fn service_with_ways() -> (Installation, Service, Way, Way) {
-    let installation = Installation::new().await;
+    with_ways(Installation::new().await).await
+}
+
+async fn with_ways(installation: Installation) -> (Installation, Service, Way, Way) {
     let (pool, feed) = (Way::open().await, Way::open().await);
     let url = installation.setting("DATABASE_URL").to_owned();
     let ways = installation.with("DATABASE_URL", &pool.url(&url));
@@ -102,7 +105,7 @@ async fn without_its_change_feed_the_service_answers_but_is_not_ready_until_it_i
     for endpoint in [&service.public, &service.internal] {
         let answer = becomes_unready(endpoint).await;
         assert_eq!(answer["database"], "ok", "{answer}");
-        assert_eq!(answer["change_feed"], "not listening", "{answer}");
+        assert_eq!(answer["listener"], "not connected: changes are not heard", "{answer}");
     }
     service.public.get("/healthz").await.expect(200);
     service.resolve(&key, &account, "HIT").await.expect(403);
@@ -128,5 +131,37 @@ async fn without_its_database_the_service_says_so_and_recovers() {
     feed.mend();
     becomes_ready(&service.public).await;
     service.resolve(&key, &account, "HIT").await.expect(403);
+    service.program.stop().await.done();
+}
+
+#[tokio::test]
+async fn an_operator_can_choose_old_answers_rather_than_none_for_a_while() {
+    let choice = Installation::new().await.with("CREDENZA_LEASE", "500ms").with("CREDENZA_SERVE_STALE_FOR", "5s");
+    let (installation, service, mut pool, mut feed) = with_ways(choice).await;
+    let account = installation.account("A").await;
+    let key = installation.key(&account, &["--scopes", "credentials:write,credentials:resolve"]).await;
+    let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "old"});
+    service.public.with_key(&key).post("/extra/v2/credentials", &body).await.expect(201);
+    let current = service.resolve(&key, &account, "HIT").await.expect(200);
+    assert_eq!((&current["password"], current.get("stale_for")), (&json!("old"), None));
+
+    pool.cut();
+    feed.cut();
+    becomes_unready(&service.public).await;
+    let stale = service.resolve(&key, &account, "HIT").await.expect(200);
+    assert_eq!(stale["password"], "old");
+    assert!(stale["stale_for"].as_u64().is_some_and(|seconds| seconds < 5), "{stale}");
+    // Only what was in memory, and only reads.
+    assert_eq!(service.resolve(&key, &account, "PCNA").await.status, 503);
+    assert_eq!(service.public.with_key(&key).post("/extra/v2/credentials", &body).await.status, 503);
+    let page = service.internal.get("/metrics").await.body;
+    assert!(page.contains("credenza_stale_answers_total"), "{page}");
+    eventually("no old answers any more", async || service.resolve(&key, &account, "HIT").await.status == 503).await;
+
+    pool.mend();
+    feed.mend();
+    becomes_ready(&service.public).await;
+    let current = service.resolve(&key, &account, "HIT").await.expect(200);
+    assert_eq!(current.get("stale_for"), None);
     service.program.stop().await.done();
 }

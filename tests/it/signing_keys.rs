@@ -113,8 +113,8 @@ async fn a_key_of_another_process_is_known_here_at_once() {
     let app = TestApp::start().await;
     let client = app.account("devs@platform.example").await.client().await;
     let old = app.token(&client).await;
-    let kid = rotate_signing_key(&app.other_process()).await.unwrap();
-    app.feed_has_caught_up().await;
+    let other = app.other_process().await;
+    let kid = rotate_signing_key(&other).await.unwrap();
     assert_eq!(kid_of(&app.token(&client).await), kid);
     app.me(&old).await.expect(200);
 }

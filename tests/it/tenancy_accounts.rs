@@ -13,7 +13,7 @@ use crate::support::{Answer, Caller, TestApp};
 const KEYS: &str = "/extra/v2/api-keys";
 
 /// What answers without looking at any account's rows, or only says who the caller is.
-const ABOUT_NO_ACCOUNT: [&str; 11] = [
+const ABOUT_NO_ACCOUNT: [&str; 14] = [
     "/extra/v2/suppliers",
     "/extra/v2/service-codes",
     "/extra/v2/services/{supplier_code}",
@@ -25,6 +25,9 @@ const ABOUT_NO_ACCOUNT: [&str; 11] = [
     "/.well-known/oauth-authorization-server",
     "/healthz",
     "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/docs",
 ];
 
 fn on_accounts() -> impl Iterator<Item = Operation> {

@@ -18,12 +18,13 @@ use self::database::Database;
 use self::demo::Demo;
 use self::secrets::DevSecrets;
 use super::serve::stop_signal;
-use crate::app::{App, Settings};
+use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{self, Config, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
 use crate::postgres::embedded::{self, Lock};
+use crate::telemetry;
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -64,13 +65,16 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
         // A server that was just starting ends with the dropped future.
         () = &mut stop => return Ok(()),
     };
-    let env_file = secrets.write_env_file(&data_dir, &database)?;
+    let here = format!("http://{}", listeners.addresses()?.0);
+    let public_url = config::public_url(source)?.unwrap_or(here);
+    let env_file = secrets.write_env_file(&data_dir, &database, &public_url)?;
     let started = tokio::select! {
-        started = start(&data_dir, &env_file, &listeners) => started,
+        started = start(&data_dir, &env_file) => started,
         () = &mut stop => return database.close().await,
     };
     let result = match started {
         Ok(Installation { app, listener_database, demo }) => {
+            let metrics = tokio::spawn(telemetry::keep_metrics());
             let background = tokio::spawn(Arc::clone(&app).run_in_background(listener_database));
             show(&options, &listeners, &demo, &database, &env_file, &data_dir)?;
             let mut ended = false;
@@ -82,6 +86,7 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
             };
             listeners.serve(Arc::clone(&app), until).await;
             background.abort();
+            metrics.abort();
             app.close().await;
             match database.log_file() {
                 Some(log) if ended => Err(anyhow!("Postgres has ended; `{}` may say why. Start again", log.display())),
@@ -96,7 +101,7 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
 }
 
 /// From an open database to an application with its demo account.
-async fn start(data_dir: &Path, env_file: &Path, listeners: &Listeners) -> anyhow::Result<Installation> {
+async fn start(data_dir: &Path, env_file: &Path) -> anyhow::Result<Installation> {
     let source = Source::load(None)?.with_file(env_file)?;
     let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
     let config = Config::load(&source)?;
@@ -104,10 +109,8 @@ async fn start(data_dir: &Path, env_file: &Path, listeners: &Listeners) -> anyho
     tracing::info!(migration = state.applied, "schema is up to date");
     postgres::grant_application_role(&owner, config.database.get_username(), None).await?;
 
-    let here = format!("http://{}", listeners.addresses()?.0);
-    let settings = Settings { public_url: config::public_url(&source)?.unwrap_or(here), ..config.settings };
     let pool = postgres::pool(&config.database, config.database_connections);
-    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, settings));
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));
     let demo = Demo::load_or_make(&app, data_dir).await?;
     Ok(Installation { app, listener_database: config.listener_database, demo })
 }

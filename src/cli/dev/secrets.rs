@@ -58,8 +58,9 @@ impl DevSecrets {
         })
     }
 
-    /// Writes the settings of this installation, for `--env-file`.
-    pub fn write_env_file(&self, data_dir: &Path, database: &Database) -> anyhow::Result<PathBuf> {
+    /// Writes the settings of this installation, for `--env-file`: for commands, and for further instances, which have to
+    /// issue the same tokens.
+    pub fn write_env_file(&self, data_dir: &Path, database: &Database, public_url: &str) -> anyhow::Result<PathBuf> {
         let path = data_dir.join("env");
         let text = format!(
             "# Settings of this development installation, for `credenza --env-file`. Written anew at every start.\n\
@@ -68,7 +69,8 @@ impl DevSecrets {
              CREDENZA_MIGRATION_DATABASE_URL={}\n\
              CREDENZA_MASTER_KEYS={}\n\
              CREDENZA_KEY_PEPPER={}\n\
-             CREDENZA_AUDIT_KEY={}\n",
+             CREDENZA_AUDIT_KEY={}\n\
+             CREDENZA_PUBLIC_URL={public_url}\n",
             database.application_url(),
             database.listener_url(),
             database.owner_url(),

@@ -13,7 +13,7 @@ use credenza::api_credentials::{self, NewKey};
 use credenza::api_key::Kind;
 use credenza::app::{App, Settings};
 use credenza::clock::Clock;
-use credenza::cluster::{Limits, feed};
+use credenza::cluster::{Leases, Limits, Role, feed};
 use credenza::config::{Config, Source};
 use credenza::http::{internal_router, public_router};
 use credenza::postgres;
@@ -28,6 +28,7 @@ use tower::ServiceExt;
 
 use super::caller::Caller;
 use super::cluster::{Database, database, in_tests};
+use super::openapi::expect_documented;
 use super::response::Answer;
 
 /// What our tokens have as issuer and audience.
@@ -67,7 +68,7 @@ impl TestApp {
     /// The same with other variables than the usual ones.
     pub async fn start_on(variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Self {
         let app = Self::start_deaf(variables, change).await;
-        while !app.app.cluster.generations().hearing() {
+        while !app.app.cluster.trust().has_lease() {
             tokio::task::yield_now().await;
         }
         app
@@ -79,7 +80,7 @@ impl TestApp {
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
         let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), variables, change));
-        let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
+        let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone(), Role::Member));
         Self {
             public: public_router(Arc::clone(&app)),
             internal: internal_router(Arc::clone(&app)),
@@ -90,24 +91,24 @@ impl TestApp {
         }
     }
 
-    /// A second application on the same database, as another process would be: it shares nothing with this one but rows.
-    pub fn other_process(&self) -> App {
-        self.other_process_on(&[])
+    /// A second application on the same database, as a command of another process would be: it shares nothing with this
+    /// one but rows, and hears what this one acknowledges.
+    pub async fn other_process(&self) -> App {
+        self.other_process_on(&[], |_| ()).await
     }
 
-    /// The same with other variables than the usual ones.
-    pub fn other_process_on(&self, variables: &[(&str, &str)]) -> App {
-        compose(&self.database, clock_at(Arc::clone(&self.seconds)), variables, |_| ())
+    /// The same with other variables and settings than the usual ones.
+    pub async fn other_process_on(&self, variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> App {
+        let app = compose(&self.database, clock_at(Arc::clone(&self.seconds)), variables, change);
+        // Ends with the test's runtime.
+        tokio::spawn(feed::run(app.cluster.clone(), self.database.application.clone(), Role::Writer));
+        app.cluster.connected().await;
+        app
     }
 
     /// The same with a clock of its own.
     pub fn other_process_with(&self, clock: Clock) -> App {
         compose(&self.database, clock, &[], |_| ())
-    }
-
-    /// The same with other settings than the usual ones.
-    pub fn other_process_with_settings(&self, change: impl FnOnce(&mut Settings)) -> App {
-        compose(&self.database, clock_at(Arc::clone(&self.seconds)), &[], change)
     }
 
     /// The public listener of a second application on the same database, with other settings.
@@ -174,7 +175,9 @@ fn compose(database: &Database, clock: Clock, variables: &[(&str, &str)], change
     let settings = Source::from_pairs(usual.into_iter().chain(variables.iter().copied()));
     let config = Config::load(&settings).unwrap();
     let cache = Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 };
-    let mut settings = Settings { public_url: ISSUER.to_owned(), cache, ..config.settings };
+    // Long enough for machines that are busy.
+    let leases = Leases { lease: Duration::from_secs(5), ..config.settings.leases };
+    let mut settings = Settings { public_url: ISSUER.to_owned(), cache, leases, ..config.settings };
     change(&mut settings);
     let pool = postgres::pool(&database.application, 8);
     App::new(pool, clock, config.secrets, settings)
@@ -183,13 +186,18 @@ fn compose(database: &Database, clock: Clock, variables: &[(&str, &str)], change
 impl TestApp {
     /// Sends any request to the listener that its path belongs to.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let router = if request.uri().path().starts_with("/internal") { &self.internal } else { &self.public };
+        let path = request.uri().path();
+        let is_internal = path.starts_with("/internal") || path == "/metrics";
+        let router = if is_internal { &self.internal } else { &self.public };
         self.send_to(router, request).await
     }
 
     /// Sends a request to one of several listeners.
     pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
-        Answer::read(router.clone().oneshot(request).await.unwrap()).await
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+        let answer = Answer::read(router.clone().oneshot(request).await.unwrap()).await;
+        expect_documented(&method, &path, answer.status);
+        answer
     }
 
     /// Sends requests to the public listener without waiting in between; the answers come as they finish.

@@ -48,18 +48,19 @@ impl TestApp {
     /// Waits until the change feed has heard everything that was committed so far, so that what a test sees next is not
     /// owed to a message of its preparations. Messages come in the order of their commits.
     pub async fn feed_has_caught_up(&self) {
-        let generations = self.app.cluster.generations();
+        let trust = self.app.cluster.trust();
         let nobody = Owner::Account(AccountId(-1));
-        let before = generations.of(&nobody);
+        let generation = || trust.begin(&nobody).map(|reading| reading.generation);
+        let before = generation();
         self.sql("select pg_notify('credenza_changes', 'account -1')").await;
-        while generations.of(&nobody) == before {
+        while generation() == before {
             tokio::task::yield_now().await;
         }
     }
 
     /// Forgets everything cached, for tests that are not about caches.
     pub fn forget(&self) {
-        self.app.cluster.generations().bump(&Owner::Everything);
+        self.app.cluster.trust().bump(&Owner::Everything);
     }
 
     /// Puts a supplier into the directory, or changes it. `excluded` is a list separated by blanks.

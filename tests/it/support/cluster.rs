@@ -2,6 +2,7 @@
 //! test, copied from a migrated template.
 
 use std::path::PathBuf;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use credenza::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
@@ -11,6 +12,8 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
+use super::unfiltered;
+
 const PREFIX: &str = "credenza-test-";
 /// Of both roles.
 pub const PASSWORD: &str = "only-in-tests";
@@ -18,6 +21,17 @@ pub const PASSWORD: &str = "only-in-tests";
 /// The server. Never dropped: when the process ends, however it ends, the server's watchdog ends it.
 static SERVER: OnceCell<Embedded> = OnceCell::const_new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
+
+/// Names the walls between tenants that the run does without, for `walls.rs`, which starts such runs.
+pub const WITHOUT: &str = "CREDENZA_TESTS_WITHOUT";
+/// The application's own conditions on the tenant.
+pub const FILTERS: &str = "filters";
+/// The policies of the tables.
+pub const ROW_SECURITY: &str = "row security";
+
+fn is_without(wall: &str) -> bool {
+    setting(WITHOUT).is_some_and(|walls| walls.to_str().unwrap().split(',').any(|other| other == wall))
+}
 
 /// A database of a test's own, and the ways into it.
 #[derive(Clone)]
@@ -35,19 +49,60 @@ pub async fn server() -> &'static Embedded {
 
 async fn start() -> Embedded {
     remove_stale_folders();
-    let options = Options {
+    let server = Embedded::start(options(false), &mut |step| eprintln!("{step}")).await.unwrap();
+    prepare(&server).await;
+    take_walls_down(&server).await;
+    server
+}
+
+/// How to start a server in a folder of its own.
+pub fn options(durable: bool) -> Options {
+    Options {
         data_dir: scratch_folder("cluster"),
         postgres_bin: setting("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
         search_path: setting("PATH"),
-        durable: false,
+        durable,
         allow_download: true,
-    };
-    let server = Embedded::start(options, &mut |step| eprintln!("{step}")).await.unwrap();
+    }
+}
+
+/// Makes the roles and the migrated database on a server.
+pub async fn prepare(server: &Embedded) {
     bootstrap(&server.admin_options("postgres"), PASSWORD, PASSWORD).await.unwrap();
     let owner: PgConnectOptions = server.url(OWNER, PASSWORD, DATABASE).parse().unwrap();
     migrate(&owner).await.unwrap();
     grant_application_role(&owner, APPLICATION, None).await.unwrap();
-    server
+}
+
+/// Takes walls out of the template that every test's database is copied from.
+async fn take_walls_down(server: &Embedded) {
+    let mut admin = server.admin_options(DATABASE).connect().await.unwrap();
+    if is_without(ROW_SECURITY) {
+        let tables = "select format('alter table %s disable row level security', oid::regclass)
+                      from pg_class where relrowsecurity";
+        for statement in sqlx::query_scalar::<_, String>(tables).fetch_all(&mut admin).await.unwrap() {
+            sqlx::raw_sql(in_tests(statement)).execute(&mut admin).await.unwrap();
+        }
+    }
+    if is_without(FILTERS) {
+        let functions = "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace";
+        for function in sqlx::query_scalar::<_, String>(functions).fetch_all(&mut admin).await.unwrap() {
+            sqlx::raw_sql(in_tests(unfiltered::without_filters(&function))).execute(&mut admin).await.unwrap();
+        }
+    }
+    admin.close().await.unwrap();
+}
+
+/// How the application gets to the server: straight, or through what takes its filters away.
+fn way_in(straight: PgConnectOptions) -> PgConnectOptions {
+    static UNFILTERED: OnceLock<PathBuf> = OnceLock::new();
+    if !is_without(FILTERS) {
+        return straight;
+    }
+    let socket = straight.get_socket().unwrap();
+    straight
+        .clone()
+        .socket(UNFILTERED.get_or_init(|| unfiltered::open(&scratch_folder("way"), socket, straight.get_port())))
 }
 
 /// A fresh, migrated database.
@@ -74,8 +129,16 @@ async fn copy_of(template: &str) -> Database {
         .await
         .unwrap();
     admin.close().await.unwrap();
-    let as_role = |role| server.url(role, PASSWORD, &name).parse().unwrap();
-    Database { application: as_role(APPLICATION), admin: server.admin_options(&name) }
+    let database = Database::of(server, &name);
+    Database { application: way_in(database.application), ..database }
+}
+
+impl Database {
+    /// A database of a server by its name.
+    pub fn of(server: &Embedded, name: &str) -> Self {
+        let application = server.url(APPLICATION, PASSWORD, name).parse().unwrap();
+        Self { application, admin: server.admin_options(name) }
+    }
 }
 
 /// SQL that is put together. Names cannot be bound.
@@ -85,7 +148,7 @@ pub fn in_tests(sql: String) -> sqlx::AssertSqlSafe<String> {
 }
 
 /// Removes what earlier runs left: a test process has no moment after its last test.
-fn remove_stale_folders() {
+pub fn remove_stale_folders() {
     for entry in std::fs::read_dir(std::env::temp_dir()).unwrap().flatten() {
         let name = entry.file_name().into_string().unwrap_or_default();
         let Some(rest) = name.strip_prefix(PREFIX) else { continue };
@@ -105,6 +168,6 @@ pub fn scratch_folder(name: &str) -> PathBuf {
 }
 
 #[allow(clippy::disallowed_methods, reason = "the tests' own settings")]
-fn setting(name: &str) -> Option<std::ffi::OsString> {
+pub fn setting(name: &str) -> Option<std::ffi::OsString> {
     std::env::var_os(name)
 }

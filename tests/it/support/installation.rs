@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use credenza::postgres::bootstrap::{APPLICATION, OWNER};
+use credenza::postgres::embedded::Embedded;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -20,25 +21,24 @@ pub struct Installation {
 impl Installation {
     /// With the schema in place.
     pub async fn new() -> Self {
-        Self::on(cluster::database().await).await
+        Self::on(server().await, cluster::database().await)
     }
 
     /// With a database that has nothing in it.
     pub async fn unmigrated() -> Self {
-        Self::on(cluster::empty_database().await).await
+        Self::on(server().await, cluster::empty_database().await)
     }
 
     /// What the database was when it was copied, under the same settings.
     pub async fn restored(&self, backup: &Database) -> Self {
-        let copy = cluster::backup(backup).await;
-        let fresh = Self::on(copy).await;
+        let fresh = Self::on(server().await, cluster::backup(backup).await);
         let mut restored = self.with("DATABASE_URL", fresh.setting("DATABASE_URL"));
         restored.database = fresh.database;
         restored
     }
 
-    async fn on(database: Database) -> Self {
-        let server = server().await;
+    /// On a database of a server.
+    pub fn on(server: &Embedded, database: Database) -> Self {
         let url = |role| server.url(role, PASSWORD, database.admin.get_database().unwrap());
         let settings = vec![
             ("DATABASE_URL", url(APPLICATION)),

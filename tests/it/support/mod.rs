@@ -11,10 +11,12 @@ pub mod furnished;
 pub mod installation;
 pub mod logs;
 pub mod oauth;
+pub mod openapi;
 pub mod operations;
 pub mod program;
 pub mod response;
 pub mod transit;
+pub mod unfiltered;
 pub mod wire;
 
 pub use app::TestApp;

@@ -1,12 +1,15 @@
 //! Every operation of both listeners: the one list for the tests that must not forget any. A test compares it with the
 //! router itself.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use axum::http::Method;
+use credenza::http::Listener;
 use credenza::principal::Scope;
+use serde_json::Value;
 
 use super::app::TestApp;
+use super::openapi;
 
 /// One operation.
 #[derive(Clone)]
@@ -95,6 +98,9 @@ pub fn all() -> Vec<Operation> {
         ("GET", "/.well-known/oauth-authorization-server", None),
         ("GET", "/healthz", None),
         ("GET", "/readyz", None),
+        ("GET", "/metrics", None),
+        ("GET", "/openapi.json", None),
+        ("GET", "/docs", None),
         ("POST", "/internal/v1/resolve", Some(Resolve)),
         ("POST", "/internal/v1/resolve/batch", Some(Resolve)),
     ]
@@ -102,11 +108,15 @@ pub fn all() -> Vec<Operation> {
     .into()
 }
 
-/// Compares the list with the router: its paths with the page that names them all, its methods with what the router says.
+/// Compares the list with the router: its paths and scopes with the documents that the routers make of themselves, its
+/// methods with what the router says.
 pub async fn compare_with_the_router(app: &TestApp) {
     let operations = all();
-    let routes: BTreeSet<_> = operations.iter().map(|operation| operation.route.to_owned()).collect();
-    assert_eq!(routes, routes_in_source(), "support/operations.rs and src/http/mod.rs have the same paths");
+    let listed: BTreeSet<_> = operations
+        .iter()
+        .map(|one| (one.route.to_owned(), one.method.to_string(), one.needs.map(Scope::as_str).map(str::to_owned)))
+        .collect();
+    assert_eq!(listed, documented(), "support/operations.rs and the routers have the same operations");
     for operation in &operations {
         // The router tells a method that nobody has which ones there are.
         let path = operation.path(&Target::nothing());
@@ -118,20 +128,14 @@ pub async fn compare_with_the_router(app: &TestApp) {
     }
 }
 
-/// The paths that the router's source names. Every route is on that one page, in statements of the form
-/// `let part = ….route("/path", …)`, and the parts are put together by `.nest("/prefix", part)`.
-fn routes_in_source() -> BTreeSet<String> {
-    let source = include_str!("../../../src/http/mod.rs");
-    let quoted = |text: &'static str, call| text.split(call).skip(1).map(|rest| rest.split_once('"').unwrap());
-    let prefixes: BTreeMap<_, _> = quoted(source, ".nest(\"")
-        .map(|(prefix, rest)| (rest.trim_start_matches(", ").split(')').next().unwrap(), prefix))
-        .collect();
-    let statements = source.split(';').filter(|statement| statement.contains(".route(\""));
-    statements
-        .flat_map(|statement| {
-            let (_, assignment) = statement.rsplit_once("let ").unwrap();
-            let prefix = prefixes.get(assignment.split_once(" =").unwrap().0).copied().unwrap_or_default();
-            quoted(statement, ".route(\"").map(move |(path, _)| format!("{prefix}{}", path.trim_end_matches('/')))
+/// Path, method and scope of every operation of both documents.
+fn documented() -> BTreeSet<(String, String, Option<String>)> {
+    let documents = [openapi::document(Listener::Public), openapi::document(Listener::Internal)];
+    let operations = documents.iter().flat_map(openapi::operations);
+    operations
+        .map(|(path, method, operation)| {
+            let scope = operation.pointer("/security/0/api_key/0").and_then(Value::as_str).map(str::to_owned);
+            (path.to_owned(), method.to_uppercase(), scope)
         })
         .collect()
 }

@@ -1,0 +1,88 @@
+//! Calls of the functions of `migrations/0013_instances.sql`.
+
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection, PgExecutor};
+use uuid::Uuid;
+
+/// An instance that may answer from memory, as a write finds it.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(super) struct Member {
+    pub id: Uuid,
+    pub name: String,
+    pub lease_ms: u64,
+}
+
+/// What a transaction has to know before it commits.
+#[derive(Debug, FromRow)]
+pub(super) struct Prepared {
+    /// The owners that it changed, as messages, one a line.
+    pub changed: String,
+    /// Who else may have them in memory.
+    pub members: Json<Vec<Member>>,
+}
+
+/// An instance's renewals, as another one sees them.
+#[derive(Debug, FromRow)]
+pub(super) struct Seen {
+    pub id: Uuid,
+    pub name: String,
+    pub lease_ms: i64,
+    pub renewals: i64,
+}
+
+pub(super) async fn join(
+    executor: impl PgExecutor<'_>,
+    instance: Uuid,
+    name: &str,
+    lease_ms: i64,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("select join_instances($1, $2, $3)")
+        .bind(instance)
+        .bind(name)
+        .bind(lease_ms)
+        .execute(executor)
+        .await
+        .map(|_| ())
+}
+
+pub(super) async fn renew(
+    executor: impl PgExecutor<'_>,
+    instance: Uuid,
+    renewal: i64,
+) -> Result<Vec<Seen>, sqlx::Error> {
+    sqlx::query_as("select id, name, lease_ms, renewals from renew_lease($1, $2)")
+        .bind(instance)
+        .bind(renewal)
+        .fetch_all(executor)
+        .await
+}
+
+/// Removes an instance; only if it renewed no more than `renewal` times, if that is given. Tells whether it was there.
+pub(super) async fn remove(
+    executor: impl PgExecutor<'_>,
+    instance: Uuid,
+    renewal: Option<i64>,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar("select remove_instance($1, $2)").bind(instance).bind(renewal).fetch_one(executor).await
+}
+
+pub(super) async fn prepare_commit(
+    connection: &mut PgConnection,
+    change: Uuid,
+    instance: Uuid,
+) -> Result<Prepared, sqlx::Error> {
+    sqlx::query_as("select changed, members from prepare_commit($1, $2)")
+        .bind(change)
+        .bind(instance)
+        .fetch_one(connection)
+        .await
+}
+
+/// Says something to every instance, in one round trip.
+pub(super) async fn say(executor: impl PgExecutor<'_>, messages: &[String]) -> Result<(), sqlx::Error> {
+    sqlx::query("select pg_notify('credenza_changes', message) from unnest($1) message")
+        .bind(messages)
+        .execute(executor)
+        .await
+        .map(|_| ())
+}

@@ -1,0 +1,46 @@
+"""What Schemathesis has to know of the service beside its document."""
+
+import os
+import uuid
+
+import schemathesis
+from schemathesis.specs.openapi.checks import positive_data_acceptance
+
+# What the run itself works with: revoking it would end the run, with refusals that look like good answers.
+OUR_KEYS = set(os.environ["OUR_KEYS"].split(","))
+
+# What the contract refuses with 400 because of the state, not because of the request.
+REFUSED_BY_STATE = {
+    "An account can have at most 6 active API keys",
+    "An account can have at most 20 OAuth clients",
+    "external_customer_id is already in use",
+    "expires_at: must be in the future",
+    "The client does not have one of these scopes",
+}
+HALF_A_PAIR = ("because no staging pair is stored yet", "because no production pair is stored yet")
+
+
+@schemathesis.hook
+def before_call(context, case, **kwargs):
+    """What only this installation knows: an account that may be acted for, and a client of OAuth2."""
+    for name, value in (case.path_parameters or {}).items():
+        if str(value) in OUR_KEYS:
+            case.path_parameters[name] = str(uuid.uuid4())
+    if case.meta is None or not case.meta.generation.mode.is_positive:
+        return
+    if case.headers and "X-Account-Id" in case.headers:
+        case.headers["X-Account-Id"] = os.environ["SUBACCOUNT"]
+    if case.path.startswith("/oauth/") and isinstance(case.body, dict):
+        case.body |= {"client_id": os.environ["CLIENT_ID"], "client_secret": os.environ["CLIENT_SECRET"]}
+
+
+@schemathesis.check
+def valid_data_acceptance(ctx, response, case):
+    if response.status_code == 400:
+        try:
+            detail = response.json()["detail"]
+        except (ValueError, LookupError):
+            detail = ""
+        if detail in REFUSED_BY_STATE or detail.endswith(HALF_A_PAIR):
+            return None
+    return positive_data_acceptance(ctx, response, case)

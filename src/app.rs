@@ -18,7 +18,7 @@ use crate::cluster::{Cluster, Leases, Limits, Role, feed};
 use crate::core::Core;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::resolver::Resolver;
-use crate::vault::{Keyring, Vault};
+use crate::vault::{Keyring, Retirement, Vault};
 
 /// The secrets of an installation. None is in the database, and none has a default.
 pub struct Secrets {
@@ -43,6 +43,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Whose tokens are accepted beside ours.
     pub outside_issuer: Option<OutsideSettings>,
+    /// When data keys are replaced.
+    pub retirement: Retirement,
 }
 
 /// The core, and what answers from memory on top of it. Dereferences to the core, so that a handler passes `&app` to a
@@ -73,7 +75,7 @@ impl App {
         let cluster = Cluster::new(pool.clone(), Monotonic::system(), &settings.leases);
         // Unwrapped keys do not stay longer than they are of use.
         let data_keys = Limits { ttl: settings.cache.ttl.min(Duration::from_hours(1)), ..small(32) };
-        let vault = Vault::new(secrets.keyring, pool.clone(), &cluster, data_keys);
+        let vault = Vault::new(secrets.keyring, pool.clone(), &cluster, data_keys, settings.retirement);
         let pepper = Arc::new(secrets.pepper);
         let statuses = AccountStatuses::new(pool.clone(), &cluster, small(16));
         let last_use = LastUse::default();

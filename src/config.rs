@@ -1,5 +1,7 @@
 //! Settings: the only reader of the environment. Nothing is generated here, and nothing that matters has a default.
 
+mod keys;
+
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
@@ -23,7 +25,7 @@ use crate::audit::AuditKey;
 use crate::cluster::{Leases, Limits, Mutant};
 use crate::oauth::{JwksSource, OutsideSettings};
 use crate::types::parse_range;
-use crate::vault::{Keyring, KeyringError};
+use crate::vault::{KeyringError, Retirement};
 
 /// A setting that is missing or wrong. Names the variable and the way out, and never repeats a secret.
 #[derive(Debug, thiserror::Error)]
@@ -224,6 +226,7 @@ impl Config {
                 cache: Limits { ttl: ttl.into(), bytes: bytes.as_u64() },
                 trusted_proxies: trusted_proxies(source)?,
                 outside_issuer: outside_issuer(source)?,
+                retirement: Retirement::default(),
             },
         })
     }
@@ -337,15 +340,10 @@ pub fn database(source: &Source, name: &'static str) -> Result<PgConnectOptions,
 const DATABASE_WAY_OUT: &str = "set it to a URL such as postgres://role:password@host/database";
 
 fn secrets(source: &Source) -> Result<Secrets, ConfigError> {
-    let keyring = source.secret("CREDENZA_MASTER_KEYS", "CREDENZA_MASTER_KEYS_FILE")?;
-    let keyring = keyring.ok_or(ConfigError::Missing(
-        "CREDENZA_MASTER_KEYS",
-        "`credenza keys generate` prints a key; keep it safe, nothing opens without it",
-    ))?;
     let pepper = key(source, "CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER_FILE")?;
     let pepper = Pepper::new(&pepper).ok_or(ConfigError::Wrong("CREDENZA_KEY_PEPPER", KEY_FORM.to_owned()))?;
     let audit_key = key(source, "CREDENZA_AUDIT_KEY", "CREDENZA_AUDIT_KEY_FILE")?;
-    Ok(Secrets { keyring: Keyring::parse(&keyring)?, pepper, audit_key: AuditKey::new(audit_key) })
+    Ok(Secrets { keyring: keys::keyring(source)?, pepper, audit_key: AuditKey::new(audit_key) })
 }
 
 const KEY_FORM: &str = "is not the base64 of 32 random bytes: `openssl rand -base64 32` prints one";

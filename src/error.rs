@@ -134,7 +134,7 @@ pub enum OpenError {
     /// The account has no data key of this generation.
     #[error("the data key of generation {0} is missing")]
     NoDataKey(u32),
-    /// The keyring lacks the key that wraps the data key.
+    /// The keyring lacks the key that wraps the data key, or the key service has given it up.
     #[error("the key-encryption key of a data key is not in the keyring")]
     NoMasterKey,
     /// What was sealed is not text.
@@ -146,6 +146,27 @@ pub enum OpenError {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("no random numbers for sealing")]
 pub struct SealError;
+
+/// Why the key service is of no use just now. Nothing that it said is repeated: it is given data keys.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyServiceError {
+    /// It did not answer in time, or not at all.
+    #[error("the key service cannot be reached")]
+    Unreachable(#[source] reqwest::Error),
+    /// It answered with this status: 403 means the token, 404 and 400 the address, the mount or the key, 503 that it is
+    /// sealed.
+    #[error("the key service refused with status {0}")]
+    Refused(u16),
+    /// It answered with something that cannot be.
+    #[error("the key service gave a wrong answer: {0}")]
+    WrongAnswer(&'static str),
+    /// The file with the token cannot be read.
+    #[error("the token for the key service cannot be read")]
+    TokenFile(#[source] std::io::Error),
+    /// A setting cannot be used.
+    #[error("{0} for the key service cannot be used")]
+    Settings(&'static str),
+}
 
 /// Any failure of a use case.
 #[derive(Debug, thiserror::Error)]
@@ -178,6 +199,9 @@ pub enum Error {
     /// Nothing can be sealed just now.
     #[error("a value cannot be sealed")]
     Seal(#[from] SealError),
+    /// A data key is needed that only the key service can unwrap or wrap, and it does not.
+    #[error("the key service is not available")]
+    KeyService(#[from] KeyServiceError),
     /// The database cannot be reached in time.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),

@@ -26,6 +26,8 @@ pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 
+pub mod rotation;
+
 pub mod auth;
 
 pub mod app;

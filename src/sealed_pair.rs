@@ -1,6 +1,8 @@
 //! Pairs, sealed to their place: which account, supplier, level, service, environment and column a value belongs to, and
 //! which user name a password belongs to. This is the only page that names places, so that every level binds alike.
 
+use secrecy::{ExposeSecret, SecretString};
+
 use crate::error::Error;
 use crate::types::{AccountId, Environment, Pair, Password, Service, SupplierCode, Username};
 use crate::vault::{Binding, OpenError, SealError, Sealed, Sealer, Vault};
@@ -98,6 +100,21 @@ impl Place<'_> {
         ])
     }
 
+    /// What a password beside this user name is bound to.
+    pub fn password_binding(&self, username: &Username) -> Binding {
+        self.binding("password", username.expose().as_bytes())
+    }
+
+    /// What a half of a sealed pair is bound to: the user name, index 0, or the password, index 1, when the user name
+    /// holds this.
+    pub fn binding_of(&self, index: usize, opened: &[SecretString]) -> Result<Binding, OpenError> {
+        match (index, opened) {
+            (0, _) => Ok(self.binding("username", b"")),
+            (1, [username, ..]) => Ok(self.binding("password", username.expose_secret().as_bytes())),
+            _ => Err(OpenError::Malformed),
+        }
+    }
+
     /// Seals both halves.
     pub fn seal(&self, sealer: &Sealer, pair: &Pair) -> Result<SealedPair, SealError> {
         Ok(SealedPair {
@@ -113,7 +130,7 @@ impl Place<'_> {
         username: &Username,
         password: &Password,
     ) -> Result<Sealed, SealError> {
-        sealer.seal(password.expose(), &self.binding("password", username.expose().as_bytes()))
+        sealer.seal(password.expose(), &self.password_binding(username))
     }
 
     /// Opens both halves.
@@ -137,7 +154,7 @@ impl Place<'_> {
         username: &Username,
         sealed: &Sealed,
     ) -> Result<Password, Error> {
-        let text = vault.open(account, sealed, &self.binding("password", username.expose().as_bytes())).await?;
+        let text = vault.open(account, sealed, &self.password_binding(username)).await?;
         Ok(Password::parse(text).map_err(|_| OpenError::NotText)?)
     }
 }

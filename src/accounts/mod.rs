@@ -1,5 +1,6 @@
 //! Accounts (tenants), and the people who own their keys.
 
+mod purge;
 mod status;
 mod store;
 pub mod subaccounts;
@@ -10,6 +11,7 @@ use serde::Serialize;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+pub use purge::{Purged, purge};
 pub use status::{AccountStatus, AccountStatuses};
 
 use crate::audit::{self, Action, Event};

@@ -67,6 +67,21 @@ pub(super) async fn lock(connection: &mut PgConnection, account: AccountId) -> R
     Ok(row.is_some())
 }
 
+/// Whether there is such an account to delete. Nobody can refer to it anew until the end of the transaction.
+pub(super) async fn lock_to_delete(connection: &mut PgConnection, account: AccountId) -> Result<bool, sqlx::Error> {
+    let row = sqlx::query("select 1 from accounts where id = $1 and id <> 0 for update")
+        .bind(account)
+        .fetch_optional(connection)
+        .await?;
+    Ok(row.is_some())
+}
+
+/// Deletes the account, and with it all that refers to it.
+pub(super) async fn delete(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from accounts where id = $1 and id <> 0").bind(account).execute(connection).await?;
+    Ok(())
+}
+
 pub(super) async fn insert_user(
     connection: &mut PgConnection,
     account: AccountId,

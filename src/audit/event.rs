@@ -32,6 +32,9 @@ pub enum Action {
     OauthClientRevoked,
     OauthTokenRevoked,
     SigningKeyRotated,
+    DataKeysRewrapped,
+    DataKeysRotated,
+    AccountPurged,
 }
 
 impl Action {
@@ -62,6 +65,9 @@ impl Action {
             Action::OauthClientRevoked => "oauth_client.revoked",
             Action::OauthTokenRevoked => "oauth_token.revoked",
             Action::SigningKeyRotated => "signing_key.rotated",
+            Action::DataKeysRewrapped => "data_keys.rewrapped",
+            Action::DataKeysRotated => "data_keys.rotated",
+            Action::AccountPurged => "account.purged",
         }
     }
 }

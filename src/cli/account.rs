@@ -1,5 +1,7 @@
 //! `credenza account`.
 
+use std::io::IsTerminal;
+
 use crate::accounts::{self, NewAccount, Plan};
 use crate::app::App;
 use crate::principal::Actor;
@@ -34,6 +36,14 @@ pub(super) enum Command {
         #[arg(value_parser = Origin::parse)]
         origins: Vec<Origin>,
     },
+    /// Destroy an account for good: its data keys, its credentials, keys, clients and users. Its audit events stay
+    Purge {
+        /// The account's id
+        account: i64,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// List every account
     List {
         /// Print JSON
@@ -55,6 +65,15 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             accounts::set_allowed_origins(app, &Actor::operator(), AccountId(account), &origins).await?;
             super::print_line(&format!("{} origins", origins.len()))
         }
+        Command::Purge { account, yes } => {
+            let account = AccountId(account);
+            let name = accounts::describe(app, account).await?.name;
+            if !yes {
+                confirm(account, &name)?;
+            }
+            let purged = accounts::purge(app, &Actor::operator(), account).await?;
+            super::print_line(&format!("account {account} is gone, with {} data keys", purged.data_keys))
+        }
         Command::List { json } => {
             let accounts = accounts::list(app).await?;
             if json {
@@ -67,6 +86,18 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Has a person type the id of what they are about to destroy.
+fn confirm(account: AccountId, name: &str) -> anyhow::Result<()> {
+    let input = std::io::stdin();
+    anyhow::ensure!(input.is_terminal(), "this destroys account {account} for good: add --yes to do it without asking");
+    // What people called it may hold control characters.
+    eprintln!("This destroys account {account} ({}) for good. Type its id to go on:", name.escape_debug());
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    anyhow::ensure!(line.trim() == account.to_string(), "nothing was destroyed");
+    Ok(())
 }
 
 /// Refuses an account that does not exist.

@@ -11,11 +11,13 @@ mod dev;
 mod keys;
 mod migrate;
 mod openapi;
+mod progress;
 mod ready;
 mod serve;
 mod signing_keys;
 mod suppliers;
 mod user;
+mod verify;
 
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -75,9 +77,11 @@ enum Command {
     /// The operator's shared logins
     #[command(subcommand)]
     DefaultCredentials(default_credentials::Command),
-    /// Key-encryption keys
+    /// Key-encryption keys, and the data keys that they wrap
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Open everything that is sealed; exit 1 and name the rows if something does not open
+    Verify(verify::Options),
     /// Print the OpenAPI document of the service
     Openapi(openapi::Options),
 }
@@ -119,7 +123,8 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::SigningKeys(command) => signing_keys::run(&command, &app(&source).await?).await,
         Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
         Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
-        Command::Keys(command) => keys::run(&command),
+        Command::Keys(command) => keys::run(command, &source).await,
+        Command::Verify(options) => verify::run(&options, &app(&source).await?).await,
         Command::Openapi(options) => openapi::run(&options),
     }
 }

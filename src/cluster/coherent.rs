@@ -13,6 +13,9 @@ use super::stale::{self, Outage};
 use super::trust::Trust;
 use crate::error::Error;
 
+/// What moka keeps beside an entry: key, hash, list nodes, counters.
+const OVERHEAD: usize = 200;
+
 /// How long and how much a cache may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -42,8 +45,6 @@ where
 {
     /// An empty cache. `weigh` tells the bytes of an entry, without the cache's own overhead.
     pub fn new(trust: &Arc<Trust>, limits: Limits, weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static) -> Self {
-        // What moka keeps beside an entry: key, hash, list nodes, counters.
-        const OVERHEAD: usize = 200;
         let entries = Cache::builder()
             .max_capacity(limits.bytes)
             .time_to_live(limits.ttl)
@@ -127,5 +128,40 @@ where
     /// Whether nothing is held.
     pub async fn is_empty(&self) -> bool {
         self.len().await == 0
+    }
+}
+
+/// Values that follow from their keys, and so are never stale: kept only to save the work of making them. Cheap to clone.
+pub struct Memo<K, V>(Cache<K, V>);
+
+impl<K, V> Clone for Memo<K, V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<K, V> Memo<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// An empty one. `weigh` tells the bytes of an entry, without the cache's own overhead.
+    pub fn new(limits: Limits, weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static) -> Self {
+        let entries = Cache::builder()
+            .max_capacity(limits.bytes)
+            .time_to_live(limits.ttl)
+            .weigher(move |key, value| u32::try_from(weigh(key, value) + OVERHEAD).unwrap_or(u32::MAX))
+            .build();
+        Self(entries)
+    }
+
+    /// The value of `key`, if it is in memory.
+    pub async fn get(&self, key: &K) -> Option<V> {
+        self.0.get(key).await
+    }
+
+    /// Keeps a value.
+    pub async fn insert(&self, key: K, value: V) {
+        self.0.insert(key, value).await;
     }
 }

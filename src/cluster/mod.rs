@@ -5,7 +5,7 @@
 //!
 //! - [`Owner`]: the unit of invalidation, and the message that announces it.
 //! - [`Trust`]: generations, holds and the lease: what is asked before an answer from memory.
-//! - [`Coherent`]: moka behind that.
+//! - [`Coherent`]: moka behind that; [`Memo`]: moka alone, for what cannot become stale.
 //! - [`Change`]: a transaction that is not committed before everybody has let go of what it changes.
 //! - [`feed`]: hears changes, acknowledges them, renews the lease.
 //! - [`stale`]: the operator's choice to answer without a lease while the database is away.
@@ -32,7 +32,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use change::Change;
-pub use coherent::{Coherent, Limits};
+pub use coherent::{Coherent, Limits, Memo};
 pub use generations::Generation;
 pub use mutant::Mutant;
 pub use owner::Owner;

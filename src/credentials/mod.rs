@@ -4,6 +4,7 @@
 
 mod delete;
 mod read;
+mod sealed_store;
 mod store;
 mod upsert_base;
 mod upsert_service;
@@ -12,6 +13,7 @@ use chrono::{DateTime, Utc};
 
 pub use delete::{delete_base, delete_service};
 pub use read::{audit_trail, find, list};
+pub use sealed_store::{BasePairs, ServicePasswords};
 pub use upsert_base::{BaseUpdate, upsert_base};
 pub use upsert_service::{ServiceUpdate, upsert_service};
 

@@ -36,6 +36,9 @@ pub async fn upsert_base(
     update: BaseUpdate,
 ) -> Result<BaseCredentials, Error> {
     let now = core.clock.now();
+    let brings_values = update.halves().iter().any(|(_, half)| !half.is_absent());
+    // Before the transaction: a key service may be slow.
+    let sealer = if brings_values { Some(core.vault.sealer(account, now).await?) } else { None };
     let mut change = core.cluster.begin(account).await?;
     suppliers::get(&mut change, &update.supplier).await?;
 
@@ -53,9 +56,9 @@ pub async fn upsert_base(
             (None, None) => {}
             (Some(username), Some(password)) => complete.push((place, Pair { username, password })),
             (username, password) => match stored.of(environment) {
-                StoredPair::Whole(sealed) => {
-                    let sealed = sealed.as_ref().map_err(|damage| *damage)?;
-                    let stored = place.open(&core.vault, account, sealed).await?;
+                StoredPair::Whole(pair) => {
+                    let pair = pair.as_ref().map_err(|damage| *damage)?;
+                    let stored = place.open(&core.vault, account, pair).await?;
                     let username = username.unwrap_or(stored.username);
                     let password = password.unwrap_or(stored.password);
                     complete.push((place, Pair { username, password }));
@@ -67,8 +70,7 @@ pub async fn upsert_base(
     errors.into_result()?;
 
     let mut pairs = store::SealedPairs::default();
-    if !complete.is_empty() {
-        let sealer = core.vault.sealer(&mut change, account, now).await?;
+    if let Some(sealer) = sealer {
         for (place, pair) in &complete {
             *pairs.of_mut(place.environment) = Some(place.seal(&sealer, pair)?);
         }

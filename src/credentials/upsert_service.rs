@@ -31,12 +31,13 @@ pub async fn upsert_service(
 ) -> Result<ServiceCredential, Error> {
     let ServiceUpdate { service, environment, pair } = update;
     let now = core.clock.now();
+    // Before the transaction: a key service may be slow.
+    let sealer = core.vault.sealer(account, now).await?;
     let mut change = core.cluster.begin(account).await?;
-    // Locked against deletion, before a data key is made for nothing.
+    // Locked against deletion.
     if !store::lock_base_for_child(&mut change, account, supplier).await? {
         return Err(suppliers::not_found(&mut change, Missing::ParentCredentials, supplier.as_str()).await);
     }
-    let sealer = core.vault.sealer(&mut change, account, now).await?;
     let place = Place { supplier, storage: Storage::Service(service), environment };
     let password = place.seal_password(&sealer, &pair.username, &pair.password)?;
     let created = store::upsert_service(

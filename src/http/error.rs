@@ -92,6 +92,9 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
             ),
         ),
         Error::Unavailable(_) | Error::IssuerUnavailable => plain(StatusCode::SERVICE_UNAVAILABLE),
+        Error::KeyService(_) => {
+            detail(StatusCode::SERVICE_UNAVAILABLE, "The key service does not answer just now, please try again")
+        }
         Error::Unreadable(_) | Error::Seal(_) | Error::Database(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Error::Shared(error) => domain_answer(error),
     }

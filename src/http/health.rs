@@ -28,6 +28,8 @@ pub struct Readiness {
     schema: &'static str,
     listener: &'static str,
     lease: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_service: Option<&'static str>,
 }
 
 /// The process lives.
@@ -63,7 +65,10 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
         let mut connection = app.pool.acquire().await.map_err(|_| ())?;
         postgres::schema_state(&mut connection).await.map_err(|_| ())
     };
-    let schema = timeout(PATIENCE, check).await.unwrap_or(Err(()));
+    let check = timeout(PATIENCE, check);
+    let key_service = timeout(PATIENCE, app.vault.key_service_answers());
+    let (schema, key_service) = tokio::join!(check, key_service);
+    let schema = schema.unwrap_or(Err(()));
     let mut readiness = Readiness {
         detail: None,
         database: if schema.is_ok() { "ok" } else { "not reachable" },
@@ -74,6 +79,8 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
         },
         listener: if app.cluster.is_connected() { "ok" } else { "not connected: changes are not heard" },
         lease: if app.cluster.trust().has_lease() { "ok" } else { "none: nothing is answered from memory" },
+        // Told, and no reason to be taken out of service: what was unwrapped before goes on working.
+        key_service: key_service.unwrap_or(Some(false)).map(|answers| if answers { "ok" } else { "not reachable" }),
     };
     let ready =
         [readiness.database, readiness.schema, readiness.listener, readiness.lease].iter().all(|part| *part == "ok");

@@ -14,7 +14,7 @@ use jsonwebtoken::{DecodingKey, EncodingKey};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, PgPool};
+use sqlx::PgPool;
 
 use super::store;
 use crate::audit::{self, Action, Event};
@@ -81,31 +81,32 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<KeySet, Error> 
 
 /// Makes the first key, unless there is one by now.
 pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<Utc>) -> Result<(), Error> {
+    let (new, private_key) = seal_new(vault, now).await?;
     let mut change = cluster.begin(AccountId::OPERATOR).await?;
-    insert_new(&mut change, vault, now).await?;
+    store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, private_key.as_bytes(), now).await?;
     change.commit().await
 }
 
 /// Puts a new key in place of the one that signs. The old one goes on verifying until its last token has run out.
 pub async fn rotate(core: &Core) -> Result<String, Error> {
     let now = core.clock.now();
+    let (new, private_key) = seal_new(&core.vault, now).await?;
     let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     store::retire_signing_key(&mut change, now, now + LONGEST_TOKEN).await?;
-    let kid = insert_new(&mut change, &core.vault, now).await?;
+    store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, private_key.as_bytes(), now).await?;
     let (actor, events) = (Actor::operator(), [Event::new(Action::SigningKeyRotated)]);
     audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
     change.commit().await?;
-    Ok(kid)
+    Ok(new.kid)
 }
 
-async fn insert_new(connection: &mut PgConnection, vault: &Vault, now: DateTime<Utc>) -> Result<String, Error> {
-    // Primes take a while to find.
+/// A new key, and its private half sealed. Before any transaction: primes take a while, and so may a key service.
+async fn seal_new(vault: &Vault, now: DateTime<Utc>) -> Result<(NewKey, Sealed), Error> {
     let made = tokio::task::spawn_blocking(generate).await.ok().flatten();
-    let NewKey { kid, public_jwk, pem } = made.ok_or(SealError)?;
-    let sealer = vault.sealer(&mut *connection, AccountId::OPERATOR, now).await?;
-    let private_key = sealer.seal(pem.expose_secret(), &place(&kid))?;
-    store::insert_signing_key(connection, &kid, &public_jwk, private_key.as_bytes(), now).await?;
-    Ok(kid)
+    let new = made.ok_or(SealError)?;
+    let sealer = vault.sealer(AccountId::OPERATOR, now).await?;
+    let private_key = sealer.seal(new.pem.expose_secret(), &place(&new.kid))?;
+    Ok((new, private_key))
 }
 
 struct NewKey {
@@ -133,7 +134,7 @@ fn generate() -> Option<NewKey> {
 }
 
 /// Where a private key is stored.
-fn place(kid: &str) -> Binding {
+pub(super) fn place(kid: &str) -> Binding {
     Binding::new(&[b"signing key", kid.as_bytes()])
 }
 

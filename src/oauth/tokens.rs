@@ -1,5 +1,6 @@
 //! Tokens of ours: issued to clients (RFC 6749 §4.4), verified, revoked (RFC 7009), introspected (RFC 7662).
 
+use std::pin::Pin;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -292,14 +293,15 @@ impl Tokens {
         if keys.signer().is_some() {
             return Ok(keys);
         }
-        signing_keys::make_first(&self.cluster, &self.vault, now).await?;
+        // Boxed: it happens once, and every request would carry its state.
+        Box::pin(signing_keys::make_first(&self.cluster, &self.vault, now)).await?;
         self.load_keys().await
     }
 
     async fn load_keys(&self) -> Result<Shared, Error> {
-        let load = || {
+        let load = || -> Pin<Box<dyn Future<Output = _> + Send>> {
             let (pool, vault) = (self.pool.clone(), self.vault.clone());
-            async move { Ok(Arc::new(signing_keys::load(&pool, &vault).await?)) }
+            Box::pin(async move { Ok(Arc::new(signing_keys::load(&pool, &vault).await?)) })
         };
         self.keys.get(&Owner::Everything, (), load).await
     }

@@ -13,7 +13,7 @@ use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
 pub use migrate::{MigrateError, SchemaState, grant_application_role, migrate, schema_state};
 pub use role::{Unbound, unbound};
-pub use tenant::{Tenant, begin, go_on_as};
+pub use tenant::{Tenant, begin, go_on_as, snapshot};
 
 /// Longest wait for a free connection.
 const ACQUIRE: Duration = Duration::from_secs(5);

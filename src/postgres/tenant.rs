@@ -33,6 +33,11 @@ pub async fn begin(pool: &PgPool, tenant: impl Into<Tenant>) -> Result<Transacti
     }
 }
 
+/// Begins to read the rows of every account as they are at one moment.
+pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+    pool.begin_with("begin isolation level repeatable read read only; set local credenza.every_account = 'on'").await
+}
+
 /// Goes on with the rows of one other account, to the end of the transaction: of an account that was just made, or of a
 /// sub-account after what its parent has to say of it.
 pub async fn go_on_as(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {

@@ -37,9 +37,9 @@ pub async fn set(
     pair: &Pair,
 ) -> Result<(), Error> {
     let now = core.clock.now();
+    let sealer = core.vault.sealer(AccountId::OPERATOR, now).await?;
     let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     super::get(&mut change, supplier).await?;
-    let sealer = core.vault.sealer(&mut change, AccountId::OPERATOR, now).await?;
     let pair = place(supplier, environment).seal(&sealer, pair)?;
     let default = DefaultCredentials { supplier: supplier.clone(), environment, services, pair };
     store::set_default(&mut change, &default, now).await?;

@@ -3,11 +3,13 @@
 pub mod defaults;
 mod hint;
 pub mod import;
+mod sealed_store;
 mod store;
 
 use sqlx::PgConnection;
 
 pub use hint::hint;
+pub use sealed_store::DefaultPairs;
 pub(crate) use store::services_from_codes;
 pub use store::{list, page};
 

@@ -59,6 +59,11 @@ pub struct HalfPair {
 }
 
 impl HalfPair {
+    /// Whether neither half came.
+    pub fn is_absent(&self) -> bool {
+        self.username.is_none() && self.password.is_none()
+    }
+
     /// Whether one half came without the other.
     pub fn is_one_half(&self) -> bool {
         self.username.is_some() != self.password.is_some()

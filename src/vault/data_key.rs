@@ -20,6 +20,10 @@ impl DataKey {
         Self { generation, cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(**key)) }
     }
 
+    pub(super) fn generation(&self) -> u32 {
+        self.generation
+    }
+
     pub(super) fn seal(&self, account: AccountId, text: &str, binding: &Binding) -> Result<Sealed, SealError> {
         let aad = binding.authenticated(FORMAT, account, &self.generation.to_be_bytes());
         let (nonce, ciphertext) = encrypt(&self.cipher, text.as_bytes(), &aad)?;

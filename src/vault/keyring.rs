@@ -1,21 +1,24 @@
-//! Key-encryption keys: the operator's own, which wrap the data keys and are never in the database.
+//! The operator's key-encryption keys in their order: the first wraps, all unwrap. Keys of the settings, and the one of the
+//! key service if there is one.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aes_gcm::Aes256Gcm;
-use aes_gcm::aead::{Generate, Key, KeyInit};
+use aes_gcm::aead::{Generate, Key};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
-use super::data_key::{decrypt, encrypt};
-use super::sealed::NONCE;
-use super::{Binding, OpenError, SealError};
-use crate::types::AccountId;
+use super::kek::{DataKeyId, Kek, RawKey, WrappedKey};
+use super::local::LocalKey;
+use super::transit::Transit;
+use super::{OpenError, SealError};
+use crate::error::{Error, KeyServiceError};
 
-/// Format of a wrapped data key: `format (1) │ nonce (12) │ ciphertext (32) │ tag (16)`.
-const FORMAT: u8 = 1;
+/// The entry that stands for the key of the key service.
+const TRANSIT_ENTRY: &str = "transit";
 
 /// Why a text is no keyring. Says what to do and never repeats a key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,26 +38,34 @@ pub enum KeyringError {
     /// The same id or the same key stands there twice.
     #[error("key `{0}` stands there twice")]
     Duplicate(String),
+    /// The key service is named, but there is none.
+    #[error("names `transit`, but CREDENZA_TRANSIT_ADDR is not set")]
+    NoKeyService,
 }
 
-struct MasterKey {
-    id: String,
-    cipher: Aes256Gcm,
-}
-
-/// The operator's key-encryption keys. The first wraps, the others only unwrap.
+/// The operator's key-encryption keys. The first wraps, the others only unwrap. Never empty.
 pub struct Keyring {
-    first: MasterKey,
-    others: Vec<MasterKey>,
+    keks: Vec<Arc<dyn Kek>>,
 }
 
 impl Keyring {
     /// Reads `id:base64(32 bytes)`, comma-separated.
     pub fn parse(text: &SecretString) -> Result<Self, KeyringError> {
-        let mut keys: Vec<MasterKey> = Vec::new();
-        let mut seen: Vec<Zeroizing<[u8; 32]>> = Vec::new();
-        let entries = text.expose_secret().split(',').map(str::trim).filter(|entry| !entry.is_empty());
+        Self::with_key_service(Some(text), None)
+    }
+
+    /// The same with a key service. Its key stands where the list says `transit`, and first if the list does not say.
+    pub fn with_key_service(text: Option<&SecretString>, transit: Option<Transit>) -> Result<Self, KeyringError> {
+        let mut transit: Option<Arc<dyn Kek>> = transit.map(|transit| Arc::new(transit) as _);
+        let mut keks: Vec<Arc<dyn Kek>> = Vec::new();
+        let mut seen: Vec<RawKey> = Vec::new();
+        let text = text.map(ExposeSecret::expose_secret).unwrap_or_default();
+        let entries = text.split(',').map(str::trim).filter(|entry| !entry.is_empty());
         for (index, entry) in entries.enumerate() {
+            if entry == TRANSIT_ENTRY {
+                keks.push(transit.take().ok_or(KeyringError::NoKeyService)?);
+                continue;
+            }
             let (id, key) = entry.split_once(':').ok_or(KeyringError::Form(index + 1))?;
             if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) {
                 return Err(KeyringError::Form(index + 1));
@@ -63,75 +74,87 @@ impl Keyring {
             if *key == [0; 32] {
                 return Err(KeyringError::Zero(id.to_owned()));
             }
-            if keys.iter().any(|other| other.id == id) || seen.contains(&key) {
+            if keks.iter().any(|other| other.name() == id) || seen.contains(&key) {
                 return Err(KeyringError::Duplicate(id.to_owned()));
             }
-            keys.push(MasterKey { id: id.to_owned(), cipher: Aes256Gcm::new(&Key::<Aes256Gcm>::from(*key)) });
+            keks.push(Arc::new(LocalKey::new(id, &key)));
             seen.push(key);
         }
-        let mut keys = keys.into_iter();
-        let first = keys.next().ok_or(KeyringError::Empty)?;
-        Ok(Self { first, others: keys.collect() })
+        if let Some(transit) = transit {
+            keks.insert(0, transit);
+        }
+        if keks.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keks }) }
     }
 
     /// A fresh key in the form that [`Keyring::parse`] reads.
     pub fn generate(id: &str) -> Result<SecretString, SealError> {
-        let key = Zeroizing::new(<[u8; 32]>::from(Key::<Aes256Gcm>::try_generate().map_err(|_| SealError)?));
+        let key = random_key()?;
         Ok(format!("{id}:{}", *Zeroizing::new(BASE64_STANDARD.encode(*key))).into())
     }
 
-    /// Wraps a data key: the id of the key that did it, and the wrapped form.
-    pub(super) fn wrap(
-        &self,
-        account: AccountId,
-        generation: u32,
-        data_key: &Zeroizing<[u8; 32]>,
-    ) -> Result<(String, Vec<u8>), SealError> {
-        let aad = place(generation).authenticated(FORMAT, account, self.first.id.as_bytes());
-        let (nonce, ciphertext) = encrypt(&self.first.cipher, data_key.as_slice(), &aad)?;
-        Ok((self.first.id.clone(), [&[FORMAT], nonce.as_slice(), &ciphertext].concat()))
+    /// In their order.
+    pub(super) fn keks(&self) -> impl Iterator<Item = &dyn Kek> {
+        self.keks.iter().map(AsRef::as_ref)
     }
 
-    /// Unwraps a data key.
-    pub(super) fn unwrap(
+    pub(super) fn first(&self) -> Result<&dyn Kek, Error> {
+        self.keks().next().ok_or(OpenError::NoMasterKey.into())
+    }
+
+    /// Wraps data keys under one of the keys, and makes sure that they can be had back: what cannot be unwrapped must
+    /// never be stored, however confused a key service is.
+    pub(super) async fn wrap_under(
         &self,
-        account: AccountId,
-        generation: u32,
-        kek_id: &str,
-        wrapped: &[u8],
-    ) -> Result<Zeroizing<[u8; 32]>, OpenError> {
-        let key = std::iter::once(&self.first).chain(&self.others).find(|key| key.id == kek_id);
-        let key = key.ok_or(OpenError::NoMasterKey)?;
-        let (format, rest) = wrapped.split_first().ok_or(OpenError::Malformed)?;
-        if *format != FORMAT {
-            return Err(OpenError::UnknownFormat);
+        kek: &dyn Kek,
+        keys: &[(DataKeyId, RawKey)],
+    ) -> Result<Vec<WrappedKey>, Error> {
+        let wrapped = kek.wrap(keys).await?;
+        let unwrapped = kek.unwrap(&wrapped.iter().collect::<Vec<_>>()).await?;
+        let right = keys.iter().zip(&unwrapped).all(|((_, key), back)| back.as_ref() == Ok(key));
+        if wrapped.len() != keys.len() || unwrapped.len() != keys.len() || !right {
+            return Err(KeyServiceError::WrongAnswer("what it wrapped does not unwrap to the same").into());
         }
-        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE>().ok_or(OpenError::Malformed)?;
-        let aad = place(generation).authenticated(FORMAT, account, kek_id.as_bytes());
-        let plain = decrypt(&key.cipher, nonce, ciphertext, &aad)?;
-        let mut data_key = Zeroizing::new([0; 32]);
-        if plain.len() != data_key.len() {
-            return Err(OpenError::Malformed);
+        Ok(wrapped)
+    }
+
+    /// Unwraps data keys, whichever keys they are under; as many, in the same order.
+    pub(super) async fn unwrap_all(&self, keys: &[WrappedKey]) -> Result<Vec<Result<RawKey, OpenError>>, Error> {
+        let mut unwrapped: Vec<_> = keys.iter().map(|_| Err(OpenError::NoMasterKey)).collect();
+        for kek in self.keks() {
+            let (places, owned): (Vec<_>, Vec<_>) =
+                keys.iter().enumerate().filter(|(_, key)| kek.owns(&key.kek_id)).unzip();
+            if owned.is_empty() {
+                continue;
+            }
+            for (place, key) in places.into_iter().zip(kek.unwrap(&owned).await?) {
+                unwrapped[place] = key;
+            }
         }
-        data_key.copy_from_slice(&plain);
-        Ok(data_key)
+        Ok(unwrapped)
+    }
+
+    /// Unwraps one data key.
+    pub(super) async fn unwrap(&self, key: &WrappedKey) -> Result<RawKey, Error> {
+        let kek = self.keks().find(|kek| kek.owns(&key.kek_id)).ok_or(OpenError::NoMasterKey)?;
+        let unwrapped = kek.unwrap(&[key]).await?.pop();
+        Ok(unwrapped.unwrap_or(Err(OpenError::Malformed))?)
     }
 }
 
 impl fmt::Debug for Keyring {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids: Vec<_> = std::iter::once(&self.first).chain(&self.others).map(|key| &key.id).collect();
+        let ids: Vec<_> = self.keks().map(Kek::name).collect();
         f.debug_struct("Keyring").field("ids", &ids).finish_non_exhaustive()
     }
 }
 
-/// A data key's place within its account.
-fn place(generation: u32) -> Binding {
-    Binding::new(&[b"data key", &generation.to_be_bytes()])
+/// 32 bytes from the operating system's generator.
+pub(super) fn random_key() -> Result<RawKey, SealError> {
+    Ok(Zeroizing::new(<[u8; 32]>::from(Key::<Aes256Gcm>::try_generate().map_err(|_| SealError)?)))
 }
 
 /// 32 bytes of base64.
-fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {
+fn decode(text: &str) -> Option<RawKey> {
     let bytes = Zeroizing::new(BASE64_STANDARD.decode(text).ok()?);
     Some(Zeroizing::new(<[u8; 32]>::try_from(bytes.as_slice()).ok()?))
 }
@@ -139,6 +162,7 @@ fn decode(text: &str) -> Option<Zeroizing<[u8; 32]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::types::AccountId;
 
     const A: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
     const B: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
@@ -146,6 +170,19 @@ mod tests {
 
     fn parse(text: &str) -> Result<Keyring, KeyringError> {
         Keyring::parse(&SecretString::from(text))
+    }
+
+    fn id(account: i64, generation: u32) -> DataKeyId {
+        DataKeyId { account: AccountId(account), generation }
+    }
+
+    async fn wrap(keyring: &Keyring, data_key: &RawKey) -> WrappedKey {
+        let keys = [(id(1, 1), data_key.clone())];
+        keyring.wrap_under(keyring.first().unwrap(), &keys).await.unwrap().remove(0)
+    }
+
+    async fn unwrap(keyring: &Keyring, key: WrappedKey) -> Result<RawKey, OpenError> {
+        keyring.unwrap_all(&[key]).await.unwrap().remove(0)
     }
 
     #[test]
@@ -160,6 +197,7 @@ mod tests {
         assert_eq!(parse(&format!("k:{ZERO}")).unwrap_err(), KeyringError::Zero("k".to_owned()));
         assert_eq!(parse(&format!("k:{A},k:{B}")).unwrap_err(), KeyringError::Duplicate("k".to_owned()));
         assert_eq!(parse(&format!("k:{A},l:{A}")).unwrap_err(), KeyringError::Duplicate("l".to_owned()));
+        assert_eq!(parse(&format!("k:{A},transit")).unwrap_err(), KeyringError::NoKeyService);
     }
 
     #[test]
@@ -170,25 +208,34 @@ mod tests {
     }
 
     #[test]
-    fn the_first_wraps_and_all_unwrap_but_only_for_the_same_place() {
+    fn a_fingerprint_tells_keys_apart_and_is_no_plain_hash() {
+        let of = |text: &str| parse(text).unwrap().first().unwrap().fingerprint().unwrap();
+        let (a, b) = (of(&format!("k:{A}")), of(&format!("k:{B}")));
+        assert_eq!((a.len(), a == of(&format!("other:{A}")), a == b), (16, true, false));
+    }
+
+    #[tokio::test]
+    async fn the_first_wraps_and_all_unwrap_but_only_for_the_same_place() {
         let old = parse(&format!("old:{A}")).unwrap();
         let new = parse(&format!("new:{B}, old:{A}")).unwrap();
         let data_key = Zeroizing::new([7; 32]);
-        let (id, wrapped) = old.wrap(AccountId(1), 1, &data_key).unwrap();
-        assert_eq!(new.unwrap(AccountId(1), 1, &id, &wrapped).unwrap(), data_key);
-        assert_eq!(new.wrap(AccountId(1), 1, &data_key).unwrap().0, "new");
+        let wrapped = wrap(&old, &data_key).await;
+        assert_eq!(unwrap(&new, wrapped.clone()).await.unwrap(), data_key);
+        assert_eq!(wrap(&new, &data_key).await.kek_id, "new");
 
-        assert_eq!(new.unwrap(AccountId(2), 1, &id, &wrapped), Err(OpenError::Rejected));
-        assert_eq!(new.unwrap(AccountId(1), 2, &id, &wrapped), Err(OpenError::Rejected));
-        assert_eq!(new.unwrap(AccountId(1), 1, "new", &wrapped), Err(OpenError::Rejected));
-        assert_eq!(new.unwrap(AccountId(1), 1, "gone", &wrapped), Err(OpenError::NoMasterKey));
-        for length in 0..wrapped.len() {
-            assert!(new.unwrap(AccountId(1), 1, &id, &wrapped[..length]).is_err());
+        let moved = |id, kek_id: &str| WrappedKey { id, kek_id: kek_id.to_owned(), ..wrapped.clone() };
+        assert_eq!(unwrap(&new, moved(id(2, 1), "old")).await, Err(OpenError::Rejected));
+        assert_eq!(unwrap(&new, moved(id(1, 2), "old")).await, Err(OpenError::Rejected));
+        assert_eq!(unwrap(&new, moved(id(1, 1), "new")).await, Err(OpenError::Rejected));
+        assert_eq!(unwrap(&new, moved(id(1, 1), "gone")).await, Err(OpenError::NoMasterKey));
+        let with = |bytes: &[u8]| WrappedKey { bytes: bytes.to_vec(), ..wrapped.clone() };
+        for length in 0..wrapped.bytes.len() {
+            assert!(unwrap(&new, with(&wrapped.bytes[..length])).await.is_err());
         }
-        for bit in 0..wrapped.len() * 8 {
-            let mut flipped = wrapped.clone();
+        for bit in 0..wrapped.bytes.len() * 8 {
+            let mut flipped = wrapped.bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            assert!(new.unwrap(AccountId(1), 1, &id, &flipped).is_err());
+            assert!(unwrap(&new, with(&flipped)).await.is_err());
         }
     }
 }

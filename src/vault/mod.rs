@@ -2,16 +2,24 @@
 //! bound to its place. Knows accounts and bytes; what the bytes mean is its callers' business.
 //!
 //! ```text
-//! key-encryption key (Keyring, outside the database)
+//! key-encryption key (Kek: of the Keyring, or behind a key service; never in the database)
 //!   └─ wraps ─ data key (account, generation)          data_keys.wrapped
 //!                └─ seals ─ value, bound to its place   any sealed column
 //! ```
 
 mod binding;
+mod bulk;
 mod data_key;
+mod kek;
 mod keyring;
+mod local;
+mod retirement;
+mod rewrap;
 mod sealed;
 mod store;
+mod table;
+mod transit;
+mod wrapped;
 
 use std::sync::Arc;
 
@@ -20,45 +28,147 @@ use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
 
 pub use binding::Binding;
+pub use bulk::{DataKeys, StoredDataKeys};
+pub use kek::DataKeyId;
 pub use keyring::{Keyring, KeyringError};
+pub use retirement::Retirement;
+pub use rewrap::{KekStatus, Rewrapped};
 pub use sealed::Sealed;
+pub use table::{Resealed, SealedRow, SealedTable, Span};
+pub use transit::{Transit, TransitSettings};
 
-use crate::cluster::{Cluster, Coherent, Limits, Owner};
-use crate::error::Error;
+use crate::cluster::{Cluster, Coherent, Limits, Memo, Owner};
+use crate::error::{Error, Missing};
 pub use crate::error::{OpenError, SealError};
+use crate::postgres::{self, Tenant, violates};
 use crate::types::AccountId;
 use data_key::DataKey;
+use kek::{Asked, WrappedKey};
+use store::NewestRow;
+
+/// How much an ordinary write seals at most: two pairs.
+const SEALS_OF_A_WRITE: u32 = 4;
 
 /// Seals and opens. Cheap to clone.
 #[derive(Clone)]
 pub struct Vault {
     keyring: Arc<Keyring>,
     pool: PgPool,
+    cluster: Cluster,
+    retirement: Retirement,
+    /// The data keys that values name.
     data_keys: Coherent<(AccountId, u32), Arc<DataKey>>,
+    /// The data key that seals; `None` if an account has none yet.
+    newest: Coherent<AccountId, Option<Arc<Newest>>>,
+    /// What was unwrapped, by its wrapped form: while changes are not heard every use of a data key reads its row, and a
+    /// key service must not be asked every time.
+    unwrapped: Memo<Unwrapping, Arc<DataKey>>,
+}
+
+/// Everything that the outcome of an unwrapping follows from.
+type Unwrapping = (DataKeyId, String, Vec<u8>);
+
+/// An account's newest data key.
+struct Newest {
+    data_key: Arc<DataKey>,
+    created_at: DateTime<Utc>,
+    /// As of the time that it was read.
+    seals: i64,
 }
 
 impl Vault {
-    /// A vault over the data keys in the database. At most `limits` of them stay in memory, unwrapped.
-    pub fn new(keyring: Keyring, pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
-        let data_keys = Coherent::new(cluster.trust(), limits, |_, _| size_of::<DataKey>());
-        Self { keyring: Arc::new(keyring), pool, data_keys }
+    /// A vault over the data keys in the database. At most three times `limits` of them stay in memory, unwrapped.
+    pub fn new(keyring: Keyring, pool: PgPool, cluster: &Cluster, limits: Limits, retirement: Retirement) -> Self {
+        let trust = cluster.trust();
+        Self {
+            keyring: Arc::new(keyring),
+            pool,
+            cluster: cluster.clone(),
+            retirement,
+            data_keys: Coherent::new(trust, limits, |_, _| size_of::<DataKey>()),
+            newest: Coherent::new(trust, limits, |_, _| size_of::<Newest>() + size_of::<DataKey>()),
+            unwrapped: Memo::new(limits, |(_, kek_id, wrapped): &Unwrapping, _| {
+                size_of::<Unwrapping>() + kek_id.len() + wrapped.len() + size_of::<DataKey>()
+            }),
+        }
     }
 
-    /// What seals the account's values in this transaction: its newest data key, made now if it has none.
-    pub async fn sealer(
-        &self,
-        connection: &mut PgConnection,
-        account: AccountId,
-        now: DateTime<Utc>,
-    ) -> Result<Sealer, Error> {
-        if let Some(row) = store::newest(&mut *connection, account).await? {
-            return Ok(Sealer { account, data_key: row.unwrap(&self.keyring, account)? });
+    /// What seals the account's values: its newest data key, made now if it has none or if that one is to be retired.
+    ///
+    /// To be asked for before a transaction begins: a key service that is slow must not hold up whoever waits for a row.
+    pub async fn sealer(&self, account: AccountId, now: DateTime<Utc>) -> Result<Sealer, Error> {
+        self.sealer_of(SEALS_OF_A_WRITE, account, now).await
+    }
+
+    /// The same for many seals at once, which count as so many.
+    pub async fn sealer_of(&self, seals: u32, account: AccountId, now: DateTime<Utc>) -> Result<Sealer, Error> {
+        let newest = match self.newest(account).await? {
+            Some(newest) if !self.retirement.is_due(newest.created_at, newest.seals, now) => newest,
+            old => self.replace(account, old, now).await?,
+        };
+        let counted = self.retirement.counted(seals).cast_signed();
+        if counted == 0 {
+            return Ok(Sealer { account, data_key: Arc::clone(&newest.data_key) });
         }
-        // Two first writes at once both come here. One insert wins, and both seal with the winner's key.
-        let fresh = store::Row::wrap(&self.keyring, account, 1)?;
-        store::insert(&mut *connection, account, &fresh, now).await?;
-        let row = store::newest(connection, account).await?.ok_or(OpenError::NoDataKey(1))?;
-        Ok(Sealer { account, data_key: row.unwrap(&self.keyring, account)? })
+        let mut change = self.cluster.begin(account).await?;
+        let total = store::count_seals(&mut change, account, newest.data_key.generation(), counted).await?;
+        change.commit().await?;
+        let newest = match total {
+            // Other processes count, too; what was read may be old.
+            Some(total) if self.retirement.is_due(newest.created_at, total - counted, now) => {
+                self.replace(account, Some(newest), now).await?
+            }
+            _ => newest,
+        };
+        Ok(Sealer { account, data_key: Arc::clone(&newest.data_key) })
+    }
+
+    /// Puts a new data key behind the newest one of the account. Boxed: it is rare, and every write would carry its state.
+    fn replace(&self, account: AccountId, old: Option<Arc<Newest>>, now: DateTime<Utc>) -> Asked<'_, Arc<Newest>> {
+        Box::pin(async move {
+            let generation = old.map_or(0, |old| old.data_key.generation()) + 1;
+            self.store_fresh(account.into(), &[DataKeyId { account, generation }], now).await?;
+            // Two who replace at once both come here. One insert wins, and both seal with the winner's key.
+            self.newest(account).await?.ok_or(OpenError::NoDataKey(generation).into())
+        })
+    }
+
+    /// Makes data keys and stores them, except of generations that there are by now. They are wrapped under the first
+    /// key-encryption key that is not closed.
+    async fn store_fresh(&self, tenant: Tenant, ids: &[DataKeyId], now: DateTime<Utc>) -> Result<(), Error> {
+        let fresh = ids.iter().map(|id| Ok((*id, keyring::random_key()?))).collect::<Result<Vec<_>, SealError>>()?;
+        let mut refused = Error::Unreadable(OpenError::NoMasterKey);
+        for kek in self.keyring.keks() {
+            let wrapped = self.keyring.wrap_under(kek, &fresh).await?;
+            let mut change = self.cluster.begin(tenant).await?;
+            match store::insert(&mut change, &wrapped, now).await {
+                Ok(()) => return change.commit().await,
+                Err(error) if violates(&error, "data_keys_kek_open") => {
+                    tracing::debug!(key = kek.name(), "a closed key stands before an open one");
+                    refused = error.into();
+                }
+                Err(error) if violates(&error, "data_keys_account_fkey") => {
+                    return Err(Error::missing(Missing::Account));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(refused)
+    }
+
+    async fn newest(&self, account: AccountId) -> Result<Option<Arc<Newest>>, Error> {
+        let load = || {
+            let vault = self.clone();
+            async move {
+                let mut transaction = postgres::begin(&vault.pool, account).await?;
+                let row = store::newest(&mut transaction, account).await?;
+                // Given back before a key service is asked.
+                drop(transaction);
+                let Some(NewestRow { key, created_at, seals }) = row else { return Ok(None) };
+                Ok(Some(Arc::new(Newest { data_key: vault.unwrap(key).await?, created_at, seals })))
+            }
+        };
+        self.newest.get(&Owner::Account(account), account, load).await
     }
 
     /// Opens a value of the account that was sealed for this place.
@@ -69,21 +179,50 @@ impl Vault {
 
     async fn data_key(&self, account: AccountId, generation: u32) -> Result<Arc<DataKey>, Error> {
         let load = || {
-            let (pool, keyring) = (self.pool.clone(), Arc::clone(&self.keyring));
+            let vault = self.clone();
             async move {
-                let row = store::of_generation(&pool, account, generation).await?;
-                let row = row.ok_or(OpenError::NoDataKey(generation))?;
-                Ok(Arc::new(row.unwrap(&keyring, account)?))
+                // A hot read: one statement, without a transaction, which gives the connection back before a key service
+                // is asked.
+                let row = store::of_generation(&vault.pool, account, generation).await?;
+                vault.unwrap(row.ok_or(OpenError::NoDataKey(generation))?).await
             }
         };
         self.data_keys.get(&Owner::Account(account), (account, generation), load).await
+    }
+
+    /// Boxed, like the other rare ways: every request would carry its state.
+    fn unwrap(&self, key: WrappedKey) -> Asked<'_, Arc<DataKey>> {
+        Box::pin(async move {
+            let WrappedKey { id, kek_id, bytes } = &key;
+            let unwrapping = (*id, kek_id.clone(), bytes.clone());
+            if let Some(known) = self.unwrapped.get(&unwrapping).await {
+                return Ok(known);
+            }
+            let data_key = Arc::new(DataKey::new(id.generation, &self.keyring.unwrap(&key).await?));
+            self.unwrapped.insert(unwrapping, Arc::clone(&data_key)).await;
+            Ok(data_key)
+        })
+    }
+
+    /// Destroys the account's data keys: nothing that they sealed opens any more. How many there were.
+    pub async fn destroy_data_keys(&self, connection: &mut PgConnection, account: AccountId) -> Result<u64, Error> {
+        Ok(store::delete_all(connection, account).await?)
+    }
+
+    /// Whether every key-encryption key can be had just now; `None` if all of them are in this process.
+    pub async fn key_service_answers(&self) -> Option<bool> {
+        let mut answers = None;
+        for kek in self.keyring.keks().filter(|kek| kek.fingerprint().is_none()) {
+            answers = Some(answers.unwrap_or(true) && kek.reachable().await.is_ok());
+        }
+        answers
     }
 }
 
 /// Seals values of one account under its newest data key.
 pub struct Sealer {
     account: AccountId,
-    data_key: DataKey,
+    data_key: Arc<DataKey>,
 }
 
 impl Sealer {

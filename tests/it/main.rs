@@ -6,6 +6,7 @@
 mod support;
 
 mod access_matrix;
+mod account_purge;
 mod api_keys;
 mod api_keys_addresses;
 mod api_keys_presented;
@@ -34,6 +35,11 @@ mod histories;
 mod history;
 mod http_edge;
 mod invalidation;
+mod key_retirement;
+mod key_rotation;
+mod key_rotation_killed;
+mod key_rotation_speed;
+mod key_service;
 mod leases;
 mod lost_feed;
 mod me;
@@ -67,4 +73,5 @@ mod tenancy;
 mod tenancy_accounts;
 mod updates;
 mod users;
+mod verification;
 mod walls;

@@ -62,7 +62,12 @@ impl TestApp {
 
     /// The same with other settings than the usual ones.
     pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
-        let app = Self::start_deaf(change).await;
+        Self::start_on(&[], change).await
+    }
+
+    /// The same with other variables than the usual ones.
+    pub async fn start_on(variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Self {
+        let app = Self::start_deaf(variables, change).await;
         while !app.app.cluster.trust().has_lease() {
             tokio::task::yield_now().await;
         }
@@ -70,11 +75,11 @@ impl TestApp {
     }
 
     /// The same, but it may not hear changes yet.
-    async fn start_deaf(change: impl FnOnce(&mut Settings)) -> Self {
+    async fn start_deaf(variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Self {
         super::logs::capture();
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
-        let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), change));
+        let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), variables, change));
         let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone(), Role::Member));
         Self {
             public: public_router(Arc::clone(&app)),
@@ -89,7 +94,12 @@ impl TestApp {
     /// A second application on the same database, as a command of another process would be: it shares nothing with this
     /// one but rows, and hears what this one acknowledges.
     pub async fn other_process(&self) -> App {
-        let app = compose(&self.database, clock_at(Arc::clone(&self.seconds)), |_| ());
+        self.other_process_on(&[], |_| ()).await
+    }
+
+    /// The same with other variables and settings than the usual ones.
+    pub async fn other_process_on(&self, variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> App {
+        let app = compose(&self.database, clock_at(Arc::clone(&self.seconds)), variables, change);
         // Ends with the test's runtime.
         tokio::spawn(feed::run(app.cluster.clone(), self.database.application.clone(), Role::Writer));
         app.cluster.connected().await;
@@ -98,13 +108,13 @@ impl TestApp {
 
     /// The same with a clock of its own.
     pub fn other_process_with(&self, clock: Clock) -> App {
-        compose(&self.database, clock, |_| ())
+        compose(&self.database, clock, &[], |_| ())
     }
 
     /// The public listener of a second application on the same database, with other settings.
     pub fn other_router(&self, settings: Settings) -> Router {
         let clock = clock_at(Arc::clone(&self.seconds));
-        public_router(Arc::new(compose(&self.database, clock, |usual| *usual = settings)))
+        public_router(Arc::new(compose(&self.database, clock, &[], |usual| *usual = settings)))
     }
 
     /// Moves the clock.
@@ -154,14 +164,15 @@ fn clock_at(seconds: Arc<AtomicI64>) -> Clock {
     Clock::from_fn(move || DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds.load(Ordering::SeqCst)))
 }
 
-fn compose(database: &Database, clock: Clock, change: impl FnOnce(&mut Settings)) -> App {
-    let settings = Source::from_pairs([
+fn compose(database: &Database, clock: Clock, variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> App {
+    let usual = [
         ("DATABASE_URL", "postgres://unused@localhost/unused"),
         ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
         ("CREDENZA_KEY_PEPPER", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="),
         ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="),
         ("CREDENZA_TRUSTED_PROXIES", TRUSTED_PROXIES),
-    ]);
+    ];
+    let settings = Source::from_pairs(usual.into_iter().chain(variables.iter().copied()));
     let config = Config::load(&settings).unwrap();
     let cache = Limits { ttl: Duration::from_hours(24), bytes: 8 << 20 };
     // Long enough for machines that are busy.

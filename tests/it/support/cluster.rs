@@ -115,6 +115,11 @@ pub async fn empty_database() -> Database {
     copy_of("template1").await
 }
 
+/// A copy of a database that nobody is connected to, as a backup is one.
+pub async fn backup(database: &Database) -> Database {
+    copy_of(database.admin.get_database().unwrap()).await
+}
+
 async fn copy_of(template: &str) -> Database {
     let server = server().await;
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));

@@ -29,6 +29,14 @@ impl Installation {
         Self::on(server().await, cluster::empty_database().await)
     }
 
+    /// What the database was when it was copied, under the same settings.
+    pub async fn restored(&self, backup: &Database) -> Self {
+        let fresh = Self::on(server().await, cluster::backup(backup).await);
+        let mut restored = self.with("DATABASE_URL", fresh.setting("DATABASE_URL"));
+        restored.database = fresh.database;
+        restored
+    }
+
     /// On a database of a server.
     pub fn on(server: &Embedded, database: Database) -> Self {
         let url = |role| server.url(role, PASSWORD, database.admin.get_database().unwrap());

@@ -15,6 +15,7 @@ pub mod openapi;
 pub mod operations;
 pub mod program;
 pub mod response;
+pub mod transit;
 pub mod unfiltered;
 pub mod wire;
 

@@ -1,0 +1,84 @@
+//! Sealed values as those see them who go through all of them: to verify, to seal anew. Which tables there are, and what
+//! their values are bound to, is the business of the modules that own them.
+
+use secrecy::SecretString;
+use sqlx::PgConnection;
+
+use super::{Binding, OpenError, Sealed};
+use crate::types::AccountId;
+
+/// A row with sealed values that belong together, such as a user name and its password.
+#[derive(Clone)]
+pub struct SealedRow {
+    /// Whose data key sealed it.
+    pub account: AccountId,
+    /// The rest of the primary key.
+    pub key: Vec<String>,
+    /// What is stored in clear and bound into a seal; empty if there is no such thing.
+    pub clear: String,
+    /// The sealed columns as they are stored, in the table's order. Empty where a column that should be there is null.
+    pub sealed: Vec<Vec<u8>>,
+}
+
+/// New seals for a row.
+pub struct Resealed {
+    /// The row as it was read.
+    pub row: SealedRow,
+    /// The new values of its sealed columns, in the table's order.
+    pub sealed: Vec<Sealed>,
+}
+
+/// Which rows of a table: those behind a position, up to an account.
+pub struct Span<'a> {
+    /// The first account.
+    pub first: AccountId,
+    /// The last account.
+    pub last: AccountId,
+    /// The row behind which to go on; none to begin.
+    pub after: Option<&'a SealedRow>,
+}
+
+impl Span<'_> {
+    /// The account and the rest of the primary key, of `parts` parts, behind which to read. No part of a real key is
+    /// empty, so the first position stands before every row.
+    pub fn position(&self, parts: usize) -> (AccountId, Vec<&str>) {
+        match self.after {
+            Some(row) => (row.account, row.key.iter().map(String::as_str).collect()),
+            None => (self.first, vec![""; parts]),
+        }
+    }
+}
+
+/// A table, or a part of one, with sealed columns.
+pub trait SealedTable: Sync {
+    /// Its name, and the part of it, for people.
+    fn name(&self) -> &'static str;
+
+    /// The sealed columns, in the order in which they open: a later one may be bound to what an earlier one holds.
+    fn columns(&self) -> &'static [&'static str];
+
+    /// What the column of this index is bound to, when those before it hold `opened`.
+    fn binding(&self, row: &SealedRow, index: usize, opened: &[SecretString]) -> Result<Binding, OpenError>;
+
+    /// How many rows there are in all, of these accounts.
+    fn count(
+        &self,
+        connection: &mut PgConnection,
+        span: &Span<'_>,
+    ) -> impl Future<Output = Result<i64, sqlx::Error>> + Send;
+
+    /// A page of rows, by primary key.
+    fn page(
+        &self,
+        connection: &mut PgConnection,
+        span: &Span<'_>,
+        limit: i64,
+    ) -> impl Future<Output = Result<Vec<SealedRow>, sqlx::Error>> + Send;
+
+    /// Stores new seals in the rows that still hold the old ones; how many did. Whoever wrote a row meanwhile is right.
+    fn replace(
+        &self,
+        connection: &mut PgConnection,
+        rows: &[Resealed],
+    ) -> impl Future<Output = Result<u64, sqlx::Error>> + Send;
+}

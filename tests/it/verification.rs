@@ -1,0 +1,199 @@
+//! `credenza verify`: quiet about what is right, and by name about what is not. Whatever somebody does to the rows by hand.
+
+use credenza::rotation::{self, Fault};
+use credenza::types::{Environment, Service};
+use serde_json::json;
+
+use crate::support::TestApp;
+use crate::support::installation::Installation;
+
+async fn populated() -> TestApp {
+    let app = TestApp::start().await;
+    for email in ["a@one.example", "b@two.example"] {
+        let caller = app.account(email).await;
+        for supplier in ["HIT", "PCNA"] {
+            let base = json!({"supplier_code": supplier, "staging_username": "same", "staging_password": "same",
+                              "production_username": "same", "production_password": "same"});
+            caller.post("/extra/v2/credentials", base).await.expect(201);
+            let own = json!({"service": "INV", "environment": "PROD", "username": "same", "password": "same"});
+            caller.post(&format!("/extra/v2/credentials/{supplier}/services"), own).await.expect(201);
+        }
+    }
+    for supplier in ["HIT", "PCNA"] {
+        app.set_default(supplier, Environment::Production, &Service::ALL, ("same", "same")).await;
+    }
+    credenza::oauth::rotate_signing_key(&app.app).await.unwrap();
+    app
+}
+
+async fn faults(app: &TestApp) -> Vec<Fault> {
+    rotation::verify(&app.app, |_| ()).await.unwrap().faults
+}
+
+#[tokio::test]
+async fn every_value_and_every_data_key_is_counted_and_opens() {
+    let app = populated().await;
+    let verified = rotation::verify(&app.app, |_| ()).await.unwrap();
+    // Two accounts, two suppliers: two base pairs and a password each; two default pairs; a signing key.
+    assert_eq!((verified.values, verified.data_keys), (2 * 2 * (4 + 1) + 2 * 2 + 1, 3));
+    assert_eq!(verified.faults, []);
+}
+
+#[tokio::test]
+async fn each_act_by_hand_is_named_and_nothing_else() {
+    let app = populated().await;
+    let first = app.rows("select min(account_id) as id from supplier_credentials").await[0]["id"].as_i64().unwrap();
+    let second = first + 1;
+    let tables = ["data_keys", "supplier_credentials", "service_credentials", "default_credentials", "signing_keys"];
+    for table in tables {
+        app.sql(&format!("create table saved_{table} as table {table}")).await;
+    }
+    let swap = |column: &str| {
+        format!(
+            "update supplier_credentials c set {column} = o.{column} from supplier_credentials o
+             where c.account_id = {first} and o.account_id = {first} and c.supplier_code <> o.supplier_code"
+        )
+    };
+    let acts = [
+        (
+            swap("production_password"),
+            vec!["(account F, HIT) production_password", "(account F, PCNA) production_password"],
+        ),
+        (swap("staging_username"), vec!["(account F, HIT) staging_username", "(account F, PCNA) staging_username"]),
+        (
+            format!(
+                "update supplier_credentials set staging_password = production_password
+                     where account_id = {first} and supplier_code = 'HIT'"
+            ),
+            vec!["(account F, HIT) staging_password"],
+        ),
+        (
+            format!(
+                "update service_credentials set username = 'another' where account_id = {second} and supplier_code = 'HIT'"
+            ),
+            vec!["service_credentials (account S, HIT, INV, PROD) password"],
+        ),
+        (
+            format!(
+                "update service_credentials set password = set_byte(password, 25, get_byte(password, 25) # 1)
+                     where account_id = {second} and supplier_code = 'PCNA'"
+            ),
+            vec!["service_credentials (account S, PCNA, INV, PROD) password"],
+        ),
+        (
+            "update default_credentials c set password = o.password from default_credentials o
+             where c.supplier_code <> o.supplier_code"
+                .to_owned(),
+            vec![
+                "default_credentials (account 0, HIT, PROD) password",
+                "default_credentials (account 0, PCNA, PROD) password",
+            ],
+        ),
+        (
+            "update signing_keys set private_key = substring(private_key for 20)".to_owned(),
+            vec![") private_key: the sealed form is malformed"],
+        ),
+        (
+            "alter table supplier_credentials drop constraint supplier_credentials_staging_whole;
+             update supplier_credentials set staging_username = null where supplier_code = 'HIT'"
+                .to_owned(),
+            vec![
+                "(account F, HIT) staging_username: the sealed form",
+                "(account S, HIT) staging_username: the sealed form",
+            ],
+        ),
+        (
+            format!("delete from data_keys where account_id = {second}"),
+            // Each column of the account; of a pair, the first one.
+            vec!["(account S, HIT) staging_username: the data key of generation 1 is missing"; 1],
+        ),
+        (
+            format!("update data_keys set kek_id = 'lost' where account_id = {second}"),
+            vec!["data_keys (account S, 1) wrapped: the key-encryption key of a data key is not in the keyring"],
+        ),
+        (
+            format!(
+                "update data_keys set wrapped = (select wrapped from data_keys where account_id = {first})
+                     where account_id = {second}"
+            ),
+            vec!["data_keys (account S, 1) wrapped: the seal does not match"],
+        ),
+    ];
+    for (act, expected) in acts {
+        app.sql(&act).await;
+        let found: Vec<_> = faults(&app).await.iter().map(ToString::to_string).collect();
+        let by_data_key = act.contains("data_keys");
+        for part in &expected {
+            let part = part
+                .replace("account F", &format!("account {first}"))
+                .replace("account S", &format!("account {second}"));
+            assert!(found.iter().any(|fault| fault.contains(&part)), "`{part}` is missing after `{act}`: {found:#?}");
+        }
+        // Two rows with two pairs and two passwords lose their data key together.
+        let values = if by_data_key { 2 * 2 + 2 + usize::from(!act.starts_with("delete")) } else { expected.len() };
+        assert_eq!(found.len(), values, "{act}: {found:#?}");
+        let back = tables.map(|table| format!("insert into {table} table saved_{table};")).concat();
+        app.sql(&format!("truncate {} cascade; {back}", tables.join(", "))).await;
+        assert_eq!(faults(&app).await, []);
+    }
+}
+
+#[tokio::test]
+async fn the_command_counts_names_and_tells_by_its_exit_code() {
+    let installation = Installation::new().await;
+    let account = installation.account("A").await;
+    let set = [
+        "default-credentials",
+        "set",
+        "--supplier",
+        "HIT",
+        "--environment",
+        "PROD",
+        "--username",
+        "shared",
+        "--password-stdin",
+    ];
+    let made = installation.run_with(&set, "sentinel-password").await;
+    assert_eq!(made.code, Some(0), "{made:?}");
+    assert_eq!(installation.run(&["verify"]).await.done(), "1 data keys, 2 sealed values, 0 faults");
+    let whole = installation.run(&["verify", "--json"]).await.json();
+    assert_eq!(whole, json!({"data_keys": 1, "values": 2, "faults": []}));
+
+    let mut admin = sqlx::ConnectOptions::connect(&installation.database.admin).await.unwrap();
+    sqlx::raw_sql("update default_credentials set password = username").execute(&mut admin).await.unwrap();
+    let found = installation.run(&["verify"]).await;
+    assert_eq!(found.code, Some(1), "{found:?}");
+    let line =
+        "fault: default_credentials (account 0, HIT, PROD) password: the seal does not match the value or its place";
+    assert_eq!(found.stdout, format!("{line}\n1 data keys, 2 sealed values, 1 faults\n"));
+    assert!(found.stderr.ends_with("error: what is stored is not what was sealed\n"), "{found:?}");
+    let found = installation.run(&["verify", "--json"]).await;
+    assert_eq!(found.code, Some(1));
+    let found: serde_json::Value = serde_json::from_str(&found.stdout).unwrap();
+    assert_eq!(found["faults"][0]["key"], json!(["HIT", "PROD"]));
+    drop(account);
+}
+
+#[tokio::test]
+async fn it_works_while_rows_come_change_and_go() {
+    let app = populated().await;
+    let caller = app.account("busy@platform.example").await;
+    let busy = async {
+        for round in 0..40 {
+            let base =
+                json!({"supplier_code": "HIT", "production_username": "u", "production_password": format!("p{round}")});
+            caller.post("/extra/v2/credentials", base).await.expect(201);
+            let gone = app.account("gone@platform.example").await;
+            let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
+            gone.post("/extra/v2/credentials", base).await.expect(201);
+            let actor = credenza::principal::Actor::operator();
+            credenza::accounts::purge(&app.app, &actor, gone.account).await.unwrap();
+        }
+    };
+    let looking = async {
+        for _ in 0..40 {
+            assert_eq!(faults(&app).await, []);
+        }
+    };
+    tokio::join!(busy, looking);
+}

@@ -197,3 +197,37 @@ async fn it_works_while_rows_come_change_and_go() {
     };
     tokio::join!(busy, looking);
 }
+
+#[tokio::test]
+async fn a_new_seal_never_replaces_what_somebody_wrote_since_the_row_was_read() {
+    use credenza::credentials::{BasePairs, ServicePasswords};
+    use credenza::vault::{Resealed, Sealed, SealedRow, SealedTable, Span};
+
+    /// The first row as it is, to be stored with the seals that it has.
+    async fn read(app: &TestApp, table: &impl SealedTable) -> Resealed {
+        let (first, last) = (credenza::types::AccountId(0), credenza::types::AccountId(i64::MAX));
+        let span = Span { first, last, after: None };
+        let row: SealedRow = table.page(&mut app.admin().await, &span, 1).await.unwrap().remove(0);
+        let sealed = row.sealed.iter().map(|bytes| Sealed::parse(bytes.clone()).unwrap()).collect();
+        Resealed { row, sealed }
+    }
+    let app = TestApp::start().await;
+    let caller = app.account_that_resolves("devs@platform.example").await;
+    let write = async |password: &str| {
+        let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": password});
+        caller.post("/extra/v2/credentials", base).await.expect(201);
+        let own = json!({"service": "INV", "environment": "PROD", "username": "u", "password": password});
+        caller.post("/extra/v2/credentials/HIT/services", own).await.expect(201);
+    };
+    write("old").await;
+    let (base, own) = (BasePairs(Environment::Production), ServicePasswords);
+    let (base_row, own_row) = (read(&app, &base).await, read(&app, &own).await);
+    assert_eq!(base.replace(&mut app.admin().await, std::slice::from_ref(&base_row)).await.unwrap(), 1);
+    assert_eq!(own.replace(&mut app.admin().await, std::slice::from_ref(&own_row)).await.unwrap(), 1);
+    write("new").await;
+    assert_eq!(base.replace(&mut app.admin().await, &[base_row]).await.unwrap(), 0);
+    assert_eq!(own.replace(&mut app.admin().await, &[own_row]).await.unwrap(), 0);
+    for service in ["Product", "INV"] {
+        assert_eq!(caller.resolve("HIT", service, "PROD").await.expect(200)["password"], "new");
+    }
+}

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::accounts::AccountStatuses;
 use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
-use crate::audit::AuditKey;
+use crate::audit::{AuditKey, RecordSettings, Resolves};
 use crate::auth::{self, Authenticator, FailedAttempts};
 use crate::clock::Clock;
 use crate::cluster::{Cluster, Limits, feed};
@@ -41,6 +41,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Whose tokens are accepted beside ours.
     pub outside_issuer: Option<OutsideSettings>,
+    /// How resolves are recorded.
+    pub audit: RecordSettings,
 }
 
 /// The core, and what answers from memory on top of it. Dereferences to the core, so that a handler passes `&app` to a
@@ -59,6 +61,8 @@ pub struct App {
     pub authenticator: Authenticator,
     /// Which pair a call uses.
     pub resolver: Resolver,
+    /// Who was given which pair.
+    pub resolves: Resolves,
     /// What the operator chose.
     pub settings: Settings,
 }
@@ -102,15 +106,17 @@ impl App {
             small(16),
         );
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
+        let resolves = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, settings }
+        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, resolves, settings }
     }
 
-    /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used, forgetting old
-    /// failures. `listener` must lead to Postgres directly.
+    /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were
+    /// used, forgetting old failures. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
-            feed::run(self.cluster.clone(), listener),
+            feed::run(self.cluster.clone(), listener.clone()),
+            self.resolves.clone().run(listener),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
         );
@@ -118,6 +124,7 @@ impl App {
 
     /// Writes what is still in memory, and closes the pool.
     pub async fn close(&self) {
+        self.resolves.close().await;
         self.last_use.write(&self.pool).await;
         self.pool.close().await;
     }

@@ -1,8 +1,9 @@
 //! What can happen, and to what.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::types::{Environment, Service, SupplierCode};
+use crate::types::{AccountId, Environment, Service, SupplierCode};
 
 /// What was done. The name on record is stable; events are read long after they were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,9 +33,41 @@ pub enum Action {
     OauthClientRevoked,
     OauthTokenRevoked,
     SigningKeyRotated,
+    CredentialsResolved,
+    ResolvesGap,
 }
 
 impl Action {
+    /// Every action.
+    pub const ALL: [Action; 26] = [
+        Action::CredentialsCreated,
+        Action::CredentialsUpdated,
+        Action::CredentialsDeleted,
+        Action::ServiceCredentialsCreated,
+        Action::ServiceCredentialsUpdated,
+        Action::ServiceCredentialsDeleted,
+        Action::DefaultCredentialsSet,
+        Action::DefaultCredentialsRemoved,
+        Action::SupplierCreated,
+        Action::SupplierUpdated,
+        Action::AccountCreated,
+        Action::AccountUpdated,
+        Action::AccountActivated,
+        Action::AccountDeactivated,
+        Action::AllowedOriginsSet,
+        Action::UserCreated,
+        Action::ApiKeyCreated,
+        Action::ApiKeyRotated,
+        Action::ApiKeyRevoked,
+        Action::OauthClientCreated,
+        Action::OauthClientRotated,
+        Action::OauthClientRevoked,
+        Action::OauthTokenRevoked,
+        Action::SigningKeyRotated,
+        Action::CredentialsResolved,
+        Action::ResolvesGap,
+    ];
+
     /// The name on record.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -62,11 +95,21 @@ impl Action {
             Action::OauthClientRevoked => "oauth_client.revoked",
             Action::OauthTokenRevoked => "oauth_token.revoked",
             Action::SigningKeyRotated => "signing_key.rotated",
+            Action::CredentialsResolved => "credentials.resolved",
+            Action::ResolvesGap => "resolves.gap",
         }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == name)
     }
 }
 
-/// One change of one row.
+/// What came of a change: one that is not done is not recorded.
+const DONE: u16 = 200;
+
+/// One change of one row, or one resolve.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// What was done.
@@ -77,14 +120,32 @@ pub struct Event {
     pub service: Option<Service>,
     /// For this environment.
     pub environment: Option<Environment>,
-    /// To this key, client or user.
+    /// To this key, client, user or instance.
     pub subject: Option<Uuid>,
+    /// What came of it, as an HTTP status.
+    pub outcome: u16,
+    /// Of a resolve: the level that answered.
+    pub source: Option<&'static str>,
+    /// Of a refused resolve: the account that was asked for, if the event is not in its chain.
+    pub asked_account: Option<AccountId>,
+    /// Of a gap: what was recorded until then is there.
+    pub since: Option<DateTime<Utc>>,
 }
 
 impl Event {
     /// A change that concerns no supplier.
     pub fn new(action: Action) -> Self {
-        Self { action, supplier: None, service: None, environment: None, subject: None }
+        Self {
+            action,
+            supplier: None,
+            service: None,
+            environment: None,
+            subject: None,
+            outcome: DONE,
+            source: None,
+            asked_account: None,
+            since: None,
+        }
     }
 
     /// A change of a key, a client or a user.
@@ -97,7 +158,7 @@ impl Event {
         Self { supplier: Some(supplier.clone()), ..Self::new(action) }
     }
 
-    /// A change of service credentials.
+    /// A change or a resolve of the credentials for a service.
     pub fn of_service(action: Action, supplier: &SupplierCode, service: Service, environment: Environment) -> Self {
         Self { service: Some(service), environment: Some(environment), ..Self::of_supplier(action, supplier) }
     }

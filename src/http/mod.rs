@@ -1,6 +1,7 @@
 //! Everything that knows HTTP. This page is the whole URL map.
 
 mod api_keys;
+mod audit_events;
 mod body;
 mod caller;
 mod client_address;
@@ -65,6 +66,7 @@ pub fn public_router(app: Arc<App>) -> Router {
         .route("/", get(oauth_clients::list).post(oauth_clients::create))
         .route("/{id}", get(oauth_clients::find).delete(oauth_clients::revoke))
         .route("/{id}/rotate", post(oauth_clients::rotate));
+    let audit_events = Router::new().route("/", get(audit_events::list));
     // For browsers as well, with a public key.
     let directory = Router::new()
         .route("/suppliers", get(directory::suppliers))
@@ -82,6 +84,7 @@ pub fn public_router(app: Arc<App>) -> Router {
         .nest("/extra/v2/subaccounts", subaccounts)
         .nest("/extra/v2/api-keys", api_keys)
         .nest("/extra/v2/oauth-clients", oauth_clients)
+        .nest("/extra/v2/audit-events", audit_events)
         .nest("/extra/v2", directory)
         .nest("/oauth", oauth)
         .nest("/.well-known", well_known)

@@ -45,11 +45,13 @@ pub struct TestApp {
     internal: Router,
     seconds: Arc<AtomicI64>,
     feed: tokio::task::JoinHandle<()>,
+    recorder: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.feed.abort();
+        self.recorder.abort();
     }
 }
 
@@ -75,6 +77,7 @@ impl TestApp {
         let seconds = Arc::new(AtomicI64::new(START));
         let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), change));
         let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
+        let recorder = tokio::spawn(app.resolves.clone().run(database.application.clone()));
         Self {
             public: public_router(Arc::clone(&app)),
             internal: internal_router(Arc::clone(&app)),
@@ -82,6 +85,7 @@ impl TestApp {
             database,
             seconds,
             feed,
+            recorder,
         }
     }
 

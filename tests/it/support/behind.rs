@@ -74,3 +74,24 @@ impl TestApp {
         self.account(email).await.with_scopes(&scopes).await
     }
 }
+
+impl TestApp {
+    /// Waits until every resolve so far is on record.
+    pub async fn resolves_are_written(&self) {
+        super::program::eventually("the resolves are written", async || self.app.resolves.backlog() == 0).await;
+    }
+
+    /// What was recorded of resolves, in a few words each: account, outcome, level, supplier, service, environment.
+    pub async fn recorded_resolves(&self) -> Vec<String> {
+        self.resolves_are_written().await;
+        let select = "select account_id, outcome, source, supplier_code, service, environment from audit_events
+            where action = 'credentials.resolved' order by account_id, sequence";
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let describe = |event: &serde_json::Value| {
+            ["account_id", "outcome", "source", "supplier_code", "service", "environment"]
+                .map(|column| text(&event[column]))
+                .join(" ")
+        };
+        self.rows(select).await.iter().map(describe).collect()
+    }
+}

@@ -55,7 +55,7 @@ impl Operation {
 /// Every operation, in the order of the router's page.
 pub fn all() -> Vec<Operation> {
     use Scope::{
-        ApiKeysManage as Keys, CredentialsRead as Read, CredentialsResolve as Resolve, CredentialsWrite as Write,
+        ApiKeysManage as Keys, AuditRead as Audit, CredentialsRead as Read, CredentialsResolve as Resolve, CredentialsWrite as Write,
         SubaccountsManage as Subaccounts,
     };
     [
@@ -84,6 +84,7 @@ pub fn all() -> Vec<Operation> {
         ("GET", "/extra/v2/oauth-clients/{id}", Some(Keys)),
         ("DELETE", "/extra/v2/oauth-clients/{id}", Some(Keys)),
         ("POST", "/extra/v2/oauth-clients/{id}/rotate", Some(Keys)),
+        ("GET", "/extra/v2/audit-events", Some(Audit)),
         ("GET", "/extra/v2/suppliers", None),
         ("GET", "/extra/v2/service-codes", None),
         ("GET", "/extra/v2/services/{supplier_code}", None),

@@ -82,8 +82,7 @@ impl Fault {
     /// For a person.
     pub fn sentence(&self) -> String {
         let Self { account_id, first, last, damage } = self;
-        let records =
-            if first == last { format!("record {first}") } else { format!("records {first} to {last}") };
+        let records = if first == last { format!("record {first}") } else { format!("records {first} to {last}") };
         let what = match damage {
             Damage::Changed => format!("{records} changed: not what was recorded"),
             Damage::Deleted => format!("{records} deleted (record {} cannot be verified without)", last + 1),

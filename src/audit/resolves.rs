@@ -194,7 +194,10 @@ impl Resolves {
                 if due {
                     looked = Some(Instant::now());
                     if let Err(error) = shared.writer.lock().await.tend(shared).await {
-                        tracing::warn!(error = &error as &dyn std::error::Error, "gaps of the audit cannot be looked for");
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "gaps of the audit cannot be looked for"
+                        );
                     }
                 }
                 // An event that came meanwhile has left its notice.

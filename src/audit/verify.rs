@@ -318,9 +318,9 @@ async fn find_copies(connection: &mut PgConnection, findings: &mut Findings) -> 
     let macs: Vec<_> = changed.iter().map(|changed| changed.mac.clone()).collect();
     let places = history_store::places_of(connection, &macs).await?;
     for Changed { mut fault, mac } in changed {
-        let original = places
-            .iter()
-            .find(|(account, sequence, other)| *other == mac && (*account, *sequence) != (fault.account_id, fault.first));
+        let original = places.iter().find(|(account, sequence, other)| {
+            *other == mac && (*account, *sequence) != (fault.account_id, fault.first)
+        });
         if let Some(&(account, sequence, _)) = original {
             fault.damage = Damage::Replayed { account, sequence };
         }

@@ -52,7 +52,11 @@ pub(super) async fn run(command: &Command, app: &App) -> anyhow::Result<()> {
             });
             let report = report.await?;
             progress.end();
-            if *json { super::print_json(&report)? } else { print(&report, checkpoints.len())? }
+            if *json {
+                super::print_json(&report)?
+            } else {
+                print(&report, checkpoints.len())?
+            }
             if !report.is_sound() {
                 bail!("the audit is damaged: {} faults", report.faults.len() as u64 + report.further_faults);
             }
@@ -113,7 +117,8 @@ fn print(report: &Report, checkpoints: usize) -> anyhow::Result<()> {
         super::print_line(&format!("{gaps} gaps on record: an instance ended without writing its last resolves"))?;
     }
     let against = match checkpoints {
-        0 => "; without a checkpoint nobody can tell whether their ends were cut off together with their heads".to_owned(),
+        0 => "; without a checkpoint nobody can tell whether their ends were cut off together with their heads"
+            .to_owned(),
         number => format!(", against {number} checkpoints"),
     };
     let verdict = if report.is_sound() { "no damage" } else { "damaged" };

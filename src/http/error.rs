@@ -85,9 +85,7 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
                  Please add your {supplier_name} credentials to your account."
             ),
         ),
-        Error::Unavailable(_) | Error::IssuerUnavailable | Error::NotRecorded => {
-            plain(StatusCode::SERVICE_UNAVAILABLE)
-        }
+        Error::Unavailable(_) | Error::IssuerUnavailable | Error::NotRecorded => plain(StatusCode::SERVICE_UNAVAILABLE),
         Error::Unreadable(_) | Error::Seal(_) | Error::Database(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Error::Shared(error) => domain_answer(error),
     }

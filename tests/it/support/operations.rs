@@ -55,8 +55,8 @@ impl Operation {
 /// Every operation, in the order of the router's page.
 pub fn all() -> Vec<Operation> {
     use Scope::{
-        ApiKeysManage as Keys, AuditRead as Audit, CredentialsRead as Read, CredentialsResolve as Resolve, CredentialsWrite as Write,
-        SubaccountsManage as Subaccounts,
+        ApiKeysManage as Keys, AuditRead as Audit, CredentialsRead as Read, CredentialsResolve as Resolve,
+        CredentialsWrite as Write, SubaccountsManage as Subaccounts,
     };
     [
         ("GET", "/extra/v2/credentials", Some(Read)),

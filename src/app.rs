@@ -62,7 +62,7 @@ pub struct App {
     /// Which pair a call uses.
     pub resolver: Resolver,
     /// Who was given which pair.
-    pub resolves: Resolves,
+    pub recorder: Resolves,
     /// What the operator chose.
     pub settings: Settings,
 }
@@ -106,9 +106,9 @@ impl App {
             small(16),
         );
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
-        let resolves = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
+        let recorder = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, resolves, settings }
+        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, recorder, settings }
     }
 
     /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were
@@ -116,7 +116,7 @@ impl App {
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
             feed::run(self.cluster.clone(), listener.clone()),
-            self.resolves.clone().run(listener),
+            self.recorder.clone().run(listener),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
         );
@@ -124,7 +124,7 @@ impl App {
 
     /// Writes what is still in memory, and closes the pool.
     pub async fn close(&self) {
-        self.resolves.close().await;
+        self.recorder.close().await;
         self.last_use.write(&self.pool).await;
         self.pool.close().await;
     }

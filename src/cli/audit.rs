@@ -53,9 +53,9 @@ pub(super) async fn run(command: &Command, app: &App) -> anyhow::Result<()> {
             let report = report.await?;
             progress.end();
             if *json {
-                super::print_json(&report)?
+                super::print_json(&report)?;
             } else {
-                print(&report, checkpoints.len())?
+                print(&report, checkpoints.len())?;
             }
             if !report.is_sound() {
                 bail!("the audit is damaged: {} faults", report.faults.len() as u64 + report.further_faults);

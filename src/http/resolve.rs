@@ -122,7 +122,7 @@ impl FromRequestParts<Arc<App>> for Resolving {
         {
             let event = Event { outcome: refused.answer().0.as_u16(), ..Event::new(Action::CredentialsResolved) };
             let (account, occurred_at) = (principal.acting_account, app.clock.now());
-            app.resolves.record(Resolve { account, actor, occurred_at, event }).await?;
+            app.recorder.record(Resolve { account, actor, occurred_at, event }).await?;
         }
         Err(refused)
     }
@@ -136,7 +136,7 @@ pub async fn resolve(
 ) -> Result<Response, HttpError> {
     let (call, request) = body.parse()?;
     let (answer, record) = resolve_one(&app, caller.actor, &call, &request).await;
-    app.resolves.record(record).await?;
+    app.recorder.record(record).await?;
     Ok(Json(ResolvedBody::new(&call, &answer?)).into_response())
 }
 
@@ -164,7 +164,7 @@ pub async fn resolve_batch(
             Err(error) => Err(error.into()),
         });
     }
-    app.resolves.record_all(records).await?;
+    app.recorder.record_all(records).await?;
     let items: Vec<_> = answers
         .iter()
         .map(|answer| match answer {

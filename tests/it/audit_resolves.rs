@@ -144,7 +144,7 @@ async fn a_change_that_is_stuck_holds_up_the_evidence_of_its_account_alone() {
         stuck.resolve("HIT", "INV", "PROD").await.expect(200);
         other.resolve("HIT", "INV", "PROD").await.expect(403);
     }
-    eventually("the other's are written", async || app.app.resolves.backlog() == 3).await;
+    eventually("the other's are written", async || app.app.recorder.backlog() == 3).await;
     // The other's changes go on as well.
     other.post("/extra/v2/credentials", json!({"supplier_code": "PCNA"})).await.expect(201);
     holder.close().await.unwrap();
@@ -211,7 +211,7 @@ async fn a_full_backlog_lets_no_password_leave_and_loses_nothing() {
     assert!(!refused.body.contains("pass-1"), "{refused:?}");
     refused.expect_json_error(503);
     caller.post("/internal/v1/resolve/batch", json!([call(caller.account, "HIT")])).await.expect(503);
-    assert_eq!(app.app.resolves.backlog(), BACKLOG);
+    assert_eq!(app.app.recorder.backlog(), BACKLOG);
     app.sql(BACK).await;
     until(&caller, 200).await;
     // Each that was answered with a password, and no other.
@@ -226,7 +226,7 @@ async fn in_sync_no_password_leaves_whose_event_is_not_written() {
     for _ in 0..3 {
         caller.resolve("HIT", "INV", "PROD").await.expect(200);
         // It is there when the answer is.
-        assert_eq!(app.app.resolves.backlog(), 0);
+        assert_eq!(app.app.recorder.backlog(), 0);
     }
     app.sql(AWAY).await;
     caller.resolve("HIT", "INV", "PROD").await.expect(503);

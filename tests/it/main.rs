@@ -13,6 +13,7 @@ mod api_keys_rest;
 mod api_keys_rotation;
 mod architecture;
 mod audit_chain;
+mod audit_cost;
 mod audit_crash;
 mod audit_events;
 mod audit_full_disk;

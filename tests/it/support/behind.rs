@@ -81,7 +81,7 @@ impl TestApp {
 impl TestApp {
     /// Waits until every resolve so far is on record.
     pub async fn resolves_are_written(&self) {
-        super::program::eventually("the resolves are written", async || self.app.resolves.backlog() == 0).await;
+        super::program::eventually("the resolves are written", async || self.app.recorder.backlog() == 0).await;
     }
 
     /// What was recorded of resolves, in a few words each: account, outcome, level, supplier, service, environment.

@@ -50,9 +50,11 @@ pub(super) async fn list(
     query.fetch_all(connection).await
 }
 
-/// Sees everything as it is at this moment, to the end of the transaction, which must have read nothing yet.
+/// Sees everything as it is at this moment, for as long as it takes, to the end of the transaction, which must have read
+/// nothing yet.
 pub(super) async fn hold_still(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("set transaction isolation level repeatable read, read only").execute(connection).await?;
+    sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *connection).await?;
+    sqlx::query("set local statement_timeout = 0").execute(connection).await?;
     Ok(())
 }
 

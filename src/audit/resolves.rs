@@ -189,17 +189,14 @@ impl Resolves {
         shared.writer.lock().await.connect(&options);
         let mut looked = None;
         loop {
-            if shared.is_idle().await {
-                let due = looked.is_none_or(|last: Instant| last.elapsed() >= HEARTBEAT);
-                if due {
-                    looked = Some(Instant::now());
-                    if let Err(error) = shared.writer.lock().await.tend(shared).await {
-                        tracing::warn!(
-                            error = &error as &dyn std::error::Error,
-                            "gaps of the audit cannot be looked for"
-                        );
-                    }
+            let is_idle = shared.is_idle().await;
+            if looked.is_none_or(|last: Instant| is_idle && last.elapsed() >= HEARTBEAT) {
+                looked = Some(Instant::now());
+                if let Err(error) = shared.writer.lock().await.tend(shared).await {
+                    tracing::warn!(error = &error as &dyn std::error::Error, "gaps of the audit cannot be looked for");
                 }
+            }
+            if is_idle {
                 // An event that came meanwhile has left its notice.
                 let _ = timeout(HEARTBEAT, shared.work.notified()).await;
             }

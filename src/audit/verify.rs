@@ -284,7 +284,13 @@ impl Chain {
         }
         let explained = self.suspects.explain(key, self.account);
         explained.faults.into_iter().for_each(|fault| findings.add(fault));
-        findings.changed.extend(explained.changed);
+        for changed in explained.changed {
+            if findings.changed.len() < MOST_FAULTS {
+                findings.changed.push(changed);
+            } else {
+                findings.add(changed.fault);
+            }
+        }
     }
 }
 

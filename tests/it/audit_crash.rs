@@ -135,6 +135,7 @@ async fn a_clean_stop_loses_nothing_and_leaves_no_gap() {
     let answered = load.end().await;
     service.program.stop().await.done();
     assert_each_once(&answered, &setup.recorded("credentials.resolved").await);
+    assert_eq!(setup.rows::<String>("select writer_id::text from audit_writers".to_owned()).await, [""; 0]);
     setup.installation.serve().await.program.stop().await.done();
     assert_eq!(setup.gaps().await, 0);
     setup.is_sound().await;
@@ -265,6 +266,36 @@ async fn a_crash_of_postgres_loses_no_event_and_writes_none_twice() {
     service.program.stop().await.done();
     assert_each_once(&changes, &setup.recorded("credentials.%ted").await);
     assert_each_once(&resolves, &setup.recorded("credentials.resolved").await);
+    setup.is_sound().await;
+    server.discard().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_not_done_again() {
+    // A commit that waits for a standby that does not exist is done, and its connection can be cut before it says so.
+    const WAITING: &str = "from pg_stat_activity where wait_event = 'SyncRep' and datname is not null";
+    let (server, _) = own_postgres("lost-answer").await;
+    let setup = setup(installation_on(&server).await).await;
+    let service = setup.installation.serve().await;
+    setup.changes(&service, "first").some_more(1).await;
+    let load = setup.resolves(&service, "resolve");
+    load.some_more(10).await;
+    let mut admin = setup.installation.database.admin.connect().await.unwrap();
+    for statement in ["alter system set synchronous_standby_names = 'nobody'", "select pg_reload_conf()"] {
+        sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
+    }
+    let waiting = format!("select count(*) {WAITING}");
+    eventually("a batch is being committed", async || setup.rows::<i64>(waiting.clone()).await[0] > 0).await;
+    let cut = setup.rows::<bool>(format!("select pg_terminate_backend(pid) {WAITING}")).await;
+    assert!(cut.contains(&true));
+    for statement in ["alter system reset synchronous_standby_names", "select pg_reload_conf()"] {
+        sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
+    }
+    admin.close().await.unwrap();
+    load.some_more(10).await;
+    let answered = load.end().await;
+    service.program.stop().await.done();
+    assert_each_once(&answered, &setup.recorded("credentials.resolved").await);
     setup.is_sound().await;
     server.discard().await.unwrap();
 }

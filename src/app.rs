@@ -116,7 +116,7 @@ impl App {
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
             feed::run(self.cluster.clone(), listener.clone()),
-            self.recorder.clone().run(listener),
+            self.recorder.clone().run((*self.pool.connect_options()).clone(), listener),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
         );

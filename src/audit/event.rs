@@ -158,7 +158,7 @@ impl Event {
         Self { supplier: Some(supplier.clone()), ..Self::new(action) }
     }
 
-    /// A change or a resolve of the credentials for a service.
+    /// A change of service credentials.
     pub fn of_service(action: Action, supplier: &SupplierCode, service: Service, environment: Environment) -> Self {
         Self { service: Some(service), environment: Some(environment), ..Self::of_supplier(action, supplier) }
     }

@@ -182,11 +182,11 @@ impl Resolves {
         Ok(written)
     }
 
-    /// Writes what is recorded, until the task is dropped. `options` must lead to Postgres directly: the connection says,
-    /// for as long as it stands, that this instance lives.
-    pub async fn run(self, options: PgConnectOptions) {
+    /// Writes what is recorded, until the task is dropped. `direct` must lead to Postgres without a transaction pooler
+    /// between: the connection says, for as long as it stands, that this instance lives.
+    pub async fn run(self, database: PgConnectOptions, direct: PgConnectOptions) {
         let shared = &self.0;
-        shared.writer.lock().await.connect(&options);
+        shared.writer.lock().await.connect(&database, &direct);
         let mut looked = None;
         loop {
             let is_idle = shared.is_idle().await;

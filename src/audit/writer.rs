@@ -38,6 +38,8 @@ pub(super) struct Writer {
     id: Uuid,
     key: AuditKey,
     pool: Option<PgPool>,
+    /// The connection that says that this instance lives.
+    presence: Option<PgPool>,
     /// Taken from the queue, and not known to be written.
     batch: Vec<Waiting>,
     /// Whether a commit was begun whose end is not known.
@@ -54,19 +56,28 @@ struct Sent {
 
 impl Writer {
     pub fn new(key: AuditKey) -> Self {
-        Self { id: Uuid::new_v4(), key, pool: None, batch: Vec::new(), sent: None }
+        Self { id: Uuid::new_v4(), key, pool: None, presence: None, batch: Vec::new(), sent: None }
     }
 
-    /// Says where to write. Connects when there is something to write.
-    pub fn connect(&mut self, options: &PgConnectOptions) {
+    /// Says where to write, and where to say, on a direct connection, that this instance lives. Connects when needed.
+    pub fn connect(&mut self, database: &PgConnectOptions, direct: &PgConnectOptions) {
+        let one =
+            PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(CONNECT);
         let id = self.id;
-        let pool = PgPoolOptions::new()
-            .max_connections(1)
-            .idle_timeout(None)
-            .max_lifetime(None)
-            .acquire_timeout(CONNECT)
-            .after_connect(move |connection, _| Box::pin(store::say_that_it_lives(connection, id)));
-        self.pool = Some(pool.connect_lazy_with(postgres::with_limits(options)));
+        let presence =
+            one.clone().after_connect(move |connection, _| Box::pin(store::say_that_it_lives(connection, id)));
+        self.pool = Some(one.connect_lazy_with(postgres::with_limits(database)));
+        self.presence = Some(presence.connect_lazy_with(postgres::with_limits(direct)));
+    }
+
+    /// Sees to it that the connection stands that says that this instance lives. Without it others may take it for gone,
+    /// and record a gap in which nothing is missing; that is no reason to record nothing.
+    async fn be_present(&self) {
+        if let Some(presence) = &self.presence
+            && let Err(error) = presence.acquire().await
+        {
+            tracing::warn!(error = &error as &dyn std::error::Error, "other instances may take this one for gone");
+        }
     }
 
     /// Whether it holds nothing.
@@ -211,6 +222,7 @@ impl Writer {
     /// Says that this instance lives and holds nothing, and records the gaps that others left. Only while it holds nothing.
     pub async fn tend(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
         let now = shared.clock.now();
+        self.be_present().await;
         let mut transaction = self.begin().await?;
         if shared.announced.load(Ordering::Relaxed) {
             store::note_writer(&mut transaction, self.id, now - MARGIN).await?;
@@ -240,7 +252,7 @@ impl Writer {
             store::forget_writer(&mut transaction, self.id).await?;
             transaction.commit().await?;
         }
-        if let Some(pool) = self.pool.take() {
+        for pool in [self.pool.take(), self.presence.take()].into_iter().flatten() {
             pool.close().await;
         }
         Ok(())

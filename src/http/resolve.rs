@@ -205,12 +205,20 @@ async fn resolve_one(
         // Nobody writes into the evidence of an account that is not theirs.
         Err(error) => (Err(error), own_account),
     };
+    // The evidence names suppliers, not whatever stood in that field: it might be a password by mistake.
+    let supplier_exists = match &answer {
+        Ok(_) | Err(Error::OwnCredentialsRequired { .. } | Error::Unreadable(_)) => true,
+        Err(_) => app.resolver.defaults(&call.supplier).await.is_ok(),
+    };
     let answer = answer.map_err(HttpError::from);
     let event = Event {
+        supplier: supplier_exists.then(|| call.supplier.clone()),
+        service: Some(call.service),
+        environment: Some(call.environment),
         outcome: answer.as_ref().map_or_else(|error| error.answer().0, |_| StatusCode::OK).as_u16(),
         source: answer.as_ref().ok().map(|resolved| resolved.source.as_str()),
         asked_account: (account != call.account).then_some(call.account),
-        ..Event::of_service(Action::CredentialsResolved, &call.supplier, call.service, call.environment)
+        ..Event::new(Action::CredentialsResolved)
     };
     (answer, Resolve { account, actor, occurred_at: app.clock.now(), event })
 }

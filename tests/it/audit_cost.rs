@@ -56,7 +56,7 @@ fn resolve(app: &TestApp, number: usize) -> Resolve {
 async fn record(app: &TestApp, database: &PgConnectOptions, mode: RecordMode, number: usize, with: bool) -> (f64, f64) {
     let settings = RecordSettings { mode, backlog: 65_536 };
     let resolves = Resolves::new(settings, app.app.audit_key.clone(), app.app.clock.clone());
-    let task = tokio::spawn(resolves.clone().run(database.clone()));
+    let task = tokio::spawn(resolves.clone().run(database.clone(), database.clone()));
     resolves.record(resolve(app, 0)).await.unwrap();
     let (processor, start) = (processor_time(), Instant::now());
     if mode == RecordMode::Sync {

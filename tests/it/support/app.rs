@@ -77,7 +77,8 @@ impl TestApp {
         let seconds = Arc::new(AtomicI64::new(START));
         let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), change));
         let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone()));
-        let recorder = tokio::spawn(app.recorder.clone().run(database.application.clone()));
+        let recorder =
+            tokio::spawn(app.recorder.clone().run(database.application.clone(), database.application.clone()));
         Self {
             public: public_router(Arc::clone(&app)),
             internal: internal_router(Arc::clone(&app)),

@@ -11,7 +11,7 @@ use sqlx::postgres::PgConnectOptions;
 use crate::accounts::AccountStatuses;
 use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
-use crate::audit::AuditKey;
+use crate::audit::{AuditKey, RecordSettings, Resolves};
 use crate::auth::{self, Authenticator, FailedAttempts};
 use crate::clock::{Clock, Monotonic};
 use crate::cluster::{Cluster, Leases, Limits, Role, feed};
@@ -45,6 +45,8 @@ pub struct Settings {
     pub outside_issuer: Option<OutsideSettings>,
     /// When data keys are replaced.
     pub retirement: Retirement,
+    /// How resolves are recorded.
+    pub audit: RecordSettings,
 }
 
 /// The core, and what answers from memory on top of it. Dereferences to the core, so that a handler passes `&app` to a
@@ -63,6 +65,8 @@ pub struct App {
     pub authenticator: Authenticator,
     /// Which pair a call uses.
     pub resolver: Resolver,
+    /// Who was given which pair.
+    pub recorder: Resolves,
     /// What the operator chose.
     pub settings: Settings,
 }
@@ -106,15 +110,17 @@ impl App {
             small(16),
         );
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
+        let recorder = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, settings }
+        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, recorder, settings }
     }
 
-    /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used, forgetting old
-    /// failures. `listener` must lead to Postgres directly.
+    /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were
+    /// used, forgetting old failures. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
-            feed::run(self.cluster.clone(), listener, Role::Member),
+            feed::run(self.cluster.clone(), listener.clone(), Role::Member),
+            self.recorder.clone().run((*self.pool.connect_options()).clone(), listener),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
         );
@@ -122,6 +128,7 @@ impl App {
 
     /// Gives up the lease, writes what is still in memory, and closes the pool.
     pub async fn close(&self) {
+        self.recorder.close().await;
         self.cluster.leave().await;
         self.last_use.write(&self.pool).await;
         self.pool.close().await;

@@ -5,6 +5,7 @@ mod keys;
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -21,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::api_key::Pepper;
 use crate::app::{Secrets, Settings};
-use crate::audit::AuditKey;
+use crate::audit::{AuditKey, RecordMode, RecordSettings};
 use crate::cluster::{Leases, Limits, Mutant};
 use crate::oauth::{JwksSource, OutsideSettings};
 use crate::types::parse_range;
@@ -227,6 +228,7 @@ impl Config {
                 trusted_proxies: trusted_proxies(source)?,
                 outside_issuer: outside_issuer(source)?,
                 retirement: Retirement::default(),
+                audit: audit(source)?,
             },
         })
     }
@@ -296,6 +298,22 @@ fn trusted_proxies(source: &Source) -> Result<Vec<IpNet>, ConfigError> {
     ranges.map(|range| parse_range(range).map_err(wrong)).collect()
 }
 
+/// How resolves are recorded. There is no way to record none.
+fn audit(source: &Source) -> Result<RecordSettings, ConfigError> {
+    let mode = match source.get("CREDENZA_AUDIT_RESOLVES") {
+        None | Some("batched") => RecordMode::Batched,
+        Some("sync") => RecordMode::Sync,
+        Some(_) => {
+            return Err(ConfigError::Wrong("CREDENZA_AUDIT_RESOLVES", "is neither `batched` nor `sync`".to_owned()));
+        }
+    };
+    let backlog: NonZeroUsize = source.parsed("CREDENZA_AUDIT_BACKLOG", BACKLOG, "a number of events, at least 1")?;
+    Ok(RecordSettings { mode, backlog: backlog.get() })
+}
+
+/// About 20 MB, and a few seconds of everything that one core can resolve.
+const BACKLOG: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
+
 /// The outside issuer, if one is named.
 fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>, ConfigError> {
     let Some(issuer) = source.get("CREDENZA_OIDC_ISSUER") else { return Ok(None) };
@@ -343,7 +361,8 @@ fn secrets(source: &Source) -> Result<Secrets, ConfigError> {
     let pepper = key(source, "CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER_FILE")?;
     let pepper = Pepper::new(&pepper).ok_or(ConfigError::Wrong("CREDENZA_KEY_PEPPER", KEY_FORM.to_owned()))?;
     let audit_key = key(source, "CREDENZA_AUDIT_KEY", "CREDENZA_AUDIT_KEY_FILE")?;
-    Ok(Secrets { keyring: keys::keyring(source)?, pepper, audit_key: AuditKey::new(audit_key) })
+    let audit_key = AuditKey::new(&audit_key).ok_or(ConfigError::Wrong("CREDENZA_AUDIT_KEY", KEY_FORM.to_owned()))?;
+    Ok(Secrets { keyring: keys::keyring(source)?, pepper, audit_key })
 }
 
 const KEY_FORM: &str = "is not the base64 of 32 random bytes: `openssl rand -base64 32` prints one";
@@ -414,6 +433,8 @@ mod tests {
             ("CREDENZA_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("CREDENZA_LISTENER_DATABASE_URL", "mysql://x"),
             ("CREDENZA_MASTER_KEYS_FILE", "/nowhere"),
+            ("CREDENZA_AUDIT_RESOLVES", "off"),
+            ("CREDENZA_AUDIT_BACKLOG", "0"),
         ] {
             let message = with(name, value).err().unwrap().to_string();
             assert!(message.contains(name), "{message}");

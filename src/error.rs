@@ -205,6 +205,9 @@ pub enum Error {
     /// The database cannot be reached in time.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
+    /// The audit cannot take the event, so what it is about must not happen.
+    #[error("the event cannot be recorded")]
+    NotRecorded,
     /// The outside issuer's keys cannot be had, so nobody can tell whose a token is.
     #[error("the outside issuer's keys are not available")]
     IssuerUnavailable,

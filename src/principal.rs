@@ -127,7 +127,7 @@ pub struct Actor {
     /// The caller; `None` for the operator on the command line.
     pub principal: Option<Arc<Principal>>,
     /// The request's id.
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
     /// Where the request came from.
     pub client_address: Option<IpAddr>,
 }

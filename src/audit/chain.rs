@@ -1,115 +1,117 @@
-//! The chain: each event carries an HMAC-SHA-256 over itself and its predecessor's, under a key that is not in the
+//! The chain: each record carries an HMAC-SHA-256 over itself and its predecessor's, under a key that is not in the
 //! database. Whoever can write the table but does not hold the key cannot change, drop, reorder or invent a record
-//! without breaking it.
+//! without breaking it. `docs/AUDIT.md` has the encoding for those who verify it with a program of their own.
 
-use chrono::{DateTime, Utc};
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
 use sha2::Sha256;
 
-use super::event::Event;
-use super::store::{Head, Record};
-use crate::principal::Actor;
+use super::record::Record;
 use crate::types::AccountId;
 
-/// The key of the chains. Prints nothing.
-pub struct AuditKey(SecretSlice<u8>);
+/// The key of the chains and of their checkpoints. Prints nothing.
+#[derive(Clone)]
+pub struct AuditKey(Hmac<Sha256>);
 
 impl AuditKey {
     /// Takes the key as the configuration has checked it: 32 bytes.
-    pub fn new(key: SecretSlice<u8>) -> Self {
-        Self(key)
+    pub fn new(key: &SecretSlice<u8>) -> Option<Self> {
+        Hmac::new_from_slice(key.expose_secret()).ok().map(Self)
+    }
+
+    /// The MAC of parts that were put together, and whether it is this one, in constant time.
+    pub(super) fn matches(&self, parts: &Parts, mac: &[u8]) -> bool {
+        self.over(parts).verify_slice(mac).is_ok()
+    }
+
+    /// The MAC of parts that were put together.
+    pub(super) fn mac(&self, parts: &Parts) -> Vec<u8> {
+        self.over(parts).finalize().into_bytes().to_vec()
+    }
+
+    fn over(&self, parts: &Parts) -> Hmac<Sha256> {
+        // A copy of the state behind the key, which costs less than beginning anew.
+        self.0.clone().chain_update(&parts.0)
     }
 }
 
-/// The records of new events behind the head of a chain.
-pub(super) fn extend(
-    key: &AuditKey,
-    mut head: Head,
-    account: AccountId,
-    actor: &Actor,
-    now: DateTime<Utc>,
-    events: &[Event],
-) -> Vec<Record> {
-    let principal = actor.principal.as_ref();
-    let mut records = Vec::with_capacity(events.len());
-    for event in events {
-        let mut record = Record {
-            sequence: head.sequence + 1,
-            occurred_at: now,
-            action: event.action.as_str().to_owned(),
-            acting_account_id: principal.map(|principal| principal.acting_account),
-            user_email: principal.map(|principal| principal.user_email.clone()),
-            key_id: principal.and_then(|principal| principal.key_id),
-            supplier_code: event.supplier.as_ref().map(ToString::to_string),
-            service: event.service.map(|service| service.as_str().to_owned()),
-            environment: event.environment.map(|environment| environment.as_str().to_owned()),
-            subject_id: event.subject,
-            request_id: actor.request_id.clone(),
-            client_address: actor.client_address.map(|address| address.to_string()),
-            mac: Vec::new(),
-        };
-        record.mac = mac(key, account, &head.mac, &record);
-        head = Head { sequence: record.sequence, mac: record.mac.clone() };
-        records.push(record);
-    }
-    records
-}
+/// What is authenticated: parts, each with its length before it, so that no two lists of parts look alike. An absent part
+/// differs from an empty one.
+#[derive(Default)]
+pub(super) struct Parts(Vec<u8>);
 
-/// The MAC of a record behind its predecessor. Every part has its length before it, and an absent one differs from an
-/// empty one, so that no two records are authenticated alike.
-fn mac(key: &AuditKey, account: AccountId, previous: &[u8], record: &Record) -> Vec<u8> {
-    // HMAC takes keys of any length.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.0.expose_secret()) else { return Vec::new() };
-    let mut part = |bytes: Option<&[u8]>| match bytes {
-        None => mac.update(&[0]),
-        Some(bytes) => {
-            mac.update(&[1]);
-            mac.update(&(bytes.len() as u64).to_be_bytes());
-            mac.update(bytes);
+impl Parts {
+    /// Parts that begin with what they are: the MAC of a record is never the MAC of something else.
+    pub fn of(what: &str) -> Self {
+        let mut parts = Self(Vec::with_capacity(512));
+        parts.add(Some(what.as_bytes()));
+        parts
+    }
+
+    pub fn add(&mut self, part: Option<&[u8]>) {
+        match part {
+            None => self.0.push(0),
+            Some(bytes) => {
+                self.0.push(1);
+                self.0.extend_from_slice(&(bytes.len() as u64).to_be_bytes());
+                self.0.extend_from_slice(bytes);
+            }
         }
-    };
-    let text = |text: &Option<String>| text.as_ref().map(|text| text.clone().into_bytes());
-    part(Some(b"credenza audit event 1"));
-    part(Some(previous));
-    part(Some(&account.0.to_be_bytes()));
-    part(Some(&record.sequence.to_be_bytes()));
-    part(Some(&record.occurred_at.timestamp_micros().to_be_bytes()));
-    part(Some(record.action.as_bytes()));
-    part(record.acting_account_id.map(|account| account.0.to_be_bytes()).as_ref().map(<[u8; 8]>::as_slice));
-    part(text(&record.user_email).as_deref());
-    part(record.key_id.as_ref().map(|id| id.as_bytes().as_slice()));
-    part(text(&record.supplier_code).as_deref());
-    part(text(&record.service).as_deref());
-    part(text(&record.environment).as_deref());
-    part(record.subject_id.as_ref().map(|id| id.as_bytes().as_slice()));
-    part(text(&record.request_id).as_deref());
-    part(text(&record.client_address).as_deref());
-    mac.finalize().into_bytes().to_vec()
+    }
+
+    pub fn add_number(&mut self, number: Option<i64>) {
+        self.add(number.map(i64::to_be_bytes).as_ref().map(<[u8; 8]>::as_slice));
+    }
+
+    fn add_text(&mut self, text: Option<&impl AsRef<str>>) {
+        self.add(text.map(|text| text.as_ref().as_bytes()));
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::super::event::Action;
-    use super::*;
-
-    #[test]
-    fn records_are_numbered_and_chained_and_depend_on_every_part() {
-        let key = AuditKey::new(vec![1; 32].into());
-        let events = [Event::new(Action::AccountCreated), Event::new(Action::UserCreated)];
-        let genesis = || Head { sequence: 0, mac: Vec::new() };
-        let now = DateTime::UNIX_EPOCH;
-        let records = extend(&key, genesis(), AccountId(1), &Actor::operator(), now, &events);
-        assert_eq!(records.iter().map(|record| record.sequence).collect::<Vec<_>>(), [1, 2]);
-        assert_eq!(records[1].mac, mac(&key, AccountId(1), &records[0].mac, &records[1]));
-
-        let macs_with = |key: &AuditKey, account, now| {
-            let records = extend(key, genesis(), account, &Actor::operator(), now, &events);
-            records[1].mac.clone()
-        };
-        let other_key = AuditKey::new(vec![2; 32].into());
-        assert_ne!(records[1].mac, macs_with(&other_key, AccountId(1), now));
-        assert_ne!(records[1].mac, macs_with(&key, AccountId(2), now));
-        assert_ne!(records[1].mac, macs_with(&key, AccountId(1), now + chrono::TimeDelta::microseconds(1)));
+/// What the MAC of a record covers, behind the MAC of its predecessor; nothing for a format that this version does not
+/// know.
+pub(super) fn parts<T: AsRef<str>>(account: AccountId, previous: &[u8], record: &Record<T>) -> Option<Parts> {
+    let mut parts = Parts::of(match record.format {
+        1 => "credenza audit event 1",
+        2 => "credenza audit event 2",
+        _ => return None,
+    });
+    parts.add(Some(previous));
+    parts.add_number(Some(account.0));
+    parts.add_number(Some(record.sequence));
+    parts.add_number(Some(record.occurred_at.timestamp_micros()));
+    parts.add_text(Some(&record.action));
+    parts.add_number(record.acting_account_id.map(|account| account.0));
+    parts.add_text(record.user_email.as_ref());
+    parts.add(record.key_id.as_ref().map(|id| id.as_bytes().as_slice()));
+    parts.add_text(record.supplier_code.as_ref());
+    parts.add_text(record.service.as_ref());
+    parts.add_text(record.environment.as_ref());
+    parts.add(record.subject_id.as_ref().map(|id| id.as_bytes().as_slice()));
+    parts.add_text(record.request_id.as_ref());
+    parts.add_text(record.client_address.as_ref());
+    if record.format > 1 {
+        parts.add_number(record.outcome.map(i64::from));
+        parts.add_text(record.source.as_ref());
+        parts.add_number(record.asked_account_id.map(|account| account.0));
+        parts.add_number(record.since.map(|since| since.timestamp_micros()));
+    } else if !record.has_only_what_the_first_format_has() {
+        return None;
     }
+    Some(parts)
+}
+
+/// The MAC of a record behind its predecessor's, whatever MAC it carries itself.
+pub(super) fn mac<T: AsRef<str>>(
+    key: &AuditKey,
+    account: AccountId,
+    previous: &[u8],
+    record: &Record<T>,
+) -> Option<Vec<u8>> {
+    parts(account, previous, record).map(|parts| key.mac(&parts))
+}
+
+/// Whether a record carries the MAC that it has to carry behind its predecessor.
+pub(super) fn follows<T: AsRef<str>>(key: &AuditKey, account: AccountId, previous: &[u8], record: &Record<T>) -> bool {
+    parts(account, previous, record).is_some_and(|parts| key.matches(&parts, &record.mac))
 }

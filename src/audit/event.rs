@@ -1,8 +1,9 @@
 //! What can happen, and to what.
 
+use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use crate::types::{Environment, Service, SupplierCode};
+use crate::types::{AccountId, Environment, Service, SupplierCode};
 
 /// What was done. The name on record is stable; events are read long after they were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,9 +36,44 @@ pub enum Action {
     DataKeysRewrapped,
     DataKeysRotated,
     AccountPurged,
+    CredentialsResolved,
+    ResolvesGap,
 }
 
 impl Action {
+    /// Every action.
+    pub const ALL: [Action; 29] = [
+        Action::CredentialsCreated,
+        Action::CredentialsUpdated,
+        Action::CredentialsDeleted,
+        Action::ServiceCredentialsCreated,
+        Action::ServiceCredentialsUpdated,
+        Action::ServiceCredentialsDeleted,
+        Action::DefaultCredentialsSet,
+        Action::DefaultCredentialsRemoved,
+        Action::SupplierCreated,
+        Action::SupplierUpdated,
+        Action::AccountCreated,
+        Action::AccountUpdated,
+        Action::AccountActivated,
+        Action::AccountDeactivated,
+        Action::AllowedOriginsSet,
+        Action::UserCreated,
+        Action::ApiKeyCreated,
+        Action::ApiKeyRotated,
+        Action::ApiKeyRevoked,
+        Action::OauthClientCreated,
+        Action::OauthClientRotated,
+        Action::OauthClientRevoked,
+        Action::OauthTokenRevoked,
+        Action::SigningKeyRotated,
+        Action::DataKeysRewrapped,
+        Action::DataKeysRotated,
+        Action::AccountPurged,
+        Action::CredentialsResolved,
+        Action::ResolvesGap,
+    ];
+
     /// The name on record.
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,11 +104,21 @@ impl Action {
             Action::DataKeysRewrapped => "data_keys.rewrapped",
             Action::DataKeysRotated => "data_keys.rotated",
             Action::AccountPurged => "account.purged",
+            Action::CredentialsResolved => "credentials.resolved",
+            Action::ResolvesGap => "resolves.gap",
         }
+    }
+
+    /// Reads a name.
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|action| action.as_str() == name)
     }
 }
 
-/// One change of one row.
+/// What came of a change: one that is not done is not recorded.
+const DONE: u16 = 200;
+
+/// One change of one row, or one resolve.
 #[derive(Clone, Debug)]
 pub struct Event {
     /// What was done.
@@ -83,14 +129,32 @@ pub struct Event {
     pub service: Option<Service>,
     /// For this environment.
     pub environment: Option<Environment>,
-    /// To this key, client or user.
+    /// To this key, client, user or instance.
     pub subject: Option<Uuid>,
+    /// What came of it, as an HTTP status.
+    pub outcome: u16,
+    /// Of a resolve: the level that answered.
+    pub source: Option<&'static str>,
+    /// Of a refused resolve: the account that was asked for, if the event is not in its chain.
+    pub asked_account: Option<AccountId>,
+    /// Of a gap: what was recorded until then is there.
+    pub since: Option<DateTime<Utc>>,
 }
 
 impl Event {
     /// A change that concerns no supplier.
     pub fn new(action: Action) -> Self {
-        Self { action, supplier: None, service: None, environment: None, subject: None }
+        Self {
+            action,
+            supplier: None,
+            service: None,
+            environment: None,
+            subject: None,
+            outcome: DONE,
+            source: None,
+            asked_account: None,
+            since: None,
+        }
     }
 
     /// A change of a key, a client or a user.

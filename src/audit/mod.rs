@@ -1,18 +1,38 @@
-//! Evidence of every change: who, what, when, from where; never a value. An event is written in the transaction of the
-//! change it records, so that there is no change without an event and no event without a change.
+//! Evidence: who, what, when, from where, with what outcome; never a value.
+//!
+//! - [`record`]: the event of a change, written in the transaction of the change, so that there is no change without an
+//!   event and no event without a change.
+//! - [`Resolves`]: the events of resolves, which change nothing; collected in memory and written in batches, or before the
+//!   answer leaves.
+//! - `chain`: what makes the records of an account evident to tampering.
+//! - [`checkpoint`], [`verify`]: heads of chains to keep elsewhere, and the search for damage.
+//! - [`list`]: the events of an account, for itself.
 
 mod chain;
+pub mod checkpoint;
+mod damage;
 mod event;
+mod history_store;
+mod list;
+mod record;
+mod resolves;
 mod store;
+mod suspects;
+pub mod verify;
+mod writer;
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use chain::AuditKey;
 pub use event::{Action, Event};
+pub use list::{EventPage, EventSummary, Filter, list};
+pub use resolves::{RecordMode, RecordSettings, Resolve, Resolves};
 
 use crate::principal::Actor;
 use crate::types::AccountId;
+use record::Record;
+use store::{Columns, Head};
 
 /// Records events of one account, in order. To be called last in a transaction: it locks the end of the account's chain
 /// until the commit, and with it every other writer of that account.
@@ -27,7 +47,26 @@ pub async fn record(
     if events.is_empty() {
         return Ok(());
     }
-    let head = store::lock_head(connection, account).await?;
-    let records = chain::extend(key, head, account, actor, now, events);
-    store::append(connection, account, &records).await
+    let mut head = store::lock_head(connection, account).await?;
+    let mut columns = Columns::default();
+    for event in events {
+        extend(&mut columns, key, account, &mut head, (actor, now, event));
+    }
+    store::append(connection, columns).await
+}
+
+/// Adds an event behind the head of its account's chain.
+fn extend<'a>(
+    columns: &mut Columns<'a>,
+    key: &AuditKey,
+    account: AccountId,
+    head: &mut Head,
+    (actor, occurred_at, event): (&'a Actor, DateTime<Utc>, &'a Event),
+) {
+    let mut record = Record::new(head.sequence + 1, actor, occurred_at, event);
+    // Records are made in the newest format, which is known.
+    record.mac = chain::mac(key, account, &head.mac, &record).unwrap_or_default();
+    head.sequence = record.sequence;
+    head.mac.clone_from(&record.mac);
+    columns.push(account, record);
 }

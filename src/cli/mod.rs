@@ -6,6 +6,7 @@
 mod account;
 mod api_key;
 mod arguments;
+mod audit;
 mod default_credentials;
 mod dev;
 mod keys;
@@ -77,6 +78,9 @@ enum Command {
     /// The operator's shared logins
     #[command(subcommand)]
     DefaultCredentials(default_credentials::Command),
+    /// The evidence of what was done
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Key-encryption keys, and the data keys that they wrap
     #[command(subcommand)]
     Keys(keys::Command),
@@ -123,6 +127,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::SigningKeys(command) => signing_keys::run(&command, &app(&source).await?).await,
         Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
         Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
+        Command::Audit(command) => audit::run(&command, &app(&source).await?).await,
         Command::Keys(command) => keys::run(command, &source).await,
         Command::Verify(options) => verify::run(&options, &app(&source).await?).await,
         Command::Openapi(options) => openapi::run(&options),

@@ -33,6 +33,8 @@ pub struct ReadCredentials;
 pub struct WriteCredentials;
 /// May be given passwords.
 pub struct ResolveCredentials;
+/// May read what was done.
+pub struct ReadAudit;
 /// May manage keys and clients.
 pub struct ManageKeys;
 /// May manage sub-accounts, if the account has any; see [`Parent`].
@@ -50,6 +52,10 @@ impl Right for WriteCredentials {
 }
 impl Right for ResolveCredentials {
     const SCOPE: Option<Scope> = Some(Scope::CredentialsResolve);
+}
+impl Right for ReadAudit {
+    const SCOPE: Option<Scope> = Some(Scope::AuditRead);
+    const FOR_OTHERS: bool = true;
 }
 impl Right for ManageKeys {
     const SCOPE: Option<Scope> = Some(Scope::ApiKeysManage);
@@ -107,13 +113,24 @@ impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
         {
             return Err(Error::Denied(Denied::MissingScope(scope)).into());
         }
-        let actor = Actor {
-            principal: Some(Arc::clone(&principal)),
-            request_id: context.and_then(|context| context.id.to_str().ok()).map(str::to_owned),
-            client_address: context.and_then(|context| context.client_address),
-        };
+        let actor = actor(Arc::clone(&principal), context.map(Arc::as_ref));
         Ok(Self { principal, actor, right: PhantomData })
     }
+}
+
+/// A caller for the record, with the request that they came with.
+fn actor(principal: Arc<Principal>, context: Option<&RequestContext>) -> Actor {
+    Actor {
+        principal: Some(principal),
+        request_id: context.and_then(|context| context.id.to_str().ok()).map(Into::into),
+        client_address: context.and_then(|context| context.client_address),
+    }
+}
+
+/// Who it is whose request was refused, if that is known.
+pub(super) fn refused_actor(parts: &Parts) -> Option<Actor> {
+    let context = parts.extensions.get::<Arc<RequestContext>>()?;
+    Some(actor(Arc::clone(context.principal.get()?), Some(context)))
 }
 
 /// A caller who may manage sub-accounts, and whose account may have some.

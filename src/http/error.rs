@@ -91,10 +91,10 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
                  Please add your {supplier_name} credentials to your account."
             ),
         ),
-        Error::Unavailable(_) | Error::IssuerUnavailable => plain(StatusCode::SERVICE_UNAVAILABLE),
         Error::KeyService(_) => {
             detail(StatusCode::SERVICE_UNAVAILABLE, "The key service does not answer just now, please try again")
         }
+        Error::Unavailable(_) | Error::IssuerUnavailable | Error::NotRecorded => plain(StatusCode::SERVICE_UNAVAILABLE),
         Error::Unreadable(_) | Error::Seal(_) | Error::Database(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Error::Shared(error) => domain_answer(error),
     }

@@ -1,6 +1,7 @@
 //! Everything that knows HTTP. This page is the whole URL map.
 
 mod api_keys;
+mod audit_events;
 mod body;
 mod caller;
 mod client_address;
@@ -70,6 +71,7 @@ fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operati
         .routes(at("/", routes!(oauth_clients::list, oauth_clients::create)))
         .routes(at("/{id}", routes!(oauth_clients::find, oauth_clients::revoke)))
         .routes(at("/{id}/rotate", routes!(oauth_clients::rotate)));
+    let audit_events = Operations::new().routes(at("/", routes!(audit_events::list)));
     let directory = Operations::new()
         .routes(at("/suppliers", routes!(directory::suppliers)))
         .routes(at("/service-codes", routes!(directory::service_codes)))
@@ -86,6 +88,7 @@ fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operati
         .nest("/extra/v2/subaccounts", subaccounts)
         .nest("/extra/v2/api-keys", api_keys)
         .nest("/extra/v2/oauth-clients", oauth_clients)
+        .nest("/extra/v2/audit-events", audit_events)
         .nest("/extra/v2", browsers(directory))
         .routes(at("/me", routes!(me::me)))
         .nest("/oauth", oauth)

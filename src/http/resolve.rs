@@ -1,10 +1,12 @@
-//! `POST /internal/v1/resolve` and `/batch`: the pair that a call uses, password included. On the internal listener only.
+//! `POST /internal/v1/resolve` and `/batch`: the pair that a call uses, password included. On the internal listener only,
+//! and recorded, whether or not it succeeds, before the answer leaves.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequestParts, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -12,15 +14,16 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use super::body::{self, JsonBody, Object};
-use super::caller::{Caller, ResolveCredentials};
+use super::caller::{Caller, ResolveCredentials, refused_actor};
 use super::error::{ErrorBody, HttpError};
 use super::number;
 use super::query::{NoParameters, Query};
 use super::reference::words;
 use crate::app::App;
+use crate::audit::{Action, Event, Resolve};
 use crate::auth;
-use crate::error::{Error, FieldError, FieldErrors, chain};
-use crate::principal::Principal;
+use crate::error::{Denied, Error, FieldError, FieldErrors, Missing, chain};
+use crate::principal::Actor;
 use crate::resolver::precedence::Level;
 use crate::resolver::{Call, Resolved};
 use crate::types::{AccountId, Environment, HalfPair, Password, Service, SupplierCode, Username};
@@ -139,6 +142,28 @@ impl ResolveBody {
     }
 }
 
+/// A caller who may be given passwords. One who may not is known all the same, and recorded.
+pub struct Resolving(Caller<ResolveCredentials>);
+
+impl FromRequestParts<Arc<App>> for Resolving {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
+        let refused = match Caller::from_request_parts(parts, app).await {
+            Ok(caller) => return Ok(Self(caller)),
+            Err(refused) => refused,
+        };
+        if let Some(actor) = refused_actor(parts)
+            && let Some(principal) = &actor.principal
+        {
+            let event = Event { outcome: refused.answer().0.as_u16(), ..Event::new(Action::CredentialsResolved) };
+            let (account, occurred_at) = (principal.acting_account, app.clock.now());
+            app.recorder.record(Resolve { account, actor, occurred_at, event }).await?;
+        }
+        Err(refused)
+    }
+}
+
 /// Resolve a call
 ///
 /// The pair that a call uses, password included. The account of the key must be the one asked about or its parent, unless it is an
@@ -155,13 +180,15 @@ impl ResolveBody {
     security(("oauth2" = ["credentials:resolve"]))
 )]
 pub async fn resolve(
-    caller: Caller<ResolveCredentials>,
+    Resolving(caller): Resolving,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
     JsonBody(Object(body)): JsonBody<Object<ResolveBody>>,
 ) -> Result<Response, HttpError> {
-    let (call, resolved) = resolve_one(&app, &caller.principal, body).await?;
-    Ok(Json(ResolvedBody::new(&call, &resolved)).into_response())
+    let (call, request) = body.parse()?;
+    let (answer, record) = resolve_one(&app, caller.actor, &call, &request).await;
+    app.recorder.record(record).await?;
+    Ok(Json(ResolvedBody::new(&call, &answer?)).into_response())
 }
 
 /// Resolve up to a hundred calls
@@ -176,7 +203,7 @@ pub async fn resolve(
     security(("oauth2" = ["credentials:resolve"]))
 )]
 pub async fn resolve_batch(
-    caller: Caller<ResolveCredentials>,
+    Resolving(caller): Resolving,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
     JsonBody(bodies): JsonBody<Vec<Box<RawValue>>>,
@@ -186,14 +213,20 @@ pub async fn resolve_batch(
         return Err(Error::invalid(FieldError::sentence_alone("body", &message)).into());
     }
     let mut answers = Vec::with_capacity(bodies.len());
+    let mut records = Vec::with_capacity(bodies.len());
     for body in bodies {
         // Each is read by itself, so that a wrong one has a status of its own.
-        let answer = match body::parse(body.get().as_bytes()) {
-            Ok(Object(body)) => resolve_one(&app, &caller.principal, body).await,
-            Err(error) => Err(error),
-        };
-        answers.push(answer.map_err(HttpError::from));
+        let parsed = body::parse(body.get().as_bytes()).and_then(|Object(body): Object<ResolveBody>| body.parse());
+        answers.push(match parsed {
+            Ok((call, request)) => {
+                let (answer, record) = resolve_one(&app, caller.actor.clone(), &call, &request).await;
+                records.push(record);
+                answer.map(|resolved| (call, resolved))
+            }
+            Err(error) => Err(error.into()),
+        });
     }
+    app.recorder.record_all(records).await?;
     let items: Vec<_> = answers
         .iter()
         .map(|answer| match answer {
@@ -214,9 +247,40 @@ pub async fn resolve_batch(
     Ok(Json(items).into_response())
 }
 
-async fn resolve_one(app: &App, principal: &Principal, body: ResolveBody) -> Result<(Call, Resolved), Error> {
-    let (call, request) = body.parse()?;
-    auth::may_resolve_for(principal, call.account, &app.statuses).await?;
-    let resolved = app.resolver.resolve(&call, &request).await?;
-    Ok((call, resolved))
+/// The answer to a call, and what is to be recorded of it before the answer leaves.
+async fn resolve_one(
+    app: &App,
+    actor: Actor,
+    call: &Call,
+    request: &HalfPair,
+) -> (Result<Resolved, HttpError>, Resolve) {
+    let own_account = actor.principal.as_ref().map_or(AccountId::OPERATOR, |principal| principal.acting_account);
+    let may = match &actor.principal {
+        Some(principal) => auth::may_resolve_for(principal, call.account, &app.statuses).await,
+        None => Err(Denied::NotAuthenticated.into()),
+    };
+    let (answer, account) = match may {
+        Ok(()) => match app.resolver.resolve(call, request).await {
+            Err(error @ Error::NotFound { what: Missing::Account, .. }) => (Err(error), own_account),
+            answer => (answer, call.account),
+        },
+        // Nobody writes into the evidence of an account that is not theirs.
+        Err(error) => (Err(error), own_account),
+    };
+    // The evidence names suppliers, not whatever stood in that field: it might be a password by mistake.
+    let supplier_exists = match &answer {
+        Ok(_) | Err(Error::OwnCredentialsRequired { .. } | Error::Unreadable(_)) => true,
+        Err(_) => app.resolver.defaults(&call.supplier).await.is_ok(),
+    };
+    let answer = answer.map_err(HttpError::from);
+    let event = Event {
+        supplier: supplier_exists.then(|| call.supplier.clone()),
+        service: Some(call.service),
+        environment: Some(call.environment),
+        outcome: answer.as_ref().map_or_else(|error| error.answer().0, |_| StatusCode::OK).as_u16(),
+        source: answer.as_ref().ok().map(|resolved| resolved.source.as_str()),
+        asked_account: (account != call.account).then_some(call.account),
+        ..Event::new(Action::CredentialsResolved)
+    };
+    (answer, Resolve { account, actor, occurred_at: app.clock.now(), event })
 }

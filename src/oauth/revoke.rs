@@ -16,7 +16,7 @@ use crate::principal::{Actor, AuthMethod, Principal};
 #[derive(Clone, Debug, Default)]
 pub struct Origin {
     /// The request's id.
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
     /// The client's address.
     pub client_address: Option<IpAddr>,
 }

@@ -24,11 +24,20 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS: &str = "10000";
 
 /// The pool that the service works with. Connects when first used.
 pub fn pool(options: &PgConnectOptions, max_connections: u32) -> PgPool {
-    let options = options.clone().application_name("credenza").options([
+    let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE);
+    pool.connect_lazy_with(with_limits(options))
+}
+
+/// The same way in, with limits on how long the server works or waits for us, and on how long it takes a connection for
+/// alive whose other end is gone.
+pub fn with_limits(options: &PgConnectOptions) -> PgConnectOptions {
+    options.clone().application_name("credenza").options([
         ("statement_timeout", STATEMENT_TIMEOUT_MS),
         ("idle_in_transaction_session_timeout", IDLE_IN_TRANSACTION_TIMEOUT_MS),
-    ]);
-    PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE).connect_lazy_with(options)
+        ("tcp_keepalives_idle", "10"),
+        ("tcp_keepalives_interval", "5"),
+        ("tcp_keepalives_count", "3"),
+    ])
 }
 
 /// Whether an error says that the database cannot be reached or cannot keep up just now, so that trying again later makes

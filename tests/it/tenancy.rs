@@ -145,9 +145,10 @@ async fn two_accounts_with_the_same_supplier_change_each_their_own() {
     let (a, b) = (account(&app, "a@platform.example").await, account(&app, "b@platform.example").await);
     store(&a, "a").await;
     store(&b, "b").await;
-    let stored = rows_of(&app, b.account).await;
     assert_eq!(a.resolve("HIT", "INV", "PROD").await.expect(200)["username"], "a INV");
     assert_eq!(b.resolve("HIT", "INV", "PROD").await.expect(200)["username"], "b INV");
+    app.resolves_are_written().await;
+    let stored = rows_of(&app, b.account).await;
 
     store(&a, "a again").await;
     a.delete(&format!("{BASE}/HIT/services/INV/PROD")).await.expect(204);

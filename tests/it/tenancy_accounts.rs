@@ -167,6 +167,8 @@ async fn every_operation_on_an_account_is_tried_here_or_in_the_other_page() {
             on_accounts().any(|other| other.route == route),
             route.starts_with("/extra/v2/credentials") || route.starts_with("/internal/"),
             ABOUT_NO_ACCOUNT.contains(&route),
+            // In `audit_read.rs`.
+            route == "/extra/v2/audit-events",
         ];
         assert_eq!(pages.iter().filter(|page| **page).count(), 1, "{route}");
     }

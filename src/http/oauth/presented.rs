@@ -26,7 +26,7 @@ pub struct OAuthRequest {
     parameters: HashMap<String, SecretString>,
     authorization: Option<String>,
     /// The request's id.
-    pub request_id: Option<String>,
+    pub request_id: Option<Arc<str>>,
     /// Where it comes from, if that is known.
     pub client_address: Option<IpAddr>,
 }
@@ -44,7 +44,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
         let authorization = authorization(request.headers())?;
         let context = request.extensions().get::<Arc<RequestContext>>();
         let client_address = context.and_then(|context| context.client_address);
-        let request_id = context.and_then(|context| context.id.to_str().ok()).map(str::to_owned);
+        let request_id = context.and_then(|context| context.id.to_str().ok()).map(Into::into);
         let media = media(request.headers());
         let body = read(request, app).await.map_err(OAuthError::Failed)?;
         let mut parameters = HashMap::new();

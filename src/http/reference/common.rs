@@ -9,11 +9,12 @@ use super::{Listener, answers, example, words};
 use crate::http::error::ErrorBody;
 
 /// The parts of the reference in their order: the paths that begin so, what they are called, what they are about.
-const TAGS: [(&str, &str, &str); 9] = [
+const TAGS: [(&str, &str, &str); 10] = [
     ("/extra/v2/credentials", "Credentials", "Supplier credentials of the account: stored, listed, explained."),
     ("/extra/v2/subaccounts", "Sub-accounts", "For an account of the plan `enterprise` with sub-accounts enabled."),
     ("/extra/v2/api-keys", "API keys", "Keys of the account. A key is shown once, in the answer that made it."),
     ("/extra/v2/oauth-clients", "OAuth2 clients", "Clients of the account, for tokens in place of keys."),
+    ("/extra/v2/audit-events", "Audit", "What was done with the account, for whom, and by whom."),
     ("/extra/v2/", "Directory", "What browsers may look at, with a public key."),
     ("/me/", "Caller", "Who is calling."),
     ("/internal/v1/", "Resolve", "For the programs that talk to suppliers. Passwords leave here."),
@@ -94,7 +95,7 @@ fn complete_operation(path: &str, operation: &mut Value, document: &Value) {
     let protection = Protection::of(operation);
     let own = operation["parameters"].take();
     let own = own.as_array().cloned().unwrap_or_default();
-    let acting_for = (tag == "Credentials").then(acting_for);
+    let acting_for = ["Credentials", "Audit"].contains(&tag).then(acting_for);
     operation["tags"] = json!([tag]);
     operation["parameters"] = path_parameters(path).chain(own).chain(acting_for).collect();
     operation["security"] = protection.requirements(operation);

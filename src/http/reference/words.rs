@@ -7,6 +7,8 @@ use utoipa::openapi::schema::{AnyOfBuilder, ArrayBuilder, KnownFormat, ObjectBui
 use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::audit::Action;
+use crate::http::audit_events::LONGEST_PAGE;
 use crate::http::resolve::BATCH_LIMIT;
 use crate::principal::Scope;
 use crate::resolver::precedence::{Level, Outcome};
@@ -64,6 +66,12 @@ words! {
     /// A level of the hierarchy, from the highest: the pair of the request itself, the account's for the service, the
     /// account's base credentials, the operator's shared login.
     LevelName: names(Level::ALL);
+    /// What was done.
+    ActionName: codes(Action::ALL.map(Action::as_str)).examples(["credentials.updated"]);
+    /// Number of an event, or 0.
+    EventNumber: whole(0, i64::MAX);
+    /// Events in a page.
+    PageSize: whole(1, i64::try_from(LONGEST_PAGE).unwrap_or(i64::MAX));
     /// What became of a level.
     OutcomeName: names(Outcome::ALL);
     /// Number of an account.

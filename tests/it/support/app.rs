@@ -46,11 +46,13 @@ pub struct TestApp {
     internal: Router,
     seconds: Arc<AtomicI64>,
     feed: tokio::task::JoinHandle<()>,
+    recorder: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for TestApp {
     fn drop(&mut self) {
         self.feed.abort();
+        self.recorder.abort();
     }
 }
 
@@ -81,6 +83,8 @@ impl TestApp {
         let seconds = Arc::new(AtomicI64::new(START));
         let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), variables, change));
         let feed = tokio::spawn(feed::run(app.cluster.clone(), database.application.clone(), Role::Member));
+        let recorder =
+            tokio::spawn(app.recorder.clone().run(database.application.clone(), database.application.clone()));
         Self {
             public: public_router(Arc::clone(&app)),
             internal: internal_router(Arc::clone(&app)),
@@ -88,6 +92,7 @@ impl TestApp {
             database,
             seconds,
             feed,
+            recorder,
         }
     }
 

@@ -1,6 +1,9 @@
 //! What happens behind the application's back: SQL by a person, and changes by another process.
 
+use credenza::audit::checkpoint::{self, Checkpoint};
+use credenza::audit::verify::verify;
 use credenza::cluster::Owner;
+use credenza::postgres::Tenant;
 use credenza::principal::Scope;
 use credenza::suppliers;
 use credenza::types::AccountId;
@@ -73,5 +76,55 @@ impl TestApp {
     pub async fn account_that_resolves(&self, email: &str) -> Caller<'_> {
         let scopes = [Scope::CredentialsRead, Scope::CredentialsWrite, Scope::CredentialsResolve];
         self.account(email).await.with_scopes(&scopes).await
+    }
+}
+
+impl TestApp {
+    /// Waits until every resolve so far is on record.
+    pub async fn resolves_are_written(&self) {
+        super::program::eventually("the resolves are written", async || self.app.recorder.backlog() == 0).await;
+    }
+
+    /// What was recorded of resolves, in a few words each: account, outcome, level, supplier, service, environment.
+    pub async fn recorded_resolves(&self) -> Vec<String> {
+        self.resolves_are_written().await;
+        let select = "select account_id, outcome, source, supplier_code, service, environment from audit_events
+            where action = 'credentials.resolved' order by account_id, sequence";
+        let text = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let describe = |event: &serde_json::Value| {
+            ["account_id", "outcome", "source", "supplier_code", "service", "environment"]
+                .map(|column| text(&event[column]))
+                .join(" ")
+        };
+        self.rows(select).await.iter().map(describe).collect()
+    }
+}
+
+impl TestApp {
+    /// What verification finds, in a few words each: account, first and last record, kind of damage.
+    pub async fn audit_faults(&self) -> Vec<String> {
+        self.audit_faults_against(&[]).await
+    }
+
+    /// The same against checkpoints.
+    pub async fn audit_faults_against(&self, checkpoints: &[Checkpoint]) -> Vec<String> {
+        let report = verify(&self.app.pool, &self.app.audit_key, None, checkpoints, |_| ()).await.unwrap();
+        let faults = report.faults.iter();
+        faults
+            .map(|fault| format!("{} {}-{} {}", fault.account_id, fault.first, fault.last, fault.damage.as_str()))
+            .collect()
+    }
+
+    /// The signed heads of all chains.
+    pub async fn checkpoints(&self) -> Vec<Checkpoint> {
+        let mut checkpoints = Vec::new();
+        let mut transaction = self.app.read(Tenant::Every).await.unwrap();
+        let now = self.app.clock.now();
+        checkpoint::take(&mut transaction, &self.app.audit_key, None, now, |checkpoint| {
+            checkpoints.push(checkpoint.clone());
+        })
+        .await
+        .unwrap();
+        checkpoints
     }
 }

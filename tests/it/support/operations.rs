@@ -58,8 +58,8 @@ impl Operation {
 /// Every operation, in the order of the router's page.
 pub fn all() -> Vec<Operation> {
     use Scope::{
-        ApiKeysManage as Keys, CredentialsRead as Read, CredentialsResolve as Resolve, CredentialsWrite as Write,
-        SubaccountsManage as Subaccounts,
+        ApiKeysManage as Keys, AuditRead as Audit, CredentialsRead as Read, CredentialsResolve as Resolve,
+        CredentialsWrite as Write, SubaccountsManage as Subaccounts,
     };
     [
         ("GET", "/extra/v2/credentials", Some(Read)),
@@ -87,6 +87,7 @@ pub fn all() -> Vec<Operation> {
         ("GET", "/extra/v2/oauth-clients/{id}", Some(Keys)),
         ("DELETE", "/extra/v2/oauth-clients/{id}", Some(Keys)),
         ("POST", "/extra/v2/oauth-clients/{id}/rotate", Some(Keys)),
+        ("GET", "/extra/v2/audit-events", Some(Audit)),
         ("GET", "/extra/v2/suppliers", None),
         ("GET", "/extra/v2/service-codes", None),
         ("GET", "/extra/v2/services/{supplier_code}", None),

@@ -105,7 +105,7 @@ fn read_checkpoints(app: &App, file: &Path) -> anyhow::Result<Vec<Checkpoint>> {
     Ok(checkpoints)
 }
 
-fn print(report: &Report, checkpoints: usize) -> anyhow::Result<()> {
+pub(super) fn print(report: &Report, checkpoints: usize) -> anyhow::Result<()> {
     for fault in &report.faults {
         super::print_line(&fault.sentence())?;
     }
@@ -126,17 +126,17 @@ fn print(report: &Report, checkpoints: usize) -> anyhow::Result<()> {
 }
 
 /// How far it is, on standard error: one line that changes on a terminal, a line now and then elsewhere.
-struct Progress {
+pub(super) struct Progress {
     is_terminal: bool,
     told: Instant,
 }
 
 impl Progress {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self { is_terminal: io::stderr().is_terminal(), told: Instant::now() }
     }
 
-    fn tell(&mut self, records: u64) {
+    pub(super) fn tell(&mut self, records: u64) {
         let pause = Duration::from_millis(if self.is_terminal { 100 } else { 10_000 });
         if self.told.elapsed() < pause {
             return;
@@ -148,7 +148,7 @@ impl Progress {
         let _ = write!(stderr, "{begin}{records} records verified{end}").and_then(|()| stderr.flush());
     }
 
-    fn end(&self) {
+    pub(super) fn end(&self) {
         if self.is_terminal {
             // Takes the line away.
             let _ = write!(io::stderr(), "\r\x1b[K");

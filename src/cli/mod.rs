@@ -128,7 +128,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
         Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
         Command::Audit(command) => audit::run(&command, &app(&source).await?).await,
-        Command::Keys(command) => keys::run(command, &source).await,
+        Command::Keys(command) => Box::pin(keys::run(command, &source)).await,
         Command::Verify(options) => verify::run(&options, &app(&source).await?).await,
         Command::Openapi(options) => openapi::run(&options),
     }

@@ -1,8 +1,13 @@
 //! `credenza verify`.
 
+use anyhow::ensure;
+use serde::Serialize;
+
+use super::audit;
 use super::progress::Bar;
 use crate::app::App;
-use crate::rotation;
+use crate::audit::verify::{self, Report};
+use crate::rotation::{self, Verified};
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -11,23 +16,34 @@ pub(super) struct Options {
     json: bool,
 }
 
+/// All that was found.
+#[derive(Serialize)]
+struct Findings {
+    #[serde(flatten)]
+    sealed: Verified,
+    audit: Report,
+}
+
 pub(super) async fn run(options: &Options, app: &App) -> anyhow::Result<()> {
     let mut bar = Bar::new();
-    let verified = rotation::verify(app, |progress| bar.show(progress)).await?;
+    let sealed = rotation::verify(app, |progress| bar.show(progress)).await?;
     bar.end();
+    let mut progress = audit::Progress::start();
+    let audit = verify::verify(&app.pool, &app.audit_key, None, &[], |records| progress.tell(records)).await?;
+    progress.end();
+    let findings = Findings { sealed, audit };
     if options.json {
-        super::print_json(&verified)?;
+        super::print_json(&findings)?;
     } else {
-        for fault in &verified.faults {
+        let Findings { sealed, audit } = &findings;
+        for fault in &sealed.faults {
             super::print_line(&format!("fault: {fault}"))?;
         }
-        super::print_line(&format!(
-            "{} data keys, {} sealed values, {} faults",
-            verified.data_keys,
-            verified.values,
-            verified.faults.len()
-        ))?;
+        let (data_keys, values, faults) = (sealed.data_keys, sealed.values, sealed.faults.len());
+        super::print_line(&format!("{data_keys} data keys, {values} sealed values, {faults} faults"))?;
+        audit::print(audit, 0)?;
     }
-    anyhow::ensure!(verified.faults.is_empty(), "what is stored is not what was sealed");
+    ensure!(findings.sealed.faults.is_empty(), "what is stored is not what was sealed");
+    ensure!(findings.audit.is_sound(), "the audit is damaged: `credenza audit verify` has more");
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::types::{AccountId, SupplierCode};
 
 /// Events in one page, unless the caller asks for another number; and the most that they can ask for.
 const PAGE: usize = 100;
-pub(super) const LONGEST_PAGE: usize = 1000;
+const LONGEST_PAGE: usize = 1000;
 
 /// Which events. What is absent stands for all.
 #[derive(Deserialize, IntoParams)]
@@ -28,10 +28,10 @@ pub(super) const LONGEST_PAGE: usize = 1000;
 #[into_params(parameter_in = Query)]
 pub struct Parameters {
     /// Events behind the one of this number: `next` of the page before.
-    #[param(value_type = Option<words::EventNumber>, nullable = false)]
+    #[param(value_type = Option<i64>, minimum = 0, nullable = false)]
     after: Option<String>,
     /// Events in a page; 100 if it is left out.
-    #[param(value_type = Option<words::PageSize>, nullable = false)]
+    #[param(value_type = Option<i64>, minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<String>,
     /// What was done; everything if it is left out.
     #[param(value_type = Option<words::ActionName>, nullable = false)]

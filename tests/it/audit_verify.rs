@@ -258,4 +258,8 @@ async fn the_command_line_tells_a_person_and_a_program() {
     let report: serde_json::Value = serde_json::from_str(damaged.stdout.trim_end()).unwrap();
     let fault = &report["faults"][0];
     assert_eq!((&fault["first"], &fault["last"], &fault["damage"]), (&json!(2), &json!(2), &json!("changed")));
+    // The check of everything looks at the chains as well.
+    let everything = installation.run(&["verify"]).await;
+    assert!(everything.stdout.contains(&format!("account {account}: record 2 changed")), "{everything:?}");
+    assert!(everything.code == Some(1) && everything.stderr.contains("the audit is damaged"), "{everything:?}");
 }

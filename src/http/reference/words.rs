@@ -8,7 +8,6 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::audit::Action;
-use crate::http::audit_events::LONGEST_PAGE;
 use crate::http::resolve::BATCH_LIMIT;
 use crate::principal::Scope;
 use crate::resolver::precedence::{Level, Outcome};
@@ -68,10 +67,6 @@ words! {
     LevelName: names(Level::ALL);
     /// What was done.
     ActionName: codes(Action::ALL.map(Action::as_str)).examples(["credentials.updated"]);
-    /// Number of an event, or 0.
-    EventNumber: whole(0, i64::MAX);
-    /// Events in a page.
-    PageSize: whole(1, i64::try_from(LONGEST_PAGE).unwrap_or(i64::MAX));
     /// What became of a level.
     OutcomeName: names(Outcome::ALL);
     /// Number of an account.

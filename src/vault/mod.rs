@@ -9,6 +9,8 @@
 
 mod binding;
 mod data_key;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keyring;
 mod sealed;
 mod store;

@@ -122,15 +122,13 @@ impl Session<'_> {
             "client_id": client["client_id"], "client_secret": client["client_secret"],
         });
         let token = self.post("/oauth/token", ask).await["access_token"].clone();
-        let (deleting, others): (Vec<_>, Vec<_>) =
+        let (mut deleting, others): (Vec<_>, Vec<_>) =
             operations::all().into_iter().partition(|operation| operation.method == Method::DELETE);
         for operation in &others {
             let body = self.body(operation, &client, &token);
-            // Storing comes before looking, in the list as well but for the collection itself.
             self.send(&operation.method, &operation.path(&kept), body).await;
         }
         // The longest paths first: what is in something goes before it.
-        let mut deleting = deleting;
         deleting.sort_by_key(|operation| std::cmp::Reverse(operation.route.len()));
         for operation in &deleting {
             self.send(&operation.method, &operation.path(&doomed), None).await;
@@ -214,7 +212,6 @@ async fn no_operation_of_a_real_service_tells_a_secret_nor_does_its_log_or_its_d
         let told = found(&secrets, text);
         let by_design: BTreeSet<&str> = by_design.iter().map(String::as_str).collect();
         let told: Vec<_> = told.into_iter().filter(|name| !by_design.contains(name)).collect();
-        // The request's own text stands in what was asked, not in what was answered.
         assert_eq!(told, [""; 0], "{asked}: {text}");
     }
     assert!(said.iter().any(|said| said.text.contains(BASE_PASSWORD)), "the search finds what is there by design");

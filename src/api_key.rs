@@ -9,8 +9,12 @@
 //! The prefix lets a leak scanner find a key in a repository, the checksum lets it (and us) tell a key from noise
 //! without asking a database.
 
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
+
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use hmac::{Hmac, KeyInit, Mac};
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -134,8 +138,16 @@ fn checksum(body: &str) -> [u8; CHECKSUM] {
 }
 
 /// What is stored of a key, and what it is found by.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Eq, Hash)]
+#[allow(clippy::derived_hash_with_manual_eq, reason = "equal in the same cases, but in constant time")]
 pub struct KeyHash(pub [u8; 32]);
+
+/// Every byte is looked at, wherever the first difference is.
+impl PartialEq for KeyHash {
+    fn eq(&self, other: &Self) -> bool {
+        verify_slices_are_equal(&self.0, &other.0).is_ok()
+    }
+}
 
 /// The secret under which keys are hashed: a stolen table cannot be tried against, not even with a candidate in hand.
 /// HMAC and no slow hash: a key is random, so there is nothing to guess, and a slow hash per request would be a lever

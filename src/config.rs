@@ -1,5 +1,8 @@
 //! Settings: the only reader of the environment. Nothing is generated here, and nothing that matters has a default.
 
+mod distinct;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod keys;
 
 use std::collections::HashMap;
@@ -134,6 +137,17 @@ impl Source {
 fn read_env_file(path: &Path) -> Result<HashMap<String, SecretString>, ConfigError> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     let text = text.map_err(|source| ConfigError::File { what: "the env file", path: path.to_owned(), source })?;
+    parse_env_file(path, &text)
+}
+
+/// Reads the text of an env file. Names are those that a shell takes, so that a line such as `export NAME=value` is
+/// refused instead of setting nothing.
+fn parse_env_file(path: &Path, text: &str) -> Result<HashMap<String, SecretString>, ConfigError> {
+    let is_name = |name: &str| {
+        !name.is_empty()
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
     let mut values = HashMap::new();
     for (index, line) in text.lines().enumerate() {
         let line = line.trim();
@@ -142,7 +156,11 @@ fn read_env_file(path: &Path) -> Result<HashMap<String, SecretString>, ConfigErr
         }
         let wrong = || ConfigError::EnvLine { path: path.to_owned(), line: index + 1 };
         let (name, value) = line.split_once('=').ok_or_else(wrong)?;
-        values.insert(name.trim().to_owned(), SecretString::from(value.trim()));
+        let name = name.trim_end();
+        if !is_name(name) {
+            return Err(wrong());
+        }
+        values.insert(name.to_owned(), SecretString::from(value.trim_start()));
     }
     Ok(values)
 }
@@ -210,6 +228,7 @@ impl Config {
             None => database.clone(),
             Some(_) => self::database(source, "CREDENZA_LISTENER_DATABASE_URL")?,
         };
+        distinct::check(source)?;
         let day = humantime::Duration::from(Duration::from_hours(24));
         let ttl = source.parsed("CREDENZA_CACHE_TTL", day, "a duration such as `24h` or `90s`")?;
         let bytes = source.parsed("CREDENZA_CACHE_BYTES", ByteSize::mib(64), "a size such as `64MiB`")?;
@@ -384,7 +403,8 @@ fn key(source: &Source, name: &'static str, file: &'static str) -> Result<Secret
 mod tests {
     use super::*;
 
-    const KEY_A: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+    const KEY_A: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+    const KEY_B: &str = "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=";
     const ZERO: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
     fn complete() -> Vec<(&'static str, &'static str)> {
@@ -392,7 +412,7 @@ mod tests {
             ("DATABASE_URL", "postgres://credenza:hunter2@localhost/credenza"),
             ("CREDENZA_MASTER_KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
             ("CREDENZA_KEY_PEPPER", KEY_A),
-            ("CREDENZA_AUDIT_KEY", KEY_A),
+            ("CREDENZA_AUDIT_KEY", KEY_B),
         ]
     }
 

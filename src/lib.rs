@@ -35,4 +35,6 @@ pub mod config;
 pub mod telemetry;
 
 pub mod cli;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod http;

@@ -14,14 +14,14 @@ use crate::principal::Principal;
 
 /// What a header says.
 #[derive(Debug, PartialEq, Eq)]
-enum Authorization<'a> {
+pub(super) enum Authorization<'a> {
     Nothing,
     Bearer(&'a str),
     KeyPair(&'a str),
 }
 
 /// Reads a header. An empty `Bearer` is nothing: there is a client in the field that sends one beside its key.
-fn read(header: &str) -> Authorization<'_> {
+pub(super) fn read(header: &str) -> Authorization<'_> {
     let header = header.trim();
     let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
     let rest = rest.trim();
@@ -37,7 +37,7 @@ fn read(header: &str) -> Authorization<'_> {
 }
 
 /// The key's id and the key of the reseller's form.
-fn read_key_pair(encoded: &str) -> Result<(Uuid, ApiKey), &'static str> {
+pub(super) fn read_key_pair(encoded: &str) -> Result<(Uuid, ApiKey), &'static str> {
     let decoded = BASE64_STANDARD.decode(encoded).map(Zeroizing::new).map_err(|_| "no Base64")?;
     let text = std::str::from_utf8(&decoded).map_err(|_| "no text in Base64")?;
     let (id, key) = text.split_once(':').ok_or("no colon between key id and key")?;

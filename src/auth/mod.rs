@@ -11,6 +11,8 @@ mod api_key;
 mod attempts;
 mod authorization;
 mod bearer;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -42,7 +42,8 @@ pub(super) enum Message {
 
 /// The owners in a list of messages of triggers, one a line.
 pub(super) fn owners(changed: &str) -> Vec<Owner> {
-    changed.lines().filter(|line| !line.is_empty()).map(Owner::from_message).collect()
+    // Not `lines`, which also takes a carriage return away: the rest could then be the name of another owner.
+    changed.split('\n').filter(|line| !line.is_empty()).map(Owner::from_message).collect()
 }
 
 impl Message {
@@ -137,5 +138,6 @@ mod tests {
         }
         assert_eq!(owners("\neverything\n"), [Owner::Everything]);
         assert_eq!(owners("\naccount 7\naccount x\n"), [Owner::Account(AccountId(7)), Owner::Everything]);
+        assert_eq!(owners("\nsupplier HIT\r\n"), [Owner::Everything]);
     }
 }

@@ -14,6 +14,8 @@ mod acknowledgements;
 mod change;
 mod coherent;
 pub mod feed;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod generations;
 mod holds;
 mod lease;

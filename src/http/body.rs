@@ -6,7 +6,7 @@ use std::marker::PhantomData;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
-use axum::http::header::CONTENT_TYPE;
+use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use serde::de::value::MapAccessDeserializer;
@@ -51,8 +51,12 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     }
 }
 
-/// Reads the whole body, up to the operation's limit.
+/// Reads the whole body, up to the operation's limit. A compressed one is refused: its size says nothing about what it
+/// would unpack to.
 pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, HttpError> {
+    if request.headers().get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+        return Err(HttpError::UnsupportedMediaType);
+    }
     Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
         StatusCode::PAYLOAD_TOO_LARGE => HttpError::BodyTooLarge,
         _ => HttpError::UnreadableBody,

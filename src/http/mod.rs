@@ -10,6 +10,8 @@ mod credentials;
 mod directory;
 mod edge;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod health;
 mod me;
 mod metrics;

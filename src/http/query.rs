@@ -22,20 +22,24 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpError> {
-        let query = parts.uri.query().unwrap_or_default().as_bytes();
-        let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query));
-        serde_path_to_error::deserialize(deserializer).map(Self).map_err(|error| {
-            let name = error.path().to_string();
-            // The library's message repeats values.
-            let refusal = if error.inner().to_string().starts_with("unknown field") && is_field_path(&name) {
-                FieldError::new(&name, "is not a parameter of this operation")
-            } else if is_field_path(&name) {
-                FieldError::new(&name, "has a value of the wrong form")
-            } else {
-                let message = "The query has a parameter that this operation does not take, or one twice";
-                FieldError::sentence_alone("query", message)
-            };
-            Error::invalid(refusal).into()
-        })
+        Ok(Self(parse(parts.uri.query().unwrap_or_default().as_bytes())?))
     }
+}
+
+/// Reads a query. The error names the parameter; never a value.
+pub(super) fn parse<T: DeserializeOwned>(query: &[u8]) -> Result<T, Error> {
+    let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query));
+    serde_path_to_error::deserialize(deserializer).map_err(|error| {
+        let name = error.path().to_string();
+        // The library's message repeats values.
+        let refusal = if error.inner().to_string().starts_with("unknown field") && is_field_path(&name) {
+            FieldError::new(&name, "is not a parameter of this operation")
+        } else if is_field_path(&name) {
+            FieldError::new(&name, "has a value of the wrong form")
+        } else {
+            let message = "The query has a parameter that this operation does not take, or one twice";
+            FieldError::sentence_alone("query", message)
+        };
+        Error::invalid(refusal)
+    })
 }

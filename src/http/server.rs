@@ -25,6 +25,9 @@ use crate::app::App;
 
 /// Longest time for the headers of a request, and longest silence between two requests on a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest request line with its headers, in bytes, and what is read ahead of a connection at most. No honest request has
+/// a tenth of it; hyper would take 400 KiB from each of thousands of connections. More than a hundred headers are refused too.
+const HEADER_LIMIT: usize = 64 << 10;
 /// Longest wait for requests under way when the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Most connections of a listener, where the system's limit of open files does not ask for fewer. Further ones wait in
@@ -110,7 +113,7 @@ fn connection(
         router.clone().oneshot(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_LIMIT);
     http.serve_connection(TokioIo::new(stream), service)
 }
 

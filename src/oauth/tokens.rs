@@ -182,7 +182,7 @@ impl Tokens {
         }
         let hash = self.pepper.hash(&secret);
         let client = self.client(client_id).await?.ok_or(IssueError::InvalidClient("no such client"))?;
-        // Hashes under the pepper are compared, so how far they agree tells nothing about the secret.
+        // Hashes under the pepper are compared, in constant time, so nothing tells how near the secret is.
         let known =
             client.secrets.iter().any(|(known, expiry)| *known == hash && expiry.is_none_or(|expiry| expiry > now));
         if !known {

@@ -25,6 +25,11 @@ pub enum ImportError {
          it has no column {0}"
     )]
     Column(&'static str),
+    /// There is a column that nobody reads.
+    #[error(
+        "the file has a column {0} that is none of supplier_code, supplier_name and, optionally, excluded_services"
+    )]
+    UnknownColumn(String),
     /// A value is wrong.
     #[error("line {line}: {field} {message}")]
     Value {
@@ -59,11 +64,14 @@ struct Line {
     excluded_services: Option<String>,
 }
 
-struct Entry {
-    code: SupplierCode,
-    name: Name,
-    excluded: Option<Vec<Service>>,
+#[derive(PartialEq)]
+pub(super) struct Entry {
+    pub code: SupplierCode,
+    pub name: Name,
+    pub excluded: Option<Vec<Service>>,
 }
+
+const COLUMNS: [&str; 3] = ["supplier_code", "supplier_name", "excluded_services"];
 
 /// Creates and updates suppliers from a file; removes none. All or nothing.
 pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError> {
@@ -97,13 +105,16 @@ pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError>
     Ok(report)
 }
 
-fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
+pub(super) fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
     let mut reader = csv::ReaderBuilder::new().from_reader(file);
     let headers = reader.headers()?.clone();
     for column in ["supplier_code", "supplier_name"] {
         if headers.iter().all(|header| header != column) {
             return Err(ImportError::Column(column));
         }
+    }
+    if let Some(unknown) = headers.iter().find(|header| !COLUMNS.contains(header)) {
+        return Err(ImportError::UnknownColumn(unknown.escape_debug().to_string()));
     }
     let has_exclusions = headers.iter().any(|header| header == "excluded_services");
     let (mut entries, mut seen) = (Vec::new(), HashSet::new());
@@ -116,8 +127,9 @@ fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
         let excluded = has_exclusions.then(|| row.excluded_services.unwrap_or_default());
         let excluded = excluded.map(|services| {
             let parse = |code| {
-                Service::parse(code)
-                    .ok_or_else(|| wrong("excluded_services", format!("has an unknown service `{code}`")))
+                Service::parse(code).ok_or_else(|| {
+                    wrong("excluded_services", format!("has an unknown service `{}`", code.escape_debug()))
+                })
             };
             services.split_whitespace().map(parse).collect::<Result<Vec<_>, _>>()
         });
@@ -158,5 +170,9 @@ mod tests {
             assert!(error(file).starts_with("the file is not CSV with the columns supplier_code"));
         }
         assert!(error("supplier_code,supplier_name\nA\n").starts_with("the file is not CSV"));
+        // What the file says reaches the terminal, but never as an instruction to it.
+        assert!(error("supplier_code,supplier_name,\x1b[2J\n").starts_with("the file has a column \\u{1b}[2J that"));
+        let file = "supplier_code,supplier_name,excluded_services\nA,A,\x1b[2J\n";
+        assert_eq!(error(file), "line 2: excluded_services has an unknown service `\\u{1b}[2J`");
     }
 }

@@ -1,6 +1,8 @@
 //! The operator's supplier directory: which suppliers exist, and the default credentials of each.
 
 pub mod defaults;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod hint;
 pub mod import;
 mod sealed_store;

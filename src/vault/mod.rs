@@ -10,6 +10,8 @@
 mod binding;
 mod bulk;
 mod data_key;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 mod kek;
 mod keyring;
 mod local;

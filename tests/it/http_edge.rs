@@ -114,6 +114,21 @@ async fn only_bodies_that_are_declared_as_json_are_read() {
 }
 
 #[tokio::test]
+async fn compressed_bodies_are_refused_before_they_are_read() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    for (coding, status) in [("gzip", 415), ("br", 415), ("identity, gzip", 415), ("", 415), ("identity", 201)] {
+        let mut request = raw(&caller, BASE, JSON, r#"{"supplier_code": "HIT"}"#);
+        request.headers_mut().insert("content-encoding", coding.parse().unwrap());
+        let answer = app.send(request).await;
+        assert_eq!(answer.status, status, "{coding}");
+    }
+    let mut form = raw(&caller, "/oauth/token", "application/x-www-form-urlencoded", "grant_type=client_credentials");
+    form.headers_mut().insert("content-encoding", "gzip".parse().unwrap());
+    assert_eq!(app.send(form).await.expect(400)["error_description"], "The body must not be compressed");
+}
+
+#[tokio::test]
 async fn refusals_of_a_body_name_the_place() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;

@@ -32,7 +32,7 @@ const PEPPER: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 const AUDIT_KEY: &str = "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=";
 
 /// Secrets by what they are called when one is found.
-type Secrets = BTreeMap<String, Vec<u8>>;
+pub type Secrets = BTreeMap<String, Vec<u8>>;
 
 fn hex(bytes: &[u8]) -> String {
     let mut digits = String::new();
@@ -43,7 +43,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Which of the secrets stand in a text: as they are, in hexadecimal digits, or in base64.
-fn found<'a>(secrets: &'a Secrets, text: &str) -> Vec<&'a str> {
+pub fn found<'a>(secrets: &'a Secrets, text: &str) -> Vec<&'a str> {
     let (lower, is_in) = (text.to_lowercase(), |bytes: &[u8]| {
         let plain = std::str::from_utf8(bytes).is_ok_and(|plain| text.contains(plain));
         plain || text.contains(BASE64_STANDARD.encode(bytes).trim_end_matches('='))

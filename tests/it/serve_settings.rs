@@ -1,5 +1,11 @@
 //! The settings of `credenza serve`: nothing is made up, and every refusal names the variable and never the secret.
 
+use std::fs;
+use std::path::Path;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::support::installation::{Installation, Service, file};
 use crate::support::program::{credenza, run};
 
@@ -47,6 +53,43 @@ async fn each_weak_or_wrong_setting_is_named_and_its_value_is_not_repeated() {
         refused.refused(1, name);
         let said = &refused.stderr;
         assert!(!said.contains(SECRET) && !said.contains("aHVudGVyMg") && !said.contains(zeroes), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_secret_that_serves_twice_or_is_one_byte_again_and_again_is_refused() {
+    let installation = Installation::new().await;
+    let (pepper, audit) = (installation.setting("CREDENZA_KEY_PEPPER"), installation.setting("CREDENZA_AUDIT_KEY"));
+    let sevens = BASE64_STANDARD.encode([7; 32]);
+    for (name, value, part) in [
+        ("CREDENZA_AUDIT_KEY", pepper, "CREDENZA_AUDIT_KEY has the value of CREDENZA_KEY_PEPPER"),
+        ("CREDENZA_MASTER_KEYS", &format!("k1:{audit}"), "CREDENZA_AUDIT_KEY has the value of CREDENZA_MASTER_KEYS"),
+        ("CREDENZA_MASTER_KEYS", &format!("k1:{sevens}"), "CREDENZA_MASTER_KEYS has a key that is one byte"),
+        ("CREDENZA_KEY_PEPPER", &sevens, "CREDENZA_KEY_PEPPER is not the base64 of 32 random bytes"),
+        ("CREDENZA_AUDIT_KEY", &sevens, "CREDENZA_AUDIT_KEY is not the base64 of 32 random bytes"),
+        ("CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER is not the base64 of 32 random bytes"),
+    ] {
+        let refused = installation.with(name, value).run(&["serve"]).await;
+        refused.refused(1, part);
+        assert!(!refused.stderr.contains(pepper) && !refused.stderr.contains(audit), "{refused:?}");
+        assert!(!refused.stderr.contains(&sevens), "{refused:?}");
+    }
+}
+
+/// Whoever copies an example has no secret, but somebody else's. So there is none to copy.
+#[test]
+fn no_example_holds_a_key_that_the_service_would_take() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let is_key = |word: &str| BASE64_STANDARD.decode(word).is_ok_and(|bytes| bytes.len() == 32);
+    let pages = fs::read_dir(root.join("docs")).unwrap().map(|page| page.unwrap().path());
+    let pages = pages.filter(|page| page.is_file());
+    let files = ["README.md", ".env.example", "docker-compose.yml", "Dockerfile"].map(|name| root.join(name));
+    for file in pages.chain(files) {
+        let text = fs::read_to_string(&file).unwrap();
+        let mut words = text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)));
+        // `NAME=value` is one word with an equals sign in its middle.
+        let found = words.find(|word| is_key(word) || word.split_once('=').is_some_and(|(_, value)| is_key(value)));
+        assert_eq!(found, None, "{}", file.display());
     }
 }
 

@@ -20,6 +20,7 @@ use super::OAuthError;
 use crate::app::App;
 use crate::http::body::{Media, media, read};
 use crate::http::edge::RequestContext;
+use crate::http::error::HttpError;
 
 /// A request of a client.
 pub struct OAuthRequest {
@@ -46,7 +47,10 @@ impl FromRequest<Arc<App>> for OAuthRequest {
         let client_address = context.and_then(|context| context.client_address);
         let request_id = context.and_then(|context| context.id.to_str().ok()).map(Into::into);
         let media = media(request.headers());
-        let body = read(request, app).await.map_err(OAuthError::Failed)?;
+        let body = read(request, app).await.map_err(|error| match error {
+            HttpError::UnsupportedMediaType => OAuthError::InvalidRequest("The body must not be compressed"),
+            other => OAuthError::Failed(other),
+        })?;
         let mut parameters = HashMap::new();
         let pairs: Vec<(String, SecretString)> = match media {
             Some(Media::Form) => form_urlencoded::parse(&body)

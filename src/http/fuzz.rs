@@ -1,0 +1,181 @@
+//! What holds for any query, JSON body and `X-Forwarded-For`.
+
+#![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
+
+use std::collections::{HashMap, HashSet};
+use std::net::IpAddr;
+
+use axum::http::{HeaderMap, HeaderValue};
+use ipnet::IpNet;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::Value;
+use url::form_urlencoded;
+
+use super::body::{self, Object};
+use super::client_address::client_address;
+use super::number::whole;
+use super::query;
+use crate::error::{Error, FieldError};
+use crate::types::parse_range;
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Parameters {
+    service: Option<String>,
+    environment: Option<String>,
+    limit: Option<u32>,
+}
+
+/// Only the operation's own parameters are taken, each once, as they were written; a refusal repeats no value.
+pub fn query(input: &[u8]) {
+    let pairs: Vec<_> = form_urlencoded::parse(input).into_owned().collect();
+    let names: HashSet<_> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+    match query::parse::<Parameters>(input) {
+        Ok(read) => {
+            assert_eq!(names.len(), pairs.len(), "none came twice");
+            let values: HashMap<_, _> = pairs.iter().cloned().collect();
+            let value = |name| values.get(name).map(String::as_str);
+            assert_eq!(
+                (read.service.as_deref(), read.environment.as_deref()),
+                (value("service"), value("environment"))
+            );
+            assert_eq!(read.limit, value("limit").map(|limit| limit.parse().unwrap_or(u32::MAX)));
+            assert!(names.iter().all(|name| ["service", "environment", "limit"].contains(name)));
+        }
+        Err(error) => {
+            let field = refusal(&error);
+            assert!(field.field == "query" || names.contains(field.field.as_str()), "{field:?}");
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    supplier_code: Option<String>,
+    password: Option<SecretString>,
+    #[serde(default, deserialize_with = "whole")]
+    number: Option<i64>,
+    nested: Option<Object<Nested>>,
+    list: Option<Vec<Object<Nested>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nested {
+    username: Option<String>,
+}
+
+/// What is read is what a reader of any JSON reads; a refusal names members of objects and repeats no value.
+pub fn json_body(input: &[u8]) {
+    let json = serde_json::from_slice::<Value>(input);
+    match body::parse::<Object<Body>>(input) {
+        Ok(Object(body)) => {
+            let Ok(json) = json else { panic!("only JSON is read") };
+            assert!(json.is_object());
+            let text = |name: &str| json[name].as_str();
+            assert_eq!(body.supplier_code.as_deref(), text("supplier_code"));
+            assert_eq!(body.password.as_ref().map(ExposeSecret::expose_secret), text("password"));
+            #[allow(clippy::cast_precision_loss, clippy::float_cmp, reason = "what `whole` promises of such numbers")]
+            let same =
+                |number: i64| json["number"].as_i64() == Some(number) || json["number"].as_f64() == Some(number as f64);
+            assert!(body.number.map_or(json["number"].is_null(), same));
+            let nested = |place: &Value, Object(nested): &Object<Nested>| {
+                assert!(place.is_object() && nested.username.as_deref() == place["username"].as_str());
+            };
+            body.nested.iter().for_each(|one| nested(&json["nested"], one));
+            body.list.iter().flatten().enumerate().for_each(|(index, one)| nested(&json["list"][index], one));
+        }
+        Err(error) => {
+            let field = refusal(&error);
+            let mut known: HashSet<String> =
+                ["body", "supplier_code", "password", "number", "nested", "list", "username"].map(str::to_owned).into();
+            let Ok(json) = json else { return };
+            names(&json, &mut known);
+            let parts = field.field.split(['.', '[', ']']).filter(|part| part.parse::<usize>().is_err());
+            // A name may itself have points in it.
+            let told = known.contains(&field.field)
+                || parts.filter(|part| !part.is_empty()).all(|part| known.iter().any(|name| name.contains(part)));
+            assert!(told, "{field:?}");
+        }
+    }
+}
+
+/// The names of every member of every object.
+fn names(json: &Value, found: &mut HashSet<String>) {
+    match json {
+        Value::Object(members) => members.iter().for_each(|(name, member)| {
+            found.insert(name.clone());
+            names(member, found);
+        }),
+        Value::Array(items) => items.iter().for_each(|item| names(item, found)),
+        _ => {}
+    }
+}
+
+/// The one field of a refusal, whose message is one of ours but for the numbers of a place.
+fn refusal(error: &Error) -> &FieldError {
+    const MESSAGES: [&str; 11] = [
+        "is not a parameter of this operation",
+        "has a value of the wrong form",
+        "The query has a parameter that this operation does not take, or one twice",
+        "is given twice",
+        "is not a field of this operation",
+        "lacks a required field",
+        "has a field twice",
+        "has the wrong type",
+        "Malformed JSON at line  column ",
+        "The body has the wrong type (at line  column )",
+        "The body has what is not a field of this operation (at line  column )",
+    ];
+    let Error::Invalid(fields) = error else { panic!("another kind of refusal: {error:?}") };
+    let [field] = fields.as_slice() else { panic!("not one field: {fields:?}") };
+    let message = field.message.replace(|c: char| c.is_ascii_digit(), "");
+    assert!(MESSAGES.contains(&message.as_str()), "{field:?}");
+    assert!(field.field.len() <= 64 && !field.field.contains(char::is_control), "{field:?}");
+    field
+}
+
+/// Nobody but a trusted proxy is believed, and what a client wrote itself never changes the address that the proxies
+/// give it. The first byte chooses the peer, the rest is headers, one a line.
+pub fn forwarded_for(input: &[u8]) {
+    let (choice, headers) = input.split_first().unwrap_or((&0, &[]));
+    let peers: [IpAddr; 4] = [
+        [10, 0, 0, 1].into(),
+        [192, 0, 2, 1].into(),
+        [0xfd00, 0, 0, 0, 0, 0, 0, 1].into(),
+        [0, 0, 0, 0, 0, 0xffff, 0x0a00, 1].into(),
+    ];
+    let peer = peers[usize::from(*choice) % peers.len()];
+    let trusted: Vec<IpNet> = ["10.0.0.0/8", "fd00::/8"].iter().filter_map(|range| parse_range(range).ok()).collect();
+    let is_trusted = |address: IpAddr| trusted.iter().any(|range| range.contains(&address));
+    let values: Vec<_> =
+        headers.split(|byte| *byte == b'\n').filter_map(|value| HeaderValue::from_bytes(value).ok()).collect();
+    let client = |values: &[HeaderValue]| {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("x-forwarded-for", value.clone());
+        }
+        client_address(peer, &headers, &trusted)
+    };
+
+    let found = client(&values);
+    assert_eq!(found, found.to_canonical());
+    if !is_trusted(peer.to_canonical()) {
+        assert_eq!(found, peer.to_canonical());
+    }
+    let texts: Option<Vec<_>> = values.iter().map(|value| value.to_str().ok()).collect();
+    let Some(texts) = texts else { return };
+    let entries: HashSet<_> =
+        texts.iter().flat_map(|text| text.split(',')).filter_map(|entry| entry.trim().parse::<IpAddr>().ok()).collect();
+    assert!(found == peer.to_canonical() || entries.iter().any(|entry| entry.to_canonical() == found));
+    // Several headers are one list.
+    if let Ok(joined) = HeaderValue::from_str(&texts.join(",")) {
+        assert_eq!(client(&[joined]), found);
+    }
+    if !is_trusted(found) {
+        let more = [&[HeaderValue::from_static("198.51.100.66, 10.0.0.9")], values.as_slice()].concat();
+        assert_eq!(client(&more), found);
+    }
+}

@@ -9,6 +9,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use reqwest::header::{HeaderMap, HeaderValue};
@@ -126,7 +127,8 @@ impl Transit {
             Err(KeyServiceError::Refused(403)) => {
                 // It may have been renewed since it was read.
                 let renewed = self.token().await?;
-                if renewed.expose_secret() == token.expose_secret() {
+                let (renewed_bytes, bytes) = (renewed.expose_secret().as_bytes(), token.expose_secret().as_bytes());
+                if verify_slices_are_equal(renewed_bytes, bytes).is_ok() {
                     return answer;
                 }
                 self.send(operation, items, &renewed).await

@@ -243,6 +243,13 @@ fn commands<'a>(account: &'a str, key_id: &'a str, directory: &'a str) -> Vec<(V
         (vec!["migrate"], ""),
         (vec!["openapi"], ""),
         (vec!["keys", "generate"], ""),
+        (vec!["keys", "status", "--json"], ""),
+        (vec!["keys", "rotate-data"], ""),
+        (vec!["keys", "rewrap"], ""),
+        (vec!["audit", "checkpoint"], ""),
+        (vec!["audit", "verify"], ""),
+        (vec!["verify"], ""),
+        (vec!["account", "purge", account, "--yes"], ""),
     ]
 }
 

@@ -58,7 +58,7 @@ pub(super) fn extend(
 
 /// The MAC of a record behind its predecessor. Every part has its length before it, and an absent one differs from an
 /// empty one, so that no two records are authenticated alike.
-fn mac(key: &AuditKey, account: AccountId, previous: &[u8], record: &Record) -> Vec<u8> {
+pub(super) fn mac(key: &AuditKey, account: AccountId, previous: &[u8], record: &Record) -> Vec<u8> {
     // HMAC takes keys of any length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key.0.expose_secret()) else { return Vec::new() };
     let mut part = |bytes: Option<&[u8]>| match bytes {

@@ -2,6 +2,7 @@
 //! change it records, so that there is no change without an event and no event without a change.
 
 mod chain;
+mod check;
 mod event;
 mod store;
 
@@ -9,6 +10,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use chain::AuditKey;
+pub use check::{ChainEnds, chain_ends};
 pub use event::{Action, Event};
 
 use crate::principal::Actor;

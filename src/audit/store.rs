@@ -14,6 +14,7 @@ pub(super) struct Head {
 }
 
 /// An event as it is stored.
+#[derive(sqlx::FromRow)]
 pub(super) struct Record {
     pub sequence: i64,
     pub occurred_at: DateTime<Utc>,
@@ -79,4 +80,30 @@ pub(super) async fn append(
 
 fn column<T>(records: &[Record], value: impl Fn(&Record) -> T) -> Vec<T> {
     records.iter().map(value).collect()
+}
+
+/// The last record of a chain.
+#[derive(sqlx::FromRow)]
+pub(super) struct End {
+    pub account_id: AccountId,
+    /// The MAC of the record before it; empty if it is the first.
+    pub previous: Vec<u8>,
+    #[sqlx(flatten)]
+    pub record: Record,
+}
+
+/// The last records of some chains.
+pub(super) async fn ends(connection: &mut PgConnection, limit: i64) -> Result<Vec<End>, sqlx::Error> {
+    sqlx::query_as(
+        "select e.account_id, coalesce(p.mac, '') as previous, e.sequence, e.occurred_at, e.action,
+             e.acting_account_id, e.user_email, e.key_id, e.supplier_code, e.service, e.environment, e.subject_id,
+             e.request_id, e.client_address, e.mac
+         from audit_heads h
+         join audit_events e on e.account_id = h.account_id and e.sequence = h.sequence
+         left join audit_events p on p.account_id = e.account_id and p.sequence = e.sequence - 1
+         order by e.account_id limit $1",
+    )
+    .bind(limit)
+    .fetch_all(connection)
+    .await
 }

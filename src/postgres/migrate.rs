@@ -18,7 +18,7 @@ pub enum MigrateError {
 }
 
 /// How the database's schema stands to the one that this version needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SchemaState {
     /// Newest migration that this version knows.
     pub needed: i64,
@@ -33,14 +33,47 @@ impl SchemaState {
     }
 }
 
+/// A migration that is about to be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its number.
+    pub version: i64,
+    /// What it is about.
+    pub description: String,
+    /// Which of those that are missing it is, from 1.
+    pub place: usize,
+    /// How many are missing.
+    pub of: usize,
+}
+
 /// Applies what is missing. To be run as the role that owns the schema. Migrations of a newer version are left alone.
 pub async fn migrate(options: &PgConnectOptions) -> Result<SchemaState, MigrateError> {
+    migrate_in_steps(options, |_| ()).await
+}
+
+/// The same, telling each migration before it is applied.
+pub async fn migrate_in_steps(
+    options: &PgConnectOptions,
+    mut progress: impl FnMut(Step),
+) -> Result<SchemaState, MigrateError> {
     let mut connection = options.connect().await?;
-    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
-    migrator.set_ignore_missing(true).run(&mut connection).await?;
+    let applied = schema_state(&mut connection).await?.applied;
+    let missing: Vec<_> = MIGRATOR.iter().filter(|migration| Some(migration.version) > applied).collect();
+    for (index, migration) in missing.iter().enumerate() {
+        let (version, description) = (migration.version, migration.description.clone().into_owned());
+        progress(Step { version, description, place: index + 1, of: missing.len() });
+        run_up_to(&mut connection, version).await?;
+    }
+    // Also when nothing is missing: what was applied may differ from ours.
+    run_up_to(&mut connection, i64::MAX).await?;
     let state = schema_state(&mut connection).await?;
     connection.close().await?;
     Ok(state)
+}
+
+async fn run_up_to(connection: &mut PgConnection, version: i64) -> Result<(), MigrateError> {
+    let ours = MIGRATOR.iter().filter(|migration| migration.version <= version).cloned().collect();
+    Ok(Migrator::with_migrations(ours).set_ignore_missing(true).run(connection).await?)
 }
 
 /// Compares the database's schema with the one that this version needs.

@@ -8,6 +8,7 @@
 //! ```
 
 mod binding;
+mod check;
 mod data_key;
 mod keyring;
 mod sealed;
@@ -20,6 +21,7 @@ use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
 
 pub use binding::Binding;
+pub use check::DataKeyCheck;
 pub use keyring::{Keyring, KeyringError};
 pub use sealed::Sealed;
 

@@ -14,8 +14,8 @@ use crate::types::AccountId;
 /// A wrapped data key of an account.
 #[derive(sqlx::FromRow)]
 pub(super) struct Row {
-    generation: i32,
-    kek_id: String,
+    pub(super) generation: i32,
+    pub(super) kek_id: String,
     wrapped: Vec<u8>,
 }
 
@@ -32,6 +32,33 @@ impl Row {
         let generation = self.generation.cast_unsigned();
         Ok(DataKey::new(generation, &keyring.unwrap(account, generation, &self.kek_id, &self.wrapped)?))
     }
+}
+
+/// A data key with its owner.
+#[derive(sqlx::FromRow)]
+pub(super) struct OwnedRow {
+    #[sqlx(rename = "account_id")]
+    pub account: AccountId,
+    #[sqlx(flatten)]
+    pub key: Row,
+}
+
+/// Data keys of every account, from behind the one that is named.
+pub(super) async fn page(
+    connection: &mut PgConnection,
+    account: AccountId,
+    generation: i32,
+    limit: i64,
+) -> Result<Vec<OwnedRow>, sqlx::Error> {
+    sqlx::query_as(
+        "select account_id, generation, kek_id, wrapped from data_keys where (account_id, generation) > ($1, $2)
+         order by account_id, generation limit $3",
+    )
+    .bind(account)
+    .bind(generation)
+    .bind(limit)
+    .fetch_all(connection)
+    .await
 }
 
 /// The account's newest data key.

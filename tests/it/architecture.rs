@@ -88,6 +88,7 @@ fn each_library_stays_where_it_belongs() {
         only("axum::", &["http/"]);
         only("utoipa", &["http/"]);
         only("clap::", &["cli/"]);
+        only("rustls", &["http/"]);
         only("std::env::var", &["config.rs"]);
         only("anyhow::", &["cli/"]);
         only("moka::", &["cluster/coherent.rs"]);
@@ -121,6 +122,7 @@ const TENANTLESS: &[&str] = &[
     "retire_signing_key",
     "accounts::insert",
     "accounts::list",
+    "audit::ends",
 ];
 
 #[test]

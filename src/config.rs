@@ -228,7 +228,10 @@ impl Config {
         let longest = humantime::Duration::from(LONGEST_CACHE_TTL);
         let ttl: Duration = source.parsed("CREDENZA_CACHE_TTL", longest, "a duration such as `24h` or `90s`")?.into();
         if ttl > LONGEST_CACHE_TTL {
-            return Err(ConfigError::Wrong("CREDENZA_CACHE_TTL", "is longer than 24h, which is what clients rely on".to_owned()));
+            return Err(ConfigError::Wrong(
+                "CREDENZA_CACHE_TTL",
+                "is longer than 24h, which is what clients rely on".to_owned(),
+            ));
         }
         let bytes = source.parsed("CREDENZA_CACHE_BYTES", ByteSize::mib(64), "a size such as `64MiB`")?;
         let listen: SocketAddr = source.parsed("CREDENZA_LISTEN", ([0, 0, 0, 0], 8080).into(), ADDRESS)?;

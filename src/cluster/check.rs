@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::{ConnectOptions, Connection, PgPool};
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::feed;
-pub use super::store::Instance;
 use super::store;
+pub use super::store::Instance;
 
 /// A channel of its own: on that of the feed, what is not understood makes every instance forget everything.
 const CHANNEL: &str = "credenza_check";
@@ -36,6 +36,9 @@ pub enum Deaf {
 /// Says something through the pool and waits for it on a connection like the feed's. How long it took.
 pub async fn hears(pool: &PgPool, listener: &PgConnectOptions) -> Result<Duration, Deaf> {
     let options = feed::session(listener.clone());
+    // A pool would try again, and then say no more than that time is up.
+    let alone = timeout(PATIENCE, options.connect()).await.map_err(|_| Deaf::Silent)?.map_err(Deaf::Listener)?;
+    alone.close().await.map_err(Deaf::Listener)?;
     let single = PgPoolOptions::new().max_connections(1).acquire_timeout(PATIENCE).connect_lazy_with(options);
     let listen = async {
         let mut listener = PgListener::connect_with(&single).await?;

@@ -25,7 +25,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The first byte of everything that a client may say first in TLS.
 const HANDSHAKE_RECORD: u8 = 22;
 /// For those who say something else: most likely HTTP, by somebody who forgot the `s`.
-const WRONG_PROTOCOL: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
+const WRONG_PROTOCOL: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
     Connection: close\r\nContent-Length: 48\r\n\r\n{\"detail\":\"This address speaks HTTPS, not HTTP\"}";
 
 /// Files that cannot be used for TLS. Never repeats what is in them.
@@ -117,8 +118,11 @@ async fn refuse<T>(mut stream: TcpStream) -> io::Result<T> {
 fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let chain = certificates(&files.certificate)?;
-    let key = PrivateKeyDer::from_pem_file(&files.key)
-        .map_err(|source| TlsError::Pem { path: files.key.clone(), what: "private key", source })?;
+    let key = PrivateKeyDer::from_pem_file(&files.key).map_err(|source| TlsError::Pem {
+        path: files.key.clone(),
+        what: "private key",
+        source,
+    })?;
     let unusable = |source| TlsError::Pair { certificate: files.certificate.clone(), key: files.key.clone(), source };
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider));
     let builder = builder.with_safe_default_protocol_versions().map_err(unusable)?;

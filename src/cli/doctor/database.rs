@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::PgConnection;
 use sqlx::postgres::PgConnectOptions;
 
@@ -76,14 +76,18 @@ pub(super) async fn clock(connection: &mut PgConnection, app: &App) -> Finding {
         Err(error) => return Finding::failed("clock", &error),
     };
     let after = app.clock.now();
-    // The answer was made at some moment between the two.
-    let apart = (before - server.now).max(server.now - after).max(TimeDelta::zero());
+    let apart = apart(before, server.now, after);
     let milliseconds = apart.num_milliseconds();
     if apart <= CLOCK_TOLERANCE {
         return Finding::ok("clock", format!("{milliseconds} ms apart from the database's"));
     }
     let found = format!("{milliseconds} ms apart from the database's: tokens and expiry dates go wrong");
     Finding::wrong("clock", found, "let NTP set the clocks of both machines")
+}
+
+/// How far another clock is from ours at least, that was read at some moment between two of ours.
+fn apart(before: DateTime<Utc>, other: DateTime<Utc>, after: DateTime<Utc>) -> TimeDelta {
+    (before - other).max(other - after).max(TimeDelta::zero())
 }
 
 pub(super) async fn listener(app: &App, listener: &PgConnectOptions) -> Finding {
@@ -122,5 +126,18 @@ pub(super) async fn instances(app: &App) -> Finding {
             let advice = format!("{late} stopped renewing; the next instance that runs removes what is left of them");
             Finding::warning("instances", found, advice)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clocks_are_apart_by_what_the_way_does_not_explain() {
+        let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
+        assert_eq!(apart(at(10), at(11), at(12)), TimeDelta::zero());
+        assert_eq!(apart(at(10), at(4), at(12)), TimeDelta::seconds(6));
+        assert_eq!(apart(at(10), at(19), at(12)), TimeDelta::seconds(7));
     }
 }

@@ -54,7 +54,8 @@ async fn examine(source: &Source, key: Option<&secrecy::SecretString>) -> Vec<Fi
         behind_settings(config, key, &mut findings).await;
     }
     let skipped = BEHIND_SETTINGS.iter().filter(|check| findings.iter().all(|finding| finding.check != **check));
-    let skipped: Vec<_> = skipped.map(|check| Finding::skipped(check, "something above has to be mended first")).collect();
+    let skipped: Vec<_> =
+        skipped.map(|check| Finding::skipped(check, "something above has to be mended first")).collect();
     findings.extend(skipped);
     findings
 }

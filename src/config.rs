@@ -347,7 +347,16 @@ fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>, ConfigErro
             let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
             JwksSource::Url(url.ok_or_else(wrong)?)
         }
-        (None, Some(path)) => JwksSource::File(path.into()),
+        (None, Some(path)) => {
+            // Later it may change, or be away for a moment; now it is most likely misspelt.
+            let readable = std::fs::File::open(path);
+            readable.map_err(|source| ConfigError::File {
+                what: "CREDENZA_OIDC_JWKS_FILE",
+                path: path.into(),
+                source,
+            })?;
+            JwksSource::File(path.into())
+        }
         _ => {
             return Err(ConfigError::Missing(
                 "CREDENZA_OIDC_JWKS_URL",

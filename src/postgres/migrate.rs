@@ -24,12 +24,15 @@ pub struct SchemaState {
     pub needed: i64,
     /// Newest migration that the database has; `None` if it was never migrated.
     pub applied: Option<i64>,
+    /// How many that this version knows the database lacks. Numbers are given out ahead of time, so one that came late may
+    /// be lower than one that is there.
+    pub missing: usize,
 }
 
 impl SchemaState {
     /// Whether this version can work with it. A newer schema is tolerated: migrations only add.
     pub fn is_sufficient(self) -> bool {
-        self.applied >= Some(self.needed)
+        self.missing == 0
     }
 }
 
@@ -57,8 +60,8 @@ pub async fn migrate_in_steps(
     mut progress: impl FnMut(Step),
 ) -> Result<SchemaState, MigrateError> {
     let mut connection = options.connect().await?;
-    let applied = schema_state(&mut connection).await?.applied;
-    let missing: Vec<_> = MIGRATOR.iter().filter(|migration| Some(migration.version) > applied).collect();
+    let applied = applied(&mut connection).await?;
+    let missing: Vec<_> = MIGRATOR.iter().filter(|migration| !applied.contains(&migration.version)).collect();
     for (index, migration) in missing.iter().enumerate() {
         let (version, description) = (migration.version, migration.description.clone().into_owned());
         progress(Step { version, description, place: index + 1, of: missing.len() });
@@ -79,15 +82,21 @@ async fn run_up_to(connection: &mut PgConnection, version: i64) -> Result<(), Mi
 /// Compares the database's schema with the one that this version needs.
 pub async fn schema_state(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
     let needed = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let applied = applied(connection).await?;
+    let missing = MIGRATOR.iter().filter(|migration| !applied.contains(&migration.version)).count();
+    Ok(SchemaState { needed, applied: applied.last().copied(), missing })
+}
+
+/// The numbers of the migrations that the database has, in order.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
     let known: Option<String> =
         sqlx::query_scalar("select to_regclass('_sqlx_migrations')::text").fetch_one(&mut *connection).await?;
-    let applied = match known {
-        None => None,
-        Some(_) => {
-            sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(connection).await?
-        }
-    };
-    Ok(SchemaState { needed, applied })
+    if known.is_none() {
+        return Ok(vec![]);
+    }
+    sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(connection)
+        .await
 }
 
 /// Lets the application's role work with the rows, and with nothing else: it owns no table and cannot change the schema.

@@ -61,7 +61,7 @@ pub(super) async fn migrations(connection: &mut PgConnection) -> Finding {
         Err(error) => return Finding::failed("migrations", &error),
     };
     let applied = state.applied.map_or("none".to_owned(), |version| version.to_string());
-    let found = format!("the database has {applied}, this version needs {}", state.needed);
+    let found = format!("the database has {applied}, this version needs {}; missing: {}", state.needed, state.missing);
     if state.is_sufficient() {
         Finding::ok("migrations", found)
     } else {

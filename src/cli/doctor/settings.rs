@@ -23,17 +23,15 @@ pub(super) fn check(source: &Source, config: &Result<Config, ConfigError>, findi
 }
 
 fn tls(config: &Config) -> Finding {
-    match Certificates::load(config.tls.clone(), config.internal_tls.clone()) {
-        Err(error) => Finding::wrong("tls", error::chain(&error), "mend the file, or name another one"),
-        Ok(_) => {
-            let how = |tls: &Option<_>| if tls.is_some() { "TLS" } else { "plain HTTP" };
-            let found = format!("public listener: {}; internal: {}", how(&config.tls), how(&config.internal_tls));
-            if config.internal_tls.is_none() && !config.internal_listen.ip().is_loopback() {
-                let advice = "it hands out passwords: keep its network private, or set CREDENZA_INTERNAL_TLS_CERT, \
-                              CREDENZA_INTERNAL_TLS_KEY and CREDENZA_INTERNAL_TLS_CLIENT_CA";
-                return Finding::warning("tls", format!("{found}, reachable from other machines"), advice);
-            }
-            Finding::ok("tls", found)
-        }
+    if let Err(error) = Certificates::load(config.tls.clone(), config.internal_tls.clone()) {
+        return Finding::wrong("tls", error::chain(&error), "mend the file, or name another one");
     }
+    let how = |tls: &Option<_>| if tls.is_some() { "TLS" } else { "plain HTTP" };
+    let found = format!("public listener: {}; internal: {}", how(&config.tls), how(&config.internal_tls));
+    if config.internal_tls.is_none() && !config.internal_listen.ip().is_loopback() {
+        let advice = "it hands out passwords: keep its network private, or set CREDENZA_INTERNAL_TLS_CERT, \
+                      CREDENZA_INTERNAL_TLS_KEY and CREDENZA_INTERNAL_TLS_CLIENT_CA";
+        return Finding::warning("tls", format!("{found}, reachable from other machines"), advice);
+    }
+    Finding::ok("tls", found)
 }

@@ -113,11 +113,11 @@ fn bits(content: &[u8]) -> Vec<u8> {
 
 /// Tag, length, value (X.690).
 fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
-    let length = u16::try_from(content.len()).unwrap();
-    let length = match length {
-        0..0x80 => vec![length as u8],
-        0x80..0x100 => vec![0x81, length as u8],
-        _ => [&[0x82][..], &length.to_be_bytes()].concat(),
+    let [high, low] = u16::try_from(content.len()).unwrap().to_be_bytes();
+    let length = match (high, low) {
+        (0, 0..0x80) => vec![low],
+        (0, _) => vec![0x81, low],
+        _ => vec![0x82, high, low],
     };
     [&[tag][..], &length, content].concat()
 }

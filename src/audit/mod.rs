@@ -11,6 +11,7 @@
 mod chain;
 pub mod checkpoint;
 mod damage;
+mod check;
 mod event;
 mod history_store;
 mod list;
@@ -25,6 +26,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use chain::AuditKey;
+pub use check::{ChainEnds, chain_ends};
 pub use event::{Action, Event};
 pub use list::{EventPage, EventSummary, Filter, list};
 pub use resolves::{RecordMode, RecordSettings, Resolve, Resolves};

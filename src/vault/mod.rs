@@ -9,6 +9,7 @@
 
 mod binding;
 mod bulk;
+mod check;
 mod data_key;
 mod kek;
 mod keyring;
@@ -30,6 +31,7 @@ use sqlx::{PgConnection, PgPool};
 pub use binding::Binding;
 pub use bulk::{DataKeys, StoredDataKeys};
 pub use kek::DataKeyId;
+pub use check::DataKeyCheck;
 pub use keyring::{Keyring, KeyringError};
 pub use retirement::Retirement;
 pub use rewrap::{KekStatus, Rewrapped};

@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -69,6 +70,24 @@ pub struct App {
     pub recorder: Resolves,
     /// What the operator chose.
     pub settings: Settings,
+    /// Whether it was told to stop.
+    pub stopping: Stopping,
+}
+
+/// Whether the service was told to stop. It goes on answering for a while, but is no longer ready for more.
+#[derive(Debug, Default)]
+pub struct Stopping(AtomicBool);
+
+impl Stopping {
+    /// It was.
+    pub fn begin(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was.
+    pub fn has_begun(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl App {
@@ -112,7 +131,18 @@ impl App {
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let recorder = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, recorder, settings }
+        Self {
+            core,
+            statuses,
+            last_use,
+            failed_attempts,
+            tokens,
+            authenticator,
+            resolver,
+            recorder,
+            settings,
+            stopping: Stopping::default(),
+        }
     }
 
     /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were

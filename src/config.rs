@@ -4,10 +4,13 @@ mod distinct;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod keys;
+mod names;
+mod serving;
 
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -22,6 +25,9 @@ use secrecy::{ExposeSecret, SecretSlice, SecretString};
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 use zeroize::Zeroizing;
+
+pub use names::{NAMES, Unknown, unknown};
+pub use serving::{Shutdown, TlsFiles};
 
 use crate::api_key::Pepper;
 use crate::app::{Secrets, Settings};
@@ -214,11 +220,22 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The internal listener's address.
     pub internal_listen: SocketAddr,
+    /// TLS of the public listener.
+    pub tls: Option<TlsFiles>,
+    /// TLS of the internal listener.
+    pub internal_tls: Option<TlsFiles>,
+    /// How the service stops.
+    pub shutdown: Shutdown,
     /// The installation's secrets.
     pub secrets: Secrets,
     /// What else the operator chose.
     pub settings: Settings,
 }
+
+/// What clients were promised, and the default.
+const LONGEST_CACHE_TTL: Duration = Duration::from_hours(24);
+/// Of the pool.
+const CONNECTIONS: NonZeroU32 = NonZeroU32::new(16).unwrap();
 
 impl Config {
     /// Reads and checks every setting.
@@ -229,21 +246,35 @@ impl Config {
             Some(_) => self::database(source, "CREDENZA_LISTENER_DATABASE_URL")?,
         };
         distinct::check(source)?;
-        let day = humantime::Duration::from(Duration::from_hours(24));
-        let ttl = source.parsed("CREDENZA_CACHE_TTL", day, "a duration such as `24h` or `90s`")?;
+        let longest = humantime::Duration::from(LONGEST_CACHE_TTL);
+        let ttl: Duration = source.parsed("CREDENZA_CACHE_TTL", longest, "a duration such as `24h` or `90s`")?.into();
+        if ttl > LONGEST_CACHE_TTL {
+            return Err(ConfigError::Wrong(
+                "CREDENZA_CACHE_TTL",
+                "is longer than 24h, which is what clients rely on".to_owned(),
+            ));
+        }
         let bytes = source.parsed("CREDENZA_CACHE_BYTES", ByteSize::mib(64), "a size such as `64MiB`")?;
         let listen: SocketAddr = source.parsed("CREDENZA_LISTEN", ([0, 0, 0, 0], 8080).into(), ADDRESS)?;
+        let internal_listen = source.parsed("CREDENZA_INTERNAL_LISTEN", ([127, 0, 0, 1], 8081).into(), ADDRESS)?;
+        serving::require_two_addresses(listen, internal_listen)?;
+        let connections = source.parsed("CREDENZA_DATABASE_CONNECTIONS", CONNECTIONS, "a number from 1")?;
+        let tls = serving::public_tls(source)?;
+        let scheme = if tls.is_some() { "https" } else { "http" };
         Ok(Self {
             database,
             listener_database,
-            database_connections: source.parsed("CREDENZA_DATABASE_CONNECTIONS", 16, "a number")?,
+            database_connections: connections.get(),
             listen,
-            internal_listen: source.parsed("CREDENZA_INTERNAL_LISTEN", ([127, 0, 0, 1], 8081).into(), ADDRESS)?,
+            internal_listen,
+            tls,
+            internal_tls: serving::internal_tls(source)?,
+            shutdown: serving::shutdown(source)?,
             secrets: secrets(source)?,
             settings: Settings {
-                public_url: public_url(source)?.unwrap_or_else(|| format!("http://localhost:{}", listen.port())),
+                public_url: public_url(source)?.unwrap_or_else(|| format!("{scheme}://localhost:{}", listen.port())),
                 leases: leases(source, listen)?,
-                cache: Limits { ttl: ttl.into(), bytes: bytes.as_u64() },
+                cache: Limits { ttl, bytes: bytes.as_u64() },
                 trusted_proxies: trusted_proxies(source)?,
                 outside_issuer: outside_issuer(source)?,
                 retirement: Retirement::default(),
@@ -335,17 +366,36 @@ const BACKLOG: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 
 /// The outside issuer, if one is named.
 fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>, ConfigError> {
-    let Some(issuer) = source.get("CREDENZA_OIDC_ISSUER") else { return Ok(None) };
+    let Some(issuer) = source.get("CREDENZA_OIDC_ISSUER") else {
+        let others = ["AUDIENCE", "JWKS_URL", "JWKS_FILE", "ACCOUNT_CLAIM"];
+        return match others.iter().find(|other| source.get(&format!("CREDENZA_OIDC_{other}")).is_some()) {
+            None => Ok(None),
+            Some(other) => Err(ConfigError::Wrong(
+                "CREDENZA_OIDC_ISSUER",
+                format!("is not set, but CREDENZA_OIDC_{other} is: set the issuer as well, or none of them"),
+            )),
+        };
+    };
     let audience = source.get("CREDENZA_OIDC_AUDIENCE").ok_or(ConfigError::Missing(
         "CREDENZA_OIDC_AUDIENCE",
         "with CREDENZA_OIDC_ISSUER it must say what tokens for this service have as `aud`",
     ))?;
     let jwks = match (source.get("CREDENZA_OIDC_JWKS_URL"), source.get("CREDENZA_OIDC_JWKS_FILE")) {
         (Some(url), None) => {
-            let wrong = |_| ConfigError::Wrong("CREDENZA_OIDC_JWKS_URL", "is not a URL".to_owned());
-            JwksSource::Url(Url::parse(url).map_err(wrong)?)
+            let wrong = || ConfigError::Wrong("CREDENZA_OIDC_JWKS_URL", "is not an http(s) URL".to_owned());
+            let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            JwksSource::Url(url.ok_or_else(wrong)?)
         }
-        (None, Some(path)) => JwksSource::File(path.into()),
+        (None, Some(path)) => {
+            // Later it may change, or be away for a moment; now it is most likely misspelt.
+            let readable = std::fs::File::open(path);
+            readable.map_err(|source| ConfigError::File {
+                what: "CREDENZA_OIDC_JWKS_FILE",
+                path: path.into(),
+                source,
+            })?;
+            JwksSource::File(path.into())
+        }
         _ => {
             return Err(ConfigError::Missing(
                 "CREDENZA_OIDC_JWKS_URL",
@@ -448,7 +498,18 @@ mod tests {
             ("CREDENZA_LISTEN", "8080"),
             ("CREDENZA_CACHE_TTL", "soon"),
             ("CREDENZA_CACHE_BYTES", "much"),
+            ("CREDENZA_CACHE_TTL", "25h"),
             ("CREDENZA_DATABASE_CONNECTIONS", "many"),
+            ("CREDENZA_DATABASE_CONNECTIONS", "0"),
+            ("CREDENZA_INTERNAL_LISTEN", "127.0.0.1:8080"),
+            ("CREDENZA_SHUTDOWN_GRACE", "soon"),
+            ("CREDENZA_DRAIN_LIMIT", "1h"),
+            ("CREDENZA_TLS_CERT", "/nowhere"),
+            ("CREDENZA_TLS_KEY", "/nowhere"),
+            ("CREDENZA_INTERNAL_TLS_CERT", "/nowhere"),
+            ("CREDENZA_INTERNAL_TLS_CLIENT_CA", "/nowhere"),
+            ("CREDENZA_OIDC_AUDIENCE", "us"),
+            ("CREDENZA_OIDC_JWKS_URL", "ftp://x"),
             ("CREDENZA_PUBLIC_URL", "api.example.com"),
             ("CREDENZA_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("CREDENZA_LISTENER_DATABASE_URL", "mysql://x"),

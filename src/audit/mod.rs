@@ -9,6 +9,7 @@
 //! - [`list`]: the events of an account, for itself.
 
 mod chain;
+mod check;
 pub mod checkpoint;
 mod damage;
 mod event;
@@ -25,6 +26,7 @@ use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
 pub use chain::AuditKey;
+pub use check::{ChainEnds, chain_ends};
 pub use event::{Action, Event};
 pub use list::{EventPage, EventSummary, Filter, list};
 pub use resolves::{RecordMode, RecordSettings, Resolve, Resolves};

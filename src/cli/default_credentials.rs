@@ -51,7 +51,8 @@ pub(super) struct Place {
 pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Set { place: Place { supplier, environment }, username, password_stdin: _, services } => {
-            let password = Password::parse(super::secret_from_stdin()?).map_err(|why| anyhow!("the password {why}"))?;
+            let password = Password::parse(super::secret_from_stdin("the password")?)
+                .map_err(|why| anyhow!("the password {why}"))?;
             let mut named = HashSet::new();
             let services: Vec<_> = services.into_iter().filter(|service| named.insert(*service)).collect();
             defaults::set(app, &supplier, environment, services.clone(), &Pair { username, password }).await?;

@@ -12,6 +12,9 @@ pub(super) struct Options {
     /// Only tell which migration the database has and which one this version needs; exit 1 if it is older
     #[arg(long)]
     status: bool,
+    /// Print JSON
+    #[arg(long, requires = "status")]
+    json: bool,
 }
 
 pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()> {
@@ -19,13 +22,21 @@ pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()
     if options.status {
         let mut connection = sqlx::ConnectOptions::connect(&owner).await.context("the database cannot be reached")?;
         let state = postgres::schema_state(&mut connection).await?;
-        let applied = state.applied.map_or("none".to_owned(), |version| version.to_string());
-        super::print_line(&format!("database: migration {applied}; this version needs: {}", state.needed))?;
+        if options.json {
+            super::print_json(&state)?;
+        } else {
+            let applied = state.applied.map_or("none".to_owned(), |version| version.to_string());
+            super::print_line(&format!("database: migration {applied}; this version needs: {}", state.needed))?;
+        }
         anyhow::ensure!(state.is_sufficient(), "the database is older than this version needs: run `credenza migrate`");
         return Ok(());
     }
     let application = config::database(source, "DATABASE_URL")?;
-    let state = postgres::migrate(&owner).await?;
+    let tell = |step: postgres::Step| {
+        let postgres::Step { version, description, place, of } = step;
+        super::progress(&format!("migration {version} ({place} of {of}): {description}"));
+    };
+    let state = postgres::migrate_in_steps(&owner, tell).await?;
     let password = source.get("DATABASE_URL").and_then(password);
     postgres::grant_application_role(&owner, application.get_username(), password.as_deref()).await?;
     super::print_line(&format!(

@@ -7,14 +7,18 @@ mod account;
 mod api_key;
 mod arguments;
 mod audit;
+mod completions;
 mod default_credentials;
 mod dev;
+mod doctor;
+mod help;
 mod keys;
 mod migrate;
 mod openapi;
 mod progress;
 mod ready;
 mod serve;
+mod signals;
 mod signing_keys;
 mod suppliers;
 mod user;
@@ -26,7 +30,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use clap::{Parser, Subcommand};
+use clap::{FromArgMatches, Parser, Subcommand};
 use serde::Serialize;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::timeout;
@@ -34,7 +38,7 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::cluster::{Role, feed};
-use crate::config::{Config, LogFormat, Logging, Source};
+use crate::config::{self, Config, LogFormat, Logging, Source, Unknown};
 use crate::error;
 use crate::postgres;
 use crate::telemetry;
@@ -52,47 +56,59 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Start everything on this machine, with nothing set up: a database of its own, secrets, a demo account
+    /// Start everything on this machine, with nothing set up: a database, secrets, a demo account
     Dev(dev::Options),
     /// Serve, for production: settings come from the environment
     Serve,
-    /// Bring the database's schema up to date
-    Migrate(migrate::Options),
     /// Ask a running service whether it is ready; exit 1 if not
     Ready(ready::Options),
-    /// Accounts
+    /// Look at everything that the service rests on, and say what to do; exit 1 if something is wrong
+    Doctor(doctor::Options),
+    /// Bring the database's schema up to date, or tell how it stands
+    Migrate(migrate::Options),
+    /// Accounts: make, list, set origins of public keys
     #[command(subcommand)]
     Account(account::Command),
-    /// API keys
+    /// API keys: make, list, revoke
     #[command(subcommand)]
     ApiKey(api_key::Command),
-    /// People who own keys
+    /// People who own keys: make
     #[command(subcommand)]
     User(user::Command),
-    /// The keys that sign OAuth2 tokens
-    #[command(subcommand)]
-    SigningKeys(signing_keys::Command),
-    /// The supplier directory
+    /// The supplier directory: import, list
     #[command(subcommand)]
     Suppliers(suppliers::Command),
-    /// The operator's shared logins
+    /// The operator's shared logins: set, remove, list
     #[command(subcommand)]
     DefaultCredentials(default_credentials::Command),
-    /// The evidence of what was done
+    /// The evidence of what was done: verify, checkpoint
     #[command(subcommand)]
     Audit(audit::Command),
-    /// Key-encryption keys, and the data keys that they wrap
+    /// Key-encryption keys and data keys: generate, status, rewrap, rotate
     #[command(subcommand)]
     Keys(keys::Command),
     /// Open everything that is sealed; exit 1 and name the rows if something does not open
     Verify(verify::Options),
+    /// The keys that sign OAuth2 tokens: rotate
+    #[command(subcommand)]
+    SigningKeys(signing_keys::Command),
     /// Print the OpenAPI document of the service
     Openapi(openapi::Options),
+    /// Print a script that completes this program's commands in a shell
+    Completions(completions::Options),
+}
+
+/// The command line, for help, completions and tests.
+pub fn command() -> clap::Command {
+    help::command()
 }
 
 /// Runs the program.
 pub fn run() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("the runtime could not be started")),
@@ -116,11 +132,16 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         _ => ("warn", LogFormat::Text),
     };
     telemetry::init(&Logging::load(&source, filter, format)?);
+    // The doctor has lines of its own for them.
+    if !matches!(cli.command, Command::Doctor(_)) {
+        warn_of_unknown_settings(&source);
+    }
     match cli.command {
         Command::Dev(options) => dev::run(options, &source).await,
         Command::Serve => serve::run(&source).await,
         Command::Migrate(options) => migrate::run(&options, &source).await,
         Command::Ready(options) => ready::run(&options).await,
+        Command::Doctor(options) => doctor::run(&options, &source).await,
         Command::Account(command) => account::run(command, &app(&source).await?).await,
         Command::ApiKey(command) => api_key::run(command, &app(&source).await?).await,
         Command::User(command) => user::run(command, &app(&source).await?).await,
@@ -131,6 +152,14 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Keys(command) => Box::pin(keys::run(command, &source)).await,
         Command::Verify(options) => verify::run(&options, &app(&source).await?).await,
         Command::Openapi(options) => openapi::run(&options),
+        Command::Completions(options) => completions::run(&options),
+    }
+}
+
+/// A misspelt setting would be left unused without a word.
+fn warn_of_unknown_settings(source: &Source) {
+    for Unknown { name, closest } in config::unknown(source) {
+        tracing::warn!(name, closest, "not a setting, and nothing reads it");
     }
 }
 
@@ -186,15 +215,21 @@ fn note(text: &str) {
     let _ = writeln!(io::stderr(), "note: {text}");
 }
 
+/// Tells a step of something that takes long, on standard error: standard output may belong to a program.
+fn progress(step: &str) {
+    // Nobody may be reading; the work goes on.
+    let _ = writeln!(io::stderr(), "credenza: {step}");
+}
+
 /// Prints a value as JSON.
 fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
     print_line(&serde_json::to_string(value)?)
 }
 
 /// Reads a secret from standard input: everything up to the end, without one line end.
-fn secret_from_stdin() -> anyhow::Result<secrecy::SecretString> {
+fn secret_from_stdin(what: &str) -> anyhow::Result<secrecy::SecretString> {
     let mut text = zeroize::Zeroizing::new(String::new());
-    io::stdin().read_to_string(&mut text).context("the password could not be read from standard input")?;
+    io::stdin().read_to_string(&mut text).with_context(|| format!("{what} could not be read from standard input"))?;
     let text = text.strip_suffix('\n').unwrap_or(&text);
     Ok(text.strip_suffix('\r').unwrap_or(text).into())
 }

@@ -1,16 +1,19 @@
 //! `credenza serve`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use sqlx::{Connection, PgConnection};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 
+use super::signals::Signals;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
-use crate::http::server::Listeners;
+use crate::http::server::{Certificates, Listeners};
 use crate::postgres;
 use crate::telemetry;
 
@@ -25,17 +28,48 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     super::require_schema(&mut connection).await?;
     require_row_security(&mut connection, config.database.get_username()).await?;
     connection.close().await?;
-    let listeners = Listeners::bind(config.listen, config.internal_listen).await?;
+    let certificates = Certificates::load(config.tls, config.internal_tls).context("TLS cannot be set up")?;
+    let listeners = Listeners::bind(config.listen, config.internal_listen).await?.with_tls(certificates.clone());
     let (public, internal) = listeners.addresses()?;
     // Before anybody can know that we serve: a signal that comes at once is a wish to stop in good order, too.
-    let stop = stop_signal()?;
+    let signals = Signals::listen()?;
+    reload_at_hangup(certificates)?;
     tracing::info!(%public, %internal, "serving");
     let metrics = tokio::spawn(telemetry::keep_metrics());
     let background = tokio::spawn(Arc::clone(&app).run_in_background(config.listener_database));
-    listeners.serve(Arc::clone(&app), stop).await;
-    background.abort();
-    metrics.abort();
-    app.close().await;
+    let in_good_order = async {
+        listeners.serve(Arc::clone(&app), config.shutdown, signals.first()).await;
+        background.abort();
+        metrics.abort();
+        close(&app).await;
+    };
+    tokio::select! {
+        () = in_good_order => {}
+        () = signals.second() => tracing::warn!("told a second time to stop: what is under way is cut off"),
+    }
+    Ok(())
+}
+
+/// Longest time for what is left when nothing is served any more. A request that was cut off may hold its connection to the
+/// database until that has an answer.
+const CLOSE: Duration = Duration::from_secs(3);
+
+/// Ends what the application does, and does not wait for ever.
+pub(super) async fn close(app: &App) {
+    if timeout(CLOSE, app.close()).await.is_err() {
+        tracing::warn!("the database did not let go within {CLOSE:?}");
+    }
+}
+
+/// At SIGHUP reads the certificates again, until the process ends. Without certificates there is nothing to read, and it
+/// lives on all the same.
+fn reload_at_hangup(certificates: Certificates) -> anyhow::Result<()> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    tokio::spawn(async move {
+        while hangup.recv().await.is_some() {
+            certificates.reload();
+        }
+    });
     Ok(())
 }
 
@@ -49,16 +83,4 @@ async fn require_row_security(connection: &mut PgConnection, role: &str) -> anyh
         );
     }
     Ok(())
-}
-
-/// Completes at the first SIGINT or SIGTERM. To be made before the work begins, so that none is missed.
-pub(super) fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }

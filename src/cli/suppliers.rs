@@ -31,11 +31,12 @@ pub(super) enum Command {
 pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Import { file, json } => {
+            let tell = |done, of| super::progress(&format!("{done} of {of} suppliers"));
             let report = if file.as_os_str() == "-" {
-                import::import(app, std::io::stdin().lock()).await?
+                import::import_with_progress(app, std::io::stdin().lock(), tell).await?
             } else {
                 let file = File::open(&file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-                import::import(app, file).await?
+                import::import_with_progress(app, file, tell).await?
             };
             if json {
                 return super::print_json(&report);

@@ -42,7 +42,7 @@ fn read_password() -> anyhow::Result<SecretString> {
 
     let input = std::io::stdin();
     if !input.is_terminal() {
-        return super::secret_from_stdin();
+        return super::secret_from_stdin("the password");
     }
     eprint!("password: ");
     let shown = tcgetattr(&input).context("the terminal cannot be asked")?;

@@ -55,8 +55,7 @@ impl Lost {
 /// Listens until the task is dropped. `options` must lead to Postgres directly, not through a transaction pooler.
 pub async fn run(cluster: Cluster, options: PgConnectOptions, role: Role) {
     let mut outgoing = cluster.outbox.carry().await;
-    // Renewals need not wait for the disk. What has to, says so itself.
-    let options = options.application_name("credenza-feed").options([("synchronous_commit", "off")]);
+    let options = session(options);
     loop {
         let Err(lost) = Session::run(&cluster, &options, role, &mut outgoing).await;
         outgoing.lost();
@@ -67,6 +66,11 @@ pub async fn run(cluster: Cluster, options: PgConnectOptions, role: Role) {
         tracing::warn!(error = &lost as &dyn std::error::Error, "change feed lost, caches are bypassed");
         sleep(RETRY).await;
     }
+}
+
+/// How the feed's sessions begin. Renewals need not wait for the disk. What has to, says so itself.
+pub(super) fn session(options: PgConnectOptions) -> PgConnectOptions {
+    options.application_name("credenza-feed").options([("synchronous_commit", "off")])
 }
 
 /// One connection, for as long as it is beyond doubt.

@@ -12,6 +12,7 @@
 
 mod acknowledgements;
 mod change;
+mod check;
 mod coherent;
 pub mod feed;
 #[cfg(any(test, fuzzing))]
@@ -34,6 +35,7 @@ use sqlx::PgPool;
 use uuid::Uuid;
 
 pub use change::Change;
+pub use check::{Deaf, Instance, hears, instances};
 pub use coherent::{Coherent, Limits, Memo};
 pub use generations::Generation;
 pub use mutant::Mutant;

@@ -86,3 +86,28 @@ pub(super) async fn say(executor: impl PgExecutor<'_>, messages: &[String]) -> R
         .await
         .map(|_| ())
 }
+
+/// An instance in the table, as an operator sees it.
+#[derive(Clone, Debug, FromRow)]
+pub struct Instance {
+    /// What it calls itself.
+    pub name: String,
+    /// How long a renewal lasts.
+    pub lease_ms: i64,
+    /// How long ago the last one was.
+    pub renewed_ms_ago: i64,
+}
+
+pub(super) async fn instances(executor: impl PgExecutor<'_>) -> Result<Vec<Instance>, sqlx::Error> {
+    sqlx::query_as(
+        "select name, lease_ms, (extract(epoch from clock_timestamp() - renewed_at) * 1000)::bigint as renewed_ms_ago
+         from instances order by name, id",
+    )
+    .fetch_all(executor)
+    .await
+}
+
+/// Says something on another channel.
+pub(super) async fn notify(executor: impl PgExecutor<'_>, channel: &str, message: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("select pg_notify($1, $2)").bind(channel).bind(message).execute(executor).await.map(|_| ())
+}

@@ -57,7 +57,7 @@ pub async fn healthz() -> Json<Health> {
     operation_id = "get_readiness",
     responses(
         (status = 200, description = "They can", body = Readiness),
-        (status = 503, description = "They cannot; the answer says which part is not in order", body = Readiness),
+        (status = 503, description = "They cannot, or the service is stopping; the answer says which part is not in order", body = Readiness),
     ),
 )]
 pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
@@ -84,8 +84,12 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
     };
     let ready =
         [readiness.database, readiness.schema, readiness.listener, readiness.lease].iter().all(|part| *part == "ok");
-    if !ready {
-        readiness.detail = Some("Not ready");
-    }
-    (if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
+    // Everything may be in order, and yet nobody should send more.
+    let stopping = app.stopping.has_begun();
+    readiness.detail = match (ready, stopping) {
+        (_, true) => Some("Stopping"),
+        (false, false) => Some("Not ready"),
+        (true, false) => None,
+    };
+    (if ready && !stopping { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
 }

@@ -25,6 +25,7 @@ mod resolve;
 pub mod server;
 mod services;
 mod subaccounts;
+pub mod tls;
 
 use std::sync::Arc;
 use std::time::Duration;

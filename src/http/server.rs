@@ -1,4 +1,4 @@
-//! The two listeners: bound, served, drained. On hyper itself, because a slow or silent client has to be cut off while it
+//! The two listeners: bound, served, stopped. On hyper itself, because a slow or silent client has to be cut off while it
 //! still sends headers, before any router sees it.
 
 use std::io;
@@ -12,24 +12,26 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
+use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
+use super::tls::{Tls, TlsError};
 use super::{internal_router, public_router};
 use crate::app::App;
+use crate::config::{Shutdown, TlsFiles};
 
 /// Longest time for the headers of a request, and longest silence between two requests on a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Largest request line with its headers, in bytes, and what is read ahead of a connection at most. No honest request has
 /// a tenth of it; hyper would take 400 KiB from each of thousands of connections. More than a hundred headers are refused too.
 const HEADER_LIMIT: usize = 64 << 10;
-/// Longest wait for requests under way when the service is told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
 /// Most connections of a listener, where the system's limit of open files does not ask for fewer. Further ones wait in
 /// the listener's queue.
 const MAX_CONNECTIONS: u64 = 10_000;
@@ -38,13 +40,52 @@ const MAX_CONNECTIONS: u64 = 10_000;
 pub struct Listeners {
     public: TcpListener,
     internal: TcpListener,
+    certificates: Certificates,
+}
+
+/// The TLS of the listeners that have any. Cheap to clone.
+#[derive(Clone, Default)]
+pub struct Certificates {
+    /// Of the public listener.
+    pub public: Option<Arc<Tls>>,
+    /// Of the internal listener.
+    pub internal: Option<Arc<Tls>>,
+}
+
+impl Certificates {
+    /// Reads the files of both.
+    pub fn load(public: Option<TlsFiles>, internal: Option<TlsFiles>) -> Result<Self, TlsError> {
+        let load = |files: Option<TlsFiles>| files.map(Tls::load).transpose().map(|tls| tls.map(Arc::new));
+        Ok(Self { public: load(public)?, internal: load(internal)? })
+    }
+
+    /// Reads the files of both again. Files that cannot be used change nothing, and are logged.
+    pub fn reload(&self) {
+        for (listener, tls) in [("public", &self.public), ("internal", &self.internal)] {
+            match tls.as_ref().map(|tls| tls.reload()) {
+                None => {}
+                Some(Ok(())) => tracing::info!(listener, "certificates were read again"),
+                Some(Err(error)) => {
+                    let error = &error as &dyn std::error::Error;
+                    tracing::error!(listener, error, "certificates could not be read again, the old ones stay");
+                }
+            }
+        }
+    }
 }
 
 impl Listeners {
     /// Takes both addresses. Port 0 picks a free one.
     pub async fn bind(public: SocketAddr, internal: SocketAddr) -> Result<Self, BindError> {
         let bind = async |address| TcpListener::bind(address).await.map_err(|source| BindError { address, source });
-        Ok(Self { public: bind(public).await?, internal: bind(internal).await? })
+        let certificates = Certificates::default();
+        Ok(Self { public: bind(public).await?, internal: bind(internal).await?, certificates })
+    }
+
+    /// The same with TLS.
+    #[must_use]
+    pub fn with_tls(self, certificates: Certificates) -> Self {
+        Self { certificates, ..self }
     }
 
     /// The addresses that were taken: public, internal.
@@ -52,24 +93,32 @@ impl Listeners {
         Ok((self.public.local_addr()?, self.internal.local_addr()?))
     }
 
-    /// Serves until `stop` completes, then lets requests under way end, for ten seconds at most.
-    pub async fn serve(self, app: Arc<App>, stop: impl Future<Output = ()>) {
+    /// Serves until `stop` completes. Then goes on for a moment, but says that it is not ready; then takes no new
+    /// connections and lets requests under way end; then cuts off those that did not. Dropped, it cuts them off at once.
+    pub async fn serve(self, app: Arc<App>, shutdown: Shutdown, stop: impl Future<Output = ()>) {
         let (stopping, stopped) = watch::channel(false);
+        let Certificates { public, internal } = self.certificates;
         let mut servers = JoinSet::new();
-        servers.spawn(serve(self.public, public_router(Arc::clone(&app)), stopped.clone()));
-        servers.spawn(serve(self.internal, internal_router(app), stopped));
+        servers.spawn(serve(self.public, public, public_router(Arc::clone(&app)), stopped.clone()));
+        servers.spawn(serve(self.internal, internal, internal_router(Arc::clone(&app)), stopped));
         stop.await;
+        app.stopping.begin();
+        tracing::info!(grace = ?shutdown.grace, drain = ?shutdown.drain, "stopping");
+        sleep(shutdown.grace).await;
         stopping.send_replace(true);
-        if timeout(DRAIN, servers.join_all()).await.is_err() {
-            tracing::warn!("requests were still under way after {DRAIN:?} and were cut off");
+        if timeout(shutdown.drain, async { while servers.join_next().await.is_some() {} }).await.is_err() {
+            tracing::warn!("requests were still under way after {:?} and are cut off", shutdown.drain);
+            servers.shutdown().await;
         }
     }
 }
 
-/// Serves one listener until it is stopped, and returns when its connections have ended.
-async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiver<bool>) {
-    let connections = GracefulShutdown::new();
+/// Serves one listener until it is stopped, and returns when its connections have ended. They end with it, if it is
+/// aborted.
+async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, mut stopped: watch::Receiver<bool>) {
+    let shutdown = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(connection_limit()));
+    let mut connections = JoinSet::new();
     loop {
         let accepted = async {
             let slot = Arc::clone(&slots).acquire_owned().await;
@@ -79,13 +128,24 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiv
             accepted = accepted => accepted,
             // An error says that the sender is gone, which means the same.
             _ = stopped.wait_for(|stopped| *stopped) => break,
+            Some(_) = connections.join_next() => continue,
         };
         match accepted {
             Ok((stream, peer)) => {
-                let connection = connections.watch(connection(stream, peer, router.clone()));
-                tokio::spawn(async move {
+                // Answers are small and whole; waiting for more to send only delays them. A failure costs no more than that.
+                let _ = stream.set_nodelay(true);
+                let (tls, router, watcher, stopped) =
+                    (tls.clone(), router.clone(), shutdown.watcher(), stopped.clone());
+                connections.spawn(async move {
                     // What a client does to its connection is not our failure.
-                    let _ = connection.await;
+                    match tls {
+                        None => drop(watcher.watch(connection(stream, peer, router)).await),
+                        Some(tls) => {
+                            if let Some(stream) = handshake(&tls, stream, stopped).await {
+                                drop(watcher.watch(connection(stream, peer, router)).await);
+                            }
+                        }
+                    }
                     drop(slot);
                 });
             }
@@ -97,17 +157,29 @@ async fn serve(listener: TcpListener, router: Router, mut stopped: watch::Receiv
         }
     }
     drop(listener);
-    connections.shutdown().await;
+    shutdown.shutdown().await;
+}
+
+/// A connection made secure; none if that failed, or if the listener was stopped meanwhile.
+async fn handshake(tls: &Tls, stream: TcpStream, mut stopped: watch::Receiver<bool>) -> Option<TlsStream<TcpStream>> {
+    tokio::select! {
+        done = tls.accept(stream) => match done {
+            Ok(stream) => Some(stream),
+            Err(error) => {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a handshake failed");
+                None
+            }
+        },
+        _ = stopped.wait_for(|stopped| *stopped) => None,
+    }
 }
 
 /// One connection, with as many requests as the client sends on it.
 fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
     router: Router,
-) -> impl hyper_util::server::graceful::GracefulConnection<Error = hyper::Error> {
-    // Answers are small and whole; waiting for more to send only delays them. A failure costs no more than that.
-    let _ = stream.set_nodelay(true);
+) -> impl GracefulConnection<Error = hyper::Error> {
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
         router.clone().oneshot(request)

@@ -18,43 +18,85 @@ pub enum MigrateError {
 }
 
 /// How the database's schema stands to the one that this version needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct SchemaState {
     /// Newest migration that this version knows.
     pub needed: i64,
     /// Newest migration that the database has; `None` if it was never migrated.
     pub applied: Option<i64>,
+    /// How many that this version knows the database lacks. Numbers are given out ahead of time, so one that came late may
+    /// be lower than one that is there.
+    pub missing: usize,
 }
 
 impl SchemaState {
     /// Whether this version can work with it. A newer schema is tolerated: migrations only add.
     pub fn is_sufficient(self) -> bool {
-        self.applied >= Some(self.needed)
+        self.missing == 0
     }
+}
+
+/// A migration that is about to be applied.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Step {
+    /// Its number.
+    pub version: i64,
+    /// What it is about.
+    pub description: String,
+    /// Which of those that are missing it is, from 1.
+    pub place: usize,
+    /// How many are missing.
+    pub of: usize,
 }
 
 /// Applies what is missing. To be run as the role that owns the schema. Migrations of a newer version are left alone.
 pub async fn migrate(options: &PgConnectOptions) -> Result<SchemaState, MigrateError> {
+    migrate_in_steps(options, |_| ()).await
+}
+
+/// The same, telling each migration before it is applied.
+pub async fn migrate_in_steps(
+    options: &PgConnectOptions,
+    mut progress: impl FnMut(Step),
+) -> Result<SchemaState, MigrateError> {
     let mut connection = options.connect().await?;
-    let mut migrator = Migrator::with_migrations(MIGRATOR.iter().cloned().collect());
-    migrator.set_ignore_missing(true).run(&mut connection).await?;
+    let applied = applied(&mut connection).await?;
+    let missing: Vec<_> = MIGRATOR.iter().filter(|migration| !applied.contains(&migration.version)).collect();
+    for (index, migration) in missing.iter().enumerate() {
+        let (version, description) = (migration.version, migration.description.clone().into_owned());
+        progress(Step { version, description, place: index + 1, of: missing.len() });
+        run_up_to(&mut connection, version).await?;
+    }
+    // Also when nothing is missing: what was applied may differ from ours.
+    run_up_to(&mut connection, i64::MAX).await?;
     let state = schema_state(&mut connection).await?;
     connection.close().await?;
     Ok(state)
 }
 
+async fn run_up_to(connection: &mut PgConnection, version: i64) -> Result<(), MigrateError> {
+    let ours = MIGRATOR.iter().filter(|migration| migration.version <= version).cloned().collect();
+    Ok(Migrator::with_migrations(ours).set_ignore_missing(true).run(connection).await?)
+}
+
 /// Compares the database's schema with the one that this version needs.
 pub async fn schema_state(connection: &mut PgConnection) -> Result<SchemaState, MigrateError> {
     let needed = MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0);
+    let applied = applied(connection).await?;
+    let missing = MIGRATOR.iter().filter(|migration| !applied.contains(&migration.version)).count();
+    Ok(SchemaState { needed, applied: applied.last().copied(), missing })
+}
+
+/// The numbers of the migrations that the database has, in order.
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
     let known: Option<String> =
         sqlx::query_scalar("select to_regclass('_sqlx_migrations')::text").fetch_one(&mut *connection).await?;
-    let applied = match known {
-        None => None,
-        Some(_) => {
-            sqlx::query_scalar("select max(version) from _sqlx_migrations where success").fetch_one(connection).await?
-        }
-    };
-    Ok(SchemaState { needed, applied })
+    if known.is_none() {
+        return Ok(vec![]);
+    }
+    sqlx::query_scalar("select version from _sqlx_migrations where success order by version")
+        .fetch_all(connection)
+        .await
 }
 
 /// Lets the application's role work with the rows, and with nothing else: it owns no table and cannot change the schema.

@@ -4,6 +4,7 @@ pub mod bootstrap;
 pub mod embedded;
 mod migrate;
 mod role;
+mod server;
 mod tenant;
 
 use std::time::Duration;
@@ -11,8 +12,9 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-pub use migrate::{MigrateError, SchemaState, grant_application_role, migrate, schema_state};
-pub use role::{Unbound, unbound};
+pub use migrate::{MigrateError, SchemaState, Step, grant_application_role, migrate, migrate_in_steps, schema_state};
+pub use role::{Unbound, unbound, unreadable_table};
+pub use server::{OLDEST_SERVER, Server, server};
 pub use tenant::{Tenant, begin, go_on_as, snapshot};
 
 /// Longest wait for a free connection.

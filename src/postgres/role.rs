@@ -1,4 +1,4 @@
-//! Whether row security holds for the role that we connect as.
+//! Whether the role that we connect as may do what it must, and no more: whether row security holds for it.
 
 use sqlx::PgConnection;
 
@@ -32,4 +32,17 @@ pub async fn unbound(connection: &mut PgConnection) -> Result<Option<Unbound>, s
         _ if bypasses => Some(Unbound::BypassesRowSecurity),
         owned => owned.map(Unbound::OwnsTable),
     })
+}
+
+/// The first table that the connection's role may not read, as it is before `credenza migrate` has seen the role; `None` if
+/// it may read all.
+pub async fn unreadable_table(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(
+        "select relname::text from pg_class
+         where relkind in ('r', 'p') and relnamespace = 'public'::regnamespace
+             and not has_table_privilege(oid, 'select')
+         order by relname limit 1",
+    )
+    .fetch_optional(connection)
+    .await
 }

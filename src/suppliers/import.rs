@@ -72,15 +72,29 @@ pub(super) struct Entry {
 }
 
 const COLUMNS: [&str; 3] = ["supplier_code", "supplier_name", "excluded_services"];
+/// Progress is told after so many suppliers.
+const PROGRESS: usize = 1000;
 
 /// Creates and updates suppliers from a file; removes none. All or nothing.
 pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError> {
+    import_with_progress(core, file, |_, _| ()).await
+}
+
+/// The same. `progress` is told now and then how many suppliers were looked at, and of how many.
+pub async fn import_with_progress(
+    core: &Core,
+    file: impl Read,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Report, ImportError> {
     let entries = parse(file)?;
     let now = core.clock.now();
     let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
     let mut report = Report::default();
     let mut events = Vec::new();
-    for Entry { code, name, excluded } in &entries {
+    for (index, Entry { code, name, excluded }) in entries.iter().enumerate() {
+        if index > 0 && index % PROGRESS == 0 {
+            progress(index, entries.len());
+        }
         let stored = store::upsert(&mut change, code, name.as_str(), excluded.as_deref(), now).await;
         let action = match stored.map_err(Error::from)? {
             Stored::Unchanged => {

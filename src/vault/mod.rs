@@ -9,6 +9,7 @@
 
 mod binding;
 mod bulk;
+mod check;
 mod data_key;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -31,6 +32,7 @@ use sqlx::{PgConnection, PgPool};
 
 pub use binding::Binding;
 pub use bulk::{DataKeys, StoredDataKeys};
+pub use check::DataKeyCheck;
 pub use kek::DataKeyId;
 pub use keyring::{Keyring, KeyringError};
 pub use retirement::Retirement;

@@ -90,6 +90,7 @@ fn each_library_stays_where_it_belongs() {
         only("axum::", &["http/"]);
         only("utoipa", &["http/"]);
         only("clap::", &["cli/"]);
+        only("rustls", &["http/"]);
         only("std::env::var", &["config.rs"]);
         only("anyhow::", &["cli/"]);
         only("moka::", &["cluster/coherent.rs"]);

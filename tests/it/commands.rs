@@ -1,6 +1,8 @@
 //! The command line as a whole: exit codes (0 done, 1 the work failed, 2 wrong usage), `migrate`, `keys`, and what every
 //! command says when it cannot work.
 
+use sqlx::{ConnectOptions, query};
+
 use crate::support::installation::Installation;
 use crate::support::program::{credenza, run};
 
@@ -24,14 +26,37 @@ async fn migrate_tells_the_state_and_can_be_repeated() {
     assert!(status.stderr.contains("run `credenza migrate`"), "{status:?}");
     // Other commands say the same.
     installation.run(&["account", "list"]).await.refused(1, "run `credenza migrate`");
-    for _ in 0..2 {
+    for expected in [1, 0] {
         let migrated = installation.run(&["migrate"]).await;
+        // Each migration is told before it is applied.
+        let told = migrated.stderr.lines().filter(|line| line.contains(": accounts")).count();
+        assert_eq!(told, expected, "{migrated:?}");
         assert_eq!(migrated.done(), format!("the schema is at migration {needed}; role credenza may work with it"));
     }
     let status = installation.run(&["migrate", "--status"]).await;
     assert_eq!(status.done(), format!("database: migration {needed}; this version needs: {needed}"));
+    let json = installation.run(&["migrate", "--status", "--json"]).await.json();
+    assert_eq!(json["missing"], 0, "{json}");
     let missing = installation.without("CREDENZA_MIGRATION_DATABASE_URL").run(&["migrate"]).await;
     missing.refused(1, "error: CREDENZA_MIGRATION_DATABASE_URL is not set: ");
+}
+
+#[tokio::test]
+async fn a_migration_that_came_late_is_missed_although_its_number_is_low() {
+    let installation = Installation::new().await;
+    let mut admin = installation.database.admin.connect().await.unwrap();
+    let forget = "delete from _sqlx_migrations where version = 9";
+    assert_eq!(query(forget).execute(&mut admin).await.unwrap().rows_affected(), 1);
+    let status = installation.run(&["migrate", "--status", "--json"]).await;
+    assert_eq!(status.code, Some(1));
+    assert!(status.stdout.contains(r#""missing":1"#), "{status:?}");
+    installation.run(&["serve"]).await.refused(1, "run `credenza migrate`");
+    // One of a newer version is none of our business.
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+                 values (9, 'again', true, '', 0), (9999, 'newer', true, '', 0)";
+    query(newer).execute(&mut admin).await.unwrap();
+    installation.run(&["migrate", "--status"]).await.done();
+    installation.serve().await.program.stop().await.done();
 }
 
 #[tokio::test]

@@ -2,11 +2,15 @@
 //! nothing left behind.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use serde_json::json;
+use sqlx::{Connection, PgConnection};
 
 use crate::support::dev::Folder;
 use crate::support::program::{Running, credenza, eventually, processes_of, run, watchdog_of};
+use crate::support::wire::Endpoint;
 
 async fn ends_in_good_order_on(signal: Signal) {
     let folder = Folder::existing().await;
@@ -30,6 +34,35 @@ async fn sigterm_stops_everything() {
 #[tokio::test]
 async fn sigint_stops_everything() {
     ends_in_good_order_on(Signal::INT).await;
+}
+
+#[tokio::test]
+async fn a_second_signal_waits_for_no_request_and_stops_everything_all_the_same() {
+    let folder = Folder::existing().await;
+    let dev = folder.dev().await;
+    let postmaster = folder.postmaster();
+    let mut lock = PgConnection::connect(dev.ready["database_url"].as_str().unwrap()).await.unwrap();
+    sqlx::raw_sql("begin; lock table supplier_credentials in exclusive mode").execute(&mut lock).await.unwrap();
+    let public = Endpoint::new(dev.ready["url"].as_str().unwrap());
+    let asked = public.with_key(dev.ready["api_key"].as_str().unwrap());
+    let request = tokio::spawn(async move {
+        let body = json!({"supplier_code": "HIT", "production_username": "me", "production_password": "secret"});
+        asked.try_post("/extra/v2/credentials", &body).await.is_ok()
+    });
+    eventually("the request waits for the lock", async || {
+        let waiting = "select exists (select from pg_locks where not granted)";
+        sqlx::query_scalar(waiting).fetch_one(&mut lock).await.unwrap()
+    })
+    .await;
+    dev.program.signal(Signal::TERM);
+    eventually("no new connection is taken", async || public.refuses().await).await;
+    assert!(!request.is_finished());
+    let begun = Instant::now();
+    dev.program.signal(Signal::INT);
+    dev.program.end().await.done();
+    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+    assert!(!request.await.unwrap());
+    folder.is_quiet(postmaster).await;
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
-use crate::support::installation::{Installation, Service, file};
+use crate::support::installation::{Installation, Service, file, log_lines};
 use crate::support::program::{credenza, run};
 
 /// A value that no message may repeat.
@@ -48,6 +48,11 @@ async fn each_weak_or_wrong_setting_is_named_and_its_value_is_not_repeated() {
         ("CREDENZA_CACHE_TTL", "soon"),
         ("CREDENZA_CACHE_BYTES", "much"),
         ("CREDENZA_LOG_FORMAT", "xml"),
+        ("CREDENZA_SHUTDOWN_GRACE", "soon"),
+        ("CREDENZA_DRAIN_LIMIT", "1h"),
+        ("CREDENZA_CACHE_TTL", "25h"),
+        ("CREDENZA_DATABASE_CONNECTIONS", "0"),
+        ("CREDENZA_OIDC_AUDIENCE", "hunter2"),
     ] {
         let refused = installation.with(name, value).run(&["serve"]).await;
         refused.refused(1, name);
@@ -152,4 +157,25 @@ async fn a_wrong_env_file_is_named_with_the_line() {
     assert!(!refused.stderr.contains(SECRET), "{refused:?}");
     let refused = run(credenza(["--env-file", "/nowhere/env", "serve"]), "").await;
     refused.refused(1, "the env file `/nowhere/env` cannot be read");
+}
+
+#[tokio::test]
+async fn settings_that_contradict_each_other_are_refused_with_the_way_out() {
+    let installation = Installation::new().await;
+    let twice = installation.with("CREDENZA_LISTEN", "127.0.0.1:4711").with("CREDENZA_INTERNAL_LISTEN", "0.0.0.0:4711");
+    twice.run(&["serve"]).await.refused(1, "CREDENZA_INTERNAL_LISTEN is the address of CREDENZA_LISTEN as well");
+    let without = installation.with("CREDENZA_OIDC_JWKS_FILE", "/jwks.json");
+    without.run(&["serve"]).await.refused(1, "CREDENZA_OIDC_ISSUER is not set, but CREDENZA_OIDC_JWKS_FILE is");
+    let nowhere = without.with("CREDENZA_OIDC_ISSUER", "https://id.example").with("CREDENZA_OIDC_AUDIENCE", "us");
+    nowhere.run(&["serve"]).await.refused(1, "CREDENZA_OIDC_JWKS_FILE `/jwks.json` cannot be read");
+}
+
+#[tokio::test]
+async fn a_misspelt_setting_is_logged_with_the_closest_one() {
+    let service = Installation::new().await.with("CREDENZA_LESAE", "1s").serve().await;
+    let finished = service.program.stop().await;
+    finished.done();
+    let lines = log_lines(&finished.stderr);
+    let warning = lines.iter().find(|line| line["name"] == "CREDENZA_LESAE").unwrap();
+    assert_eq!((&warning["level"], &warning["closest"]), (&"WARN".into(), &"CREDENZA_LEASE".into()));
 }

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::progress;
 use super::secrets::DevSecrets;
+use crate::cli::progress;
 use crate::config::Source;
 use crate::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
 use crate::postgres::embedded::{Embedded, Options};

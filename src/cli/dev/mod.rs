@@ -6,10 +6,10 @@ mod private_file;
 mod screen;
 mod secrets;
 
-use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use sqlx::postgres::PgConnectOptions;
@@ -17,10 +17,12 @@ use sqlx::postgres::PgConnectOptions;
 use self::database::Database;
 use self::demo::Demo;
 use self::secrets::DevSecrets;
-use super::serve::stop_signal;
+use super::progress;
+use super::serve;
+use super::signals::Signals;
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config, Shutdown, Source};
 use crate::http::server::Listeners;
 use crate::postgres;
 use crate::postgres::embedded::{self, Lock};
@@ -42,6 +44,9 @@ pub(super) struct Options {
     json: bool,
 }
 
+/// Nobody balances load here, and somebody waits for the prompt.
+const SHUTDOWN: Shutdown = Shutdown { grace: Duration::ZERO, drain: Duration::from_secs(10) };
+
 /// A started installation.
 struct Installation {
     app: Arc<App>,
@@ -50,8 +55,7 @@ struct Installation {
 }
 
 pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()> {
-    let stop = stop_signal()?;
-    tokio::pin!(stop);
+    let signals = Signals::listen()?;
     let data_dir = embedded::data_dir(&options.data_dir)?;
 
     // Before the secrets: two first starts at once would each make some, and the second would overwrite those that the
@@ -63,14 +67,14 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
     let mut database = tokio::select! {
         database = Database::open(source, &data_dir, &secrets) => database?,
         // A server that was just starting ends with the dropped future.
-        () = &mut stop => return Ok(()),
+        () = signals.first() => return Ok(()),
     };
     let here = format!("http://{}", listeners.addresses()?.0);
     let public_url = config::public_url(source)?.unwrap_or(here);
     let env_file = secrets.write_env_file(&data_dir, &database, &public_url)?;
     let started = tokio::select! {
         started = start(&data_dir, &env_file) => started,
-        () = &mut stop => return database.close().await,
+        () = signals.first() => return database.close().await,
     };
     let result = match started {
         Ok(Installation { app, listener_database, demo }) => {
@@ -80,14 +84,20 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
             let mut ended = false;
             let until = async {
                 tokio::select! {
-                    () = stop => {}
+                    () = signals.first() => {}
                     () = database.ended() => ended = true,
                 }
             };
-            listeners.serve(Arc::clone(&app), until).await;
-            background.abort();
-            metrics.abort();
-            app.close().await;
+            let in_good_order = async {
+                listeners.serve(Arc::clone(&app), SHUTDOWN, until).await;
+                background.abort();
+                metrics.abort();
+                serve::close(&app).await;
+            };
+            tokio::select! {
+                () = in_good_order => {}
+                () = signals.second() => progress("told a second time to stop: what is under way is cut off"),
+            }
             match database.log_file() {
                 Some(log) if ended => Err(anyhow!("Postgres has ended; `{}` may say why. Start again", log.display())),
                 _ => Ok(()),
@@ -138,10 +148,4 @@ fn show(
     }
     screen.print();
     Ok(())
-}
-
-/// Tells a step on standard error: standard output may belong to a program.
-fn progress(step: &str) {
-    // Nobody may be reading; the work goes on.
-    let _ = writeln!(std::io::stderr(), "credenza: {step}");
 }

@@ -48,6 +48,8 @@ impl Installation {
             ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=".to_owned()),
             ("CREDENZA_LISTEN", "127.0.0.1:0".to_owned()),
             ("CREDENZA_INTERNAL_LISTEN", "127.0.0.1:0".to_owned()),
+            // There is no load balancer that would have to notice.
+            ("CREDENZA_SHUTDOWN_GRACE", "0s".to_owned()),
         ];
         Self { database, settings }
     }

@@ -3,6 +3,7 @@
 pub mod app;
 pub mod behind;
 pub mod caller;
+pub mod certificates;
 pub mod cluster;
 pub mod dev;
 pub mod family;

@@ -29,6 +29,10 @@ impl Endpoint {
         Self { address: address.unwrap_or_else(|| panic!("no address: {url}")), headers: String::new() }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn with_key(&self, key: &str) -> Self {
         self.with_header("X-API-Key", key)
     }

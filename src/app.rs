@@ -2,6 +2,7 @@
 
 use std::ops::Deref;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use ipnet::IpNet;
@@ -9,6 +10,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::accounts::AccountStatuses;
+use crate::admission::{Admission, AdmissionSettings};
 use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
 use crate::audit::AuditKey;
@@ -39,6 +41,8 @@ pub struct Settings {
     pub cache: Limits,
     /// How long this process may answer from memory without being heard of.
     pub leases: Leases,
+    /// Who may ask how much.
+    pub admission: AdmissionSettings,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whose tokens are accepted beside ours.
@@ -55,6 +59,8 @@ pub struct App {
     pub last_use: LastUse,
     /// Who failed how often.
     pub failed_attempts: FailedAttempts,
+    /// Who may go on now.
+    pub admission: Admission,
     /// Our own tokens.
     pub tokens: Tokens,
     /// Who calls.
@@ -63,6 +69,8 @@ pub struct App {
     pub resolver: Resolver,
     /// What the operator chose.
     pub settings: Settings,
+    /// What was last said to whoever asked whether we are ready, so that a change is noticed.
+    pub was_ready: AtomicBool,
 }
 
 impl App {
@@ -78,6 +86,7 @@ impl App {
         let statuses = AccountStatuses::new(pool.clone(), &cluster, small(16));
         let last_use = LastUse::default();
         let failed_attempts = FailedAttempts::default();
+        let admission = Admission::new(&settings.admission, &Monotonic::system());
         let tokens = Tokens::new(
             oauth::Parts {
                 issuer: settings.public_url.clone(),
@@ -105,16 +114,17 @@ impl App {
         );
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, last_use, failed_attempts, tokens, authenticator, resolver, settings }
+        Self { core, statuses, last_use, failed_attempts, admission, tokens, authenticator, resolver, settings, was_ready: AtomicBool::new(true) }
     }
 
     /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used, forgetting old
-    /// failures. `listener` must lead to Postgres directly.
+    /// failures and keys that ask no more. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
             feed::run(self.cluster.clone(), listener, Role::Member),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
+            self.admission.run(),
         );
     }
 

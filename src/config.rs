@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::ffi::OsString;
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use sqlx::postgres::PgConnectOptions;
 use url::Url;
 use zeroize::Zeroizing;
 
+use crate::admission::{AdmissionSettings, Rate};
 use crate::api_key::Pepper;
 use crate::app::{Secrets, Settings};
 use crate::audit::AuditKey;
@@ -210,17 +212,19 @@ impl Config {
         let day = humantime::Duration::from(Duration::from_hours(24));
         let ttl = source.parsed("CREDENZA_CACHE_TTL", day, "a duration such as `24h` or `90s`")?;
         let bytes = source.parsed("CREDENZA_CACHE_BYTES", ByteSize::mib(64), "a size such as `64MiB`")?;
+        let database_connections = source.parsed("CREDENZA_DATABASE_CONNECTIONS", 16, "a number")?;
         let listen: SocketAddr = source.parsed("CREDENZA_LISTEN", ([0, 0, 0, 0], 8080).into(), ADDRESS)?;
         Ok(Self {
             database,
             listener_database,
-            database_connections: source.parsed("CREDENZA_DATABASE_CONNECTIONS", 16, "a number")?,
+            database_connections,
             listen,
             internal_listen: source.parsed("CREDENZA_INTERNAL_LISTEN", ([127, 0, 0, 1], 8081).into(), ADDRESS)?,
             secrets: secrets(source)?,
             settings: Settings {
                 public_url: public_url(source)?.unwrap_or_else(|| format!("http://localhost:{}", listen.port())),
                 leases: leases(source, listen)?,
+                admission: admission(source, database_connections)?,
                 cache: Limits { ttl: ttl.into(), bytes: bytes.as_u64() },
                 trusted_proxies: trusted_proxies(source)?,
                 outside_issuer: outside_issuer(source)?,
@@ -270,6 +274,34 @@ fn leases(source: &Source, listen: SocketAddr) -> Result<Leases, ConfigError> {
         serve_stale_for: duration("CREDENZA_SERVE_STALE_FOR", Duration::ZERO)?,
         mutant: mutant(source)?,
     })
+}
+
+/// Who may ask how much. An account may use a quarter of the connections to the database for reading, and a quarter for
+/// writing.
+fn admission(source: &Source, database_connections: u32) -> Result<AdmissionSettings, ConfigError> {
+    let duration = humantime::Duration::from(Duration::from_secs(30));
+    let in_flight = source.parsed("CREDENZA_MAX_REQUESTS", 1024, "a number")?;
+    if in_flight == 0 {
+        return Err(ConfigError::Wrong("CREDENZA_MAX_REQUESTS", "is 0, so that no request would be served".to_owned()));
+    }
+    Ok(AdmissionSettings {
+        rate: rate(source, "CREDENZA_RATE_LIMIT", 1000)?,
+        internal_rate: rate(source, "CREDENZA_INTERNAL_RATE_LIMIT", 10_000)?,
+        in_flight,
+        at_once: usize::try_from(database_connections / 4).unwrap_or(1).max(1),
+        request_timeout: source.parsed("CREDENZA_REQUEST_TIMEOUT", duration, "a duration such as `30s`")?.into(),
+    })
+}
+
+/// A rate, or none where it is `off`.
+fn rate(source: &Source, name: &'static str, per_second: u32) -> Result<Option<Rate>, ConfigError> {
+    match source.get(name) {
+        None => Ok(NonZeroU32::new(per_second).map(|requests| Rate { requests, per: Duration::from_secs(1) })),
+        Some("off") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|()| {
+            ConfigError::Wrong(name, "is neither a rate such as `100/s`, `100/min` or `100/h` nor `off`".to_owned())
+        }),
+    }
 }
 
 /// A deliberate fault, for the tests of the promise that leases keep. Release builds know none.
@@ -393,6 +425,12 @@ mod tests {
         assert_eq!(config.internal_listen.to_string(), "127.0.0.1:8081");
         assert_eq!(config.settings.cache.ttl, Duration::from_hours(24));
         assert_eq!(config.settings.cache.bytes, 64 << 20);
+        let admission = config.settings.admission;
+        let per_second = |rate: Option<Rate>| rate.map(|rate| (rate.requests.get(), rate.per.as_secs()));
+        assert_eq!(per_second(admission.rate), Some((1000, 1)));
+        assert_eq!(per_second(admission.internal_rate), Some((10_000, 1)));
+        assert_eq!((admission.in_flight, admission.at_once), (1024, 4));
+        assert_eq!(admission.request_timeout, Duration::from_secs(30));
     }
 
     #[test]
@@ -413,6 +451,10 @@ mod tests {
             ("CREDENZA_CACHE_BYTES", "much"),
             ("CREDENZA_DATABASE_CONNECTIONS", "many"),
             ("CREDENZA_PUBLIC_URL", "api.example.com"),
+            ("CREDENZA_RATE_LIMIT", "0"),
+            ("CREDENZA_INTERNAL_RATE_LIMIT", "100/fortnight"),
+            ("CREDENZA_MAX_REQUESTS", "0"),
+            ("CREDENZA_REQUEST_TIMEOUT", "30"),
             ("CREDENZA_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("CREDENZA_LISTENER_DATABASE_URL", "mysql://x"),
             ("CREDENZA_MASTER_KEYS_FILE", "/nowhere"),

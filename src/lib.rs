@@ -26,6 +26,7 @@ pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 
+pub mod admission;
 pub mod auth;
 
 pub mod app;

@@ -25,6 +25,8 @@ use crate::app::App;
 
 /// Longest time for the headers of a request, and longest silence between two requests on a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest head of a request, in bytes: request line and all headers. hyper refuses a larger one with 431 by itself.
+const HEADER_LIMIT: usize = 32 << 10;
 /// Longest wait for requests under way when the service is told to stop.
 const DRAIN: Duration = Duration::from_secs(10);
 /// Most connections of a listener, where the system's limit of open files does not ask for fewer. Further ones wait in
@@ -110,7 +112,7 @@ fn connection(
         router.clone().oneshot(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_LIMIT);
     http.serve_connection(TokioIo::new(stream), service)
 }
 

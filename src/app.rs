@@ -114,7 +114,18 @@ impl App {
         );
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
-        Self { core, statuses, last_use, failed_attempts, admission, tokens, authenticator, resolver, settings, was_ready: AtomicBool::new(true) }
+        Self {
+            core,
+            statuses,
+            last_use,
+            failed_attempts,
+            admission,
+            tokens,
+            authenticator,
+            resolver,
+            settings,
+            was_ready: AtomicBool::new(true),
+        }
     }
 
     /// What goes on beside requests, until the task is dropped: hearing changes, noting when keys were used, forgetting old

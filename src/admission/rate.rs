@@ -80,8 +80,7 @@ const REFUSALS: NonZeroU32 = NonZeroU32::new(20).unwrap();
 /// ... and in this time.
 const REFUSALS_PER: Duration = Duration::from_secs(2);
 
-type Limiter =
-    RateLimiter<Holder, DefaultKeyedStateStore<Holder>, Monotonic, StateInformationMiddleware>;
+type Limiter = RateLimiter<Holder, DefaultKeyedStateStore<Holder>, Monotonic, StateInformationMiddleware>;
 
 /// The counts.
 pub struct RateLimits(Option<Counts>);
@@ -103,9 +102,7 @@ impl Clock for Monotonic {
 impl RateLimits {
     /// Nobody has asked yet; without a rate nobody is counted.
     pub fn new(rate: Option<Rate>, clock: &Monotonic) -> Self {
-        let limiter = |rate: Rate| {
-            Some(Limiter::new(rate.quota()?, DefaultKeyedStateStore::default(), clock.clone()))
-        };
+        let limiter = |rate: Rate| Some(Limiter::new(rate.quota()?, DefaultKeyedStateStore::default(), clock.clone()));
         let counts = rate.and_then(|rate| {
             let refusals = limiter(Rate { requests: REFUSALS, per: REFUSALS_PER });
             Some(Counts { limit: rate.requests.get(), requests: limiter(rate)?, refusals })

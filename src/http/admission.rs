@@ -56,12 +56,7 @@ pub(super) fn holder(principal: &Principal) -> Holder {
 }
 
 /// Counts a request of somebody who is authenticated.
-pub(super) async fn count(
-    context: &RequestContext,
-    app: &App,
-    holder: Holder,
-    is_operator: bool,
-) -> Result<(), Error> {
+pub(super) async fn count(context: &RequestContext, app: &App, holder: Holder, is_operator: bool) -> Result<(), Error> {
     let counted = match context.listener {
         Listener::Public => app.admission.rate.take(holder),
         Listener::Internal if is_operator => Ok(None),

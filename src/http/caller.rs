@@ -174,7 +174,8 @@ async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Prin
     match app.authenticator.authenticate(&presented, accepts).await {
         Ok(principal) => {
             if let Some(context) = context
-                && let Err(refused) = admission::count(context, app, admission::holder(&principal), principal.is_operator).await
+                && let Err(refused) =
+                    admission::count(context, app, admission::holder(&principal), principal.is_operator).await
             {
                 let _ = context.principal.set(Arc::new(principal));
                 return Err(refused);

@@ -90,11 +90,7 @@ pub(super) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
     });
     request.extensions_mut().insert(Arc::clone(&context));
 
-    let response = if has_room {
-        next.run(request).await
-    } else {
-        HttpError::from(Error::Overloaded).into_response()
-    };
+    let response = if has_room { next.run(request).await } else { HttpError::from(Error::Overloaded).into_response() };
     let mut response = with_json_error(response);
     let status = response.status();
     let headers = response.headers_mut();

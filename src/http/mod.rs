@@ -38,8 +38,8 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::routes;
 
-pub use self::reference::Listener;
 use self::edge::Edge;
+pub use self::reference::Listener;
 use self::reference::{Operations, Reference, at};
 use crate::app::App;
 use crate::error::{Error, Missing};

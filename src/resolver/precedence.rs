@@ -22,6 +22,16 @@ pub enum Level {
 impl Level {
     /// Every level, highest priority first.
     pub const ALL: [Level; 4] = [Level::Request, Level::Service, Level::Account, Level::Default];
+
+    /// As answers and metrics name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Request => "request",
+            Level::Service => "service",
+            Level::Account => "account",
+            Level::Default => "default",
+        }
+    }
 }
 
 /// What a level has to offer for a call.

@@ -40,7 +40,7 @@ pub struct Vault {
 impl Vault {
     /// A vault over the data keys in the database. At most `limits` of them stay in memory, unwrapped.
     pub fn new(keyring: Keyring, pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
-        let data_keys = Coherent::new(cluster.trust(), limits, |_, _| size_of::<DataKey>());
+        let data_keys = Coherent::new(cluster.trust(), "data keys", limits, |_, _| size_of::<DataKey>());
         Self { keyring: Arc::new(keyring), pool, data_keys }
     }
 

@@ -39,6 +39,7 @@ mod leases;
 mod limits;
 mod lost_feed;
 mod me;
+mod metrics;
 mod not_found;
 mod oauth_client_rotation;
 mod oauth_clients;

@@ -13,9 +13,17 @@ const SHARED: [(StatusCode, &str, &str); 7] = [
     (StatusCode::FORBIDDEN, "Denied", "There is no valid key or token, or it lacks the right."),
     (StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", "The body is larger than the operation takes."),
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "NotJson", "The body is not declared as JSON."),
-    (StatusCode::TOO_MANY_REQUESTS, "TooMany", "The key asks too fast, too many requests of its account wait, or too many failed attempts came from this address."),
+    (
+        StatusCode::TOO_MANY_REQUESTS,
+        "TooMany",
+        "The key asks too fast, too many requests of its account wait, or too many failed attempts came from this address.",
+    ),
     (StatusCode::INTERNAL_SERVER_ERROR, "Failed", "Our fault; it was logged with its cause under the request's id."),
-    (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", "The database is away or slow, or too many requests are under way. Try again."),
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Unavailable",
+        "The database is away or slow, or too many requests are under way. Try again.",
+    ),
 ];
 
 /// Headers that tell a caller what its key has left.

@@ -72,6 +72,7 @@ impl TestApp {
     /// The same, but it may not hear changes yet.
     async fn start_deaf(change: impl FnOnce(&mut Settings)) -> Self {
         super::logs::capture();
+        credenza::telemetry::metrics();
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
         let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), change));

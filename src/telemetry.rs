@@ -1,5 +1,8 @@
 //! Logs: to standard error, JSON or text. No log line ever holds a password, a key or a key's hash; the types see to that.
-//! Metrics: in the form that Prometheus reads.
+//! Metrics: in the form that Prometheus reads. Traces: to an OTLP endpoint, in builds with the feature `otel`.
+
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -17,7 +20,9 @@ pub fn init(logging: &Logging) {
     metrics();
     let format = match logging.format {
         LogFormat::Json => {
-            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
+            // A line says for itself what it is about. Spans are for traces.
+            let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
+            json.with_current_span(false).with_span_list(false).with_writer(std::io::stderr).boxed()
         }
         LogFormat::Text => {
             // Colours are for a terminal; in a file they are noise.
@@ -27,11 +32,33 @@ pub fn init(logging: &Logging) {
                 .boxed()
         }
     };
-    tracing_subscriber::registry().with(format.with_filter(logging.filter.clone())).init();
+    let registry = tracing_subscriber::registry().with(format.with_filter(logging.filter.clone()));
+    #[cfg(feature = "otel")]
+    let registry = registry.with(logging.traces.as_ref().and_then(traces::layer));
+    registry.init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
+}
+
+/// The span of a request, part of the caller's trace if its headers name one. It is none in builds without the feature
+/// `otel`, and costs nothing where traces go nowhere.
+#[cfg(feature = "otel")]
+pub fn request_span<'a>(method: &str, route: &str, header: impl Fn(&str) -> Option<&'a str>) -> tracing::Span {
+    traces::request_span(method, route, header)
+}
+
+/// The span of a request: none.
+#[cfg(not(feature = "otel"))]
+pub fn request_span<'a>(_method: &str, _route: &str, _header: impl Fn(&str) -> Option<&'a str>) -> tracing::Span {
+    tracing::Span::none()
+}
+
+/// Sends what is not sent yet. At the end of the program.
+pub fn finish() {
+    #[cfg(feature = "otel")]
+    traces::finish();
 }
 
 /// Upper bounds of histograms of seconds: from what memory takes to what a lease takes.

@@ -8,6 +8,8 @@ use metrics::{Counter, counter, gauge};
 /// The counters of one cache.
 #[derive(Clone)]
 pub(super) struct CacheMetrics {
+    /// The name of the cache.
+    pub cache: &'static str,
     /// Answered from memory.
     pub hits: Counter,
     /// Asked of the database and kept. Readings that share a load are one.
@@ -20,6 +22,7 @@ impl CacheMetrics {
     /// Those of the cache with this name.
     pub fn of(cache: &'static str) -> Self {
         Self {
+            cache,
             hits: counter!("credenza_cache_hits_total", "cache" => cache),
             loads: counter!("credenza_cache_loads_total", "cache" => cache),
             bypasses: counter!("credenza_cache_bypasses_total", "cache" => cache),

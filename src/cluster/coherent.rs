@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use tokio::time::timeout;
+use tracing::{Instrument, debug_span};
 
 use super::cache_metrics::CacheMetrics;
 use super::generations::Generation;
@@ -118,7 +119,8 @@ where
             loads.increment(1);
             load.await
         };
-        match tokio::spawn(async move { entries.try_get_with(key, load).await }).await {
+        let span = debug_span!(target: "credenza::traces", "load", cache = self.metrics.cache);
+        match tokio::spawn(async move { entries.try_get_with(key, load).await }.instrument(span)).await {
             Ok(loaded) => loaded.map_err(Error::Shared),
             Err(stopped) => match stopped.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -12,6 +12,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::Listener;
@@ -26,6 +27,7 @@ use crate::api_key::Kind;
 use crate::app::App;
 use crate::error::{Error, chain};
 use crate::principal::Principal;
+use crate::telemetry;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -90,7 +92,15 @@ pub(super) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
     });
     request.extensions_mut().insert(Arc::clone(&context));
 
-    let response = if has_room { next.run(request).await } else { HttpError::from(Error::Overloaded).into_response() };
+    let template = route.as_ref().map_or("-", MatchedPath::as_str);
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let span = telemetry::request_span(method.as_str(), template, header);
+    let response = if has_room {
+        next.run(request).instrument(span.clone()).await
+    } else {
+        HttpError::from(Error::Overloaded).into_response()
+    };
+    note_in(&span, &context, &response);
     let mut response = with_json_error(response);
     let status = response.status();
     let headers = response.headers_mut();
@@ -115,8 +125,8 @@ pub(super) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
     let principal = context.principal.get();
     let fields = (
         context.id.to_str().unwrap_or_default(),
-        // The template, never the raw path: a path may hold anything.
-        route.as_ref().map_or("-", MatchedPath::as_str),
+        // Never the raw path: a path may hold anything.
+        template,
         principal.map(|principal| principal.account.0),
         principal.and_then(|principal| principal.key_id).map(tracing::field::display),
         u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -128,6 +138,22 @@ pub(super) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
         tracing::info!(request_id, %method, route, status = status.as_u16(), account, key, micros, cause, "request");
     }
     response
+}
+
+/// Tells a trace what became of a request. Ids and numbers only.
+fn note_in(span: &Span, context: &RequestContext, response: &Response) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("http.response.status_code", response.status().as_u16());
+    span.record("credenza.request_id", context.id.to_str().unwrap_or_default());
+    if let Some(principal) = context.principal.get() {
+        span.record("credenza.account", principal.account.0);
+        span.record("credenza.key", principal.key_id.map(tracing::field::display));
+    }
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 /// The answer to a request whose handler panicked. The panic itself was logged by the hook.

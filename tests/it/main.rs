@@ -68,6 +68,7 @@ mod subaccounts_rules;
 mod tampering;
 mod tenancy;
 mod tenancy_accounts;
+mod traces;
 mod updates;
 mod users;
 mod walls;

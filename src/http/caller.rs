@@ -182,10 +182,6 @@ async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Prin
             }
             Ok(principal)
         }
-        Err(Error::Denied(Denied::TooManyFailures)) => {
-            app.admission.hold().await;
-            Err(Denied::TooManyFailures.into())
-        }
         Err(error) => Err(error),
     }
 }

@@ -10,6 +10,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::accounts::AccountStatuses;
+use crate::admission::{Admission, AdmissionSettings};
 use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
 use crate::audit::{AuditKey, RecordSettings, Resolves};
@@ -40,6 +41,8 @@ pub struct Settings {
     pub cache: Limits,
     /// How long this process may answer from memory without being heard of.
     pub leases: Leases,
+    /// Who may ask how much.
+    pub admission: AdmissionSettings,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whose tokens are accepted beside ours.
@@ -60,6 +63,8 @@ pub struct App {
     pub last_use: LastUse,
     /// Who failed how often.
     pub failed_attempts: FailedAttempts,
+    /// Who may go on now.
+    pub admission: Admission,
     /// Our own tokens.
     pub tokens: Tokens,
     /// Who calls.
@@ -72,6 +77,8 @@ pub struct App {
     pub settings: Settings,
     /// Whether it was told to stop.
     pub stopping: Stopping,
+    /// What was last said to whoever asked whether we are ready, so that a change is noticed.
+    pub was_ready: AtomicBool,
 }
 
 /// Whether the service was told to stop. It goes on answering for a while, but is no longer ready for more.
@@ -103,6 +110,7 @@ impl App {
         let statuses = AccountStatuses::new(pool.clone(), &cluster, small(16));
         let last_use = LastUse::default();
         let failed_attempts = FailedAttempts::default();
+        let admission = Admission::new(&settings.admission, &Monotonic::system());
         let tokens = Tokens::new(
             oauth::Parts {
                 issuer: settings.public_url.clone(),
@@ -136,23 +144,26 @@ impl App {
             statuses,
             last_use,
             failed_attempts,
+            admission,
             tokens,
             authenticator,
             resolver,
             recorder,
             settings,
             stopping: Stopping::default(),
+            was_ready: AtomicBool::new(true),
         }
     }
 
     /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were
-    /// used, forgetting old failures. `listener` must lead to Postgres directly.
+    /// used, forgetting old failures and keys that ask no more. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
             feed::run(self.cluster.clone(), listener.clone(), Role::Member),
             self.recorder.clone().run((*self.pool.connect_options()).clone(), listener),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
+            self.admission.run(),
         );
     }
 

@@ -29,6 +29,7 @@ use zeroize::Zeroizing;
 pub use names::{NAMES, Unknown, unknown};
 pub use serving::{Shutdown, TlsFiles};
 
+use crate::admission::{AdmissionSettings, Rate};
 use crate::api_key::Pepper;
 use crate::app::{Secrets, Settings};
 use crate::audit::{AuditKey, RecordMode, RecordSettings};
@@ -187,10 +188,12 @@ pub struct Logging {
     pub filter: tracing_subscriber::filter::Targets,
     /// The form.
     pub format: LogFormat,
+    /// Where traces go, if anywhere: the base URL of an OTLP endpoint over HTTP.
+    pub traces: Option<Url>,
 }
 
 impl Logging {
-    /// Reads `CREDENZA_LOG` and `CREDENZA_LOG_FORMAT`.
+    /// Reads `CREDENZA_LOG`, `CREDENZA_LOG_FORMAT` and `CREDENZA_OTLP_ENDPOINT`.
     pub fn load(source: &Source, default_filter: &str, default_format: LogFormat) -> Result<Self, ConfigError> {
         let filter = source.get("CREDENZA_LOG").unwrap_or(default_filter);
         let filter = filter
@@ -204,7 +207,21 @@ impl Logging {
                 return Err(ConfigError::Wrong("CREDENZA_LOG_FORMAT", "is neither `json` nor `text`".to_owned()));
             }
         };
-        Ok(Self { filter, format })
+        Ok(Self { filter, format, traces: traces(source)? })
+    }
+}
+
+fn traces(source: &Source) -> Result<Option<Url>, ConfigError> {
+    const NAME: &str = "CREDENZA_OTLP_ENDPOINT";
+    let Some(text) = source.get(NAME) else { return Ok(None) };
+    if cfg!(not(feature = "otel")) {
+        let message =
+            "is set, and this build sends no traces: build it with `--features otel`, or leave the setting out";
+        return Err(ConfigError::Wrong(NAME, message.to_owned()));
+    }
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
+        _ => Err(ConfigError::Wrong(NAME, "is not a URL such as `http://localhost:4318`".to_owned())),
     }
 }
 
@@ -274,6 +291,7 @@ impl Config {
             settings: Settings {
                 public_url: public_url(source)?.unwrap_or_else(|| format!("{scheme}://localhost:{}", listen.port())),
                 leases: leases(source, listen)?,
+                admission: admission(source, connections.get())?,
                 cache: Limits { ttl, bytes: bytes.as_u64() },
                 trusted_proxies: trusted_proxies(source)?,
                 outside_issuer: outside_issuer(source)?,
@@ -325,6 +343,34 @@ fn leases(source: &Source, listen: SocketAddr) -> Result<Leases, ConfigError> {
         serve_stale_for: duration("CREDENZA_SERVE_STALE_FOR", Duration::ZERO)?,
         mutant: mutant(source)?,
     })
+}
+
+/// Who may ask how much. An account may use a quarter of the connections to the database for reading, and a quarter for
+/// writing.
+fn admission(source: &Source, database_connections: u32) -> Result<AdmissionSettings, ConfigError> {
+    let duration = humantime::Duration::from(Duration::from_secs(30));
+    let in_flight = source.parsed("CREDENZA_MAX_REQUESTS", 1024, "a number")?;
+    if in_flight == 0 {
+        return Err(ConfigError::Wrong("CREDENZA_MAX_REQUESTS", "is 0, so that no request would be served".to_owned()));
+    }
+    Ok(AdmissionSettings {
+        rate: rate(source, "CREDENZA_RATE_LIMIT", 1000)?,
+        internal_rate: rate(source, "CREDENZA_INTERNAL_RATE_LIMIT", 10_000)?,
+        in_flight,
+        at_once: usize::try_from(database_connections / 4).unwrap_or(1).max(1),
+        request_timeout: source.parsed("CREDENZA_REQUEST_TIMEOUT", duration, "a duration such as `30s`")?.into(),
+    })
+}
+
+/// A rate, or none where it is `off`.
+fn rate(source: &Source, name: &'static str, per_second: u32) -> Result<Option<Rate>, ConfigError> {
+    match source.get(name) {
+        None => Ok(NonZeroU32::new(per_second).map(|requests| Rate { requests, per: Duration::from_secs(1) })),
+        Some("off") => Ok(None),
+        Some(text) => text.parse().map(Some).map_err(|()| {
+            ConfigError::Wrong(name, "is neither a rate such as `100/s`, `100/min` or `100/h` nor `off`".to_owned())
+        }),
+    }
 }
 
 /// A deliberate fault, for the tests of the promise that leases keep. Release builds know none.
@@ -480,6 +526,12 @@ mod tests {
         assert_eq!(config.internal_listen.to_string(), "127.0.0.1:8081");
         assert_eq!(config.settings.cache.ttl, Duration::from_hours(24));
         assert_eq!(config.settings.cache.bytes, 64 << 20);
+        let admission = config.settings.admission;
+        let per_second = |rate: Option<Rate>| rate.map(|rate| (rate.requests.get(), rate.per.as_secs()));
+        assert_eq!(per_second(admission.rate), Some((1000, 1)));
+        assert_eq!(per_second(admission.internal_rate), Some((10_000, 1)));
+        assert_eq!((admission.in_flight, admission.at_once), (1024, 4));
+        assert_eq!(admission.request_timeout, Duration::from_secs(30));
     }
 
     #[test]
@@ -511,6 +563,10 @@ mod tests {
             ("CREDENZA_OIDC_AUDIENCE", "us"),
             ("CREDENZA_OIDC_JWKS_URL", "ftp://x"),
             ("CREDENZA_PUBLIC_URL", "api.example.com"),
+            ("CREDENZA_RATE_LIMIT", "0"),
+            ("CREDENZA_INTERNAL_RATE_LIMIT", "100/fortnight"),
+            ("CREDENZA_MAX_REQUESTS", "0"),
+            ("CREDENZA_REQUEST_TIMEOUT", "30"),
             ("CREDENZA_TRUSTED_PROXIES", "10.0.0.0/33"),
             ("CREDENZA_LISTENER_DATABASE_URL", "mysql://x"),
             ("CREDENZA_MASTER_KEYS_FILE", "/nowhere"),

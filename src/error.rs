@@ -117,6 +117,10 @@ pub enum Denied {
     OperatorKey,
     /// Too many failed attempts from one address.
     TooManyFailures,
+    /// The key asks faster than it may. Holds the seconds after which it may ask again.
+    TooFast(u32),
+    /// Too many requests of the account wait for their turn.
+    TooManyAtOnce,
 }
 
 /// Why a sealed value or a wrapped data key does not open. Never says more than that: not which byte, not what was inside.
@@ -208,6 +212,9 @@ pub enum Error {
     /// The audit cannot take the event, so what it is about must not happen.
     #[error("the event cannot be recorded")]
     NotRecorded,
+    /// More requests are under way than the process can serve.
+    #[error("too many requests are under way")]
+    Overloaded,
     /// The outside issuer's keys cannot be had, so nobody can tell whose a token is.
     #[error("the outside issuer's keys are not available")]
     IssuerUnavailable,

@@ -28,6 +28,7 @@ pub mod suppliers;
 
 pub mod rotation;
 
+pub mod admission;
 pub mod auth;
 
 pub mod app;

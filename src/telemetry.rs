@@ -1,5 +1,8 @@
 //! Logs: to standard error, JSON or text. No log line ever holds a password, a key or a key's hash; the types see to that.
-//! Metrics: in the form that Prometheus reads.
+//! Metrics: in the form that Prometheus reads. Traces: to an OTLP endpoint, in builds with the feature `otel`.
+
+#[cfg(feature = "otel")]
+mod traces;
 
 use std::io::IsTerminal;
 use std::sync::OnceLock;
@@ -12,11 +15,14 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Logging};
 
-/// Starts logging, once per process. A panic is logged by its place alone: its message may hold anything.
+/// Starts metrics and logging, once per process. A panic is logged by its place alone: its message may hold anything.
 pub fn init(logging: &Logging) {
+    metrics();
     let format = match logging.format {
         LogFormat::Json => {
-            tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(std::io::stderr).boxed()
+            // A line says for itself what it is about. Spans are for traces.
+            let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
+            json.with_current_span(false).with_span_list(false).with_writer(std::io::stderr).boxed()
         }
         LogFormat::Text => {
             // Colours are for a terminal; in a file they are noise.
@@ -26,11 +32,33 @@ pub fn init(logging: &Logging) {
                 .boxed()
         }
     };
-    tracing_subscriber::registry().with(format.with_filter(logging.filter.clone())).init();
+    let registry = tracing_subscriber::registry().with(format.with_filter(logging.filter.clone()));
+    #[cfg(feature = "otel")]
+    let registry = registry.with(logging.traces.as_ref().and_then(traces::layer));
+    registry.init();
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place, "panic");
     }));
+}
+
+/// The span of a request, part of the caller's trace if its headers name one. It is none in builds without the feature
+/// `otel`, and costs nothing where traces go nowhere.
+#[cfg(feature = "otel")]
+pub fn request_span<'a>(method: &str, route: &str, header: impl Fn(&str) -> Option<&'a str>) -> tracing::Span {
+    traces::request_span(method, route, header)
+}
+
+/// The span of a request: none.
+#[cfg(not(feature = "otel"))]
+pub fn request_span<'a>(_method: &str, _route: &str, _header: impl Fn(&str) -> Option<&'a str>) -> tracing::Span {
+    tracing::Span::none()
+}
+
+/// Sends what is not sent yet. At the end of the program.
+pub fn finish() {
+    #[cfg(feature = "otel")]
+    traces::finish();
 }
 
 /// Upper bounds of histograms of seconds: from what memory takes to what a lease takes.
@@ -41,8 +69,8 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 /// The metrics of this process. The first call makes them; what was recorded before is not in them.
 pub fn metrics() -> &'static PrometheusHandle {
-    static METRICS: OnceLock<PrometheusHandle> = OnceLock::new();
-    METRICS.get_or_init(|| {
+    static INSTALLED: OnceLock<PrometheusHandle> = OnceLock::new();
+    INSTALLED.get_or_init(|| {
         let builder = PrometheusBuilder::new().set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), SECONDS);
         // It fails only without bounds.
         let recorder = builder.unwrap_or_default().build_recorder();
@@ -50,9 +78,41 @@ pub fn metrics() -> &'static PrometheusHandle {
         if metrics::set_global_recorder(recorder).is_err() {
             tracing::warn!("metrics are recorded elsewhere");
         }
+        for (name, about) in METRICS {
+            // What a name means is told whatever kind of metric it is.
+            metrics::describe_counter!(*name, *about);
+        }
         handle
     })
 }
+
+/// Every metric: its name, and what it tells. Operators find them in `docs/OPERATIONS.md`, in the dashboard and in the alerts.
+pub const METRICS: &[(&str, &str)] = &[
+    ("credenza_acknowledgement_wait_seconds", "How long writes waited for other instances"),
+    ("credenza_build_info", "1, with the version of the program"),
+    ("credenza_cache_bypasses_total", "Readings that a cache could not be asked for, by cache"),
+    ("credenza_cache_drops_total", "How often everything cached became void, by reason"),
+    ("credenza_cache_entries", "Entries in memory, by cache"),
+    ("credenza_cache_hits_total", "Readings answered from memory, by cache"),
+    ("credenza_cache_loads_total", "Loads from the database, by cache"),
+    ("credenza_cache_weight_bytes", "Memory of the entries, by cache"),
+    ("credenza_changes_heard_total", "Messages of the change feed, by kind"),
+    ("credenza_lease_remaining_seconds", "How long this instance may answer from memory if nothing more is heard"),
+    ("credenza_listener_connected", "1 if the change feed is connected"),
+    ("credenza_pool_connections", "Connections to the database"),
+    ("credenza_pool_connections_limit", "Most connections to the database"),
+    ("credenza_pool_idle_connections", "Connections to the database that nobody uses now"),
+    ("credenza_rejections_total", "Requests that got nothing, by reason"),
+    ("credenza_request_seconds", "How long requests took, by listener, route and method"),
+    ("credenza_requests_in_flight", "Requests under way, by listener"),
+    ("credenza_requests_in_flight_limit", "Most requests under way on a listener"),
+    ("credenza_requests_total", "Requests answered, by listener, route, method and class of status"),
+    ("credenza_resolutions_total", "Resolutions, by the level that the pair came from"),
+    ("credenza_stale_answers_total", "Readings answered without a lease"),
+    ("credenza_turns", "Requests of accounts at work or waiting for their turn, by kind"),
+    ("process_cpu_seconds_total", "Processor time of the process, user and system"),
+    ("process_resident_memory_bytes", "Memory of the process"),
+];
 
 /// Keeps the metrics small, until the task is dropped.
 pub async fn keep_metrics() {

@@ -41,10 +41,11 @@ pub struct AccountStatuses {
 impl AccountStatuses {
     /// An empty cache over the accounts of the database.
     pub fn new(pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
-        let cache = Coherent::new(cluster.trust(), limits, |_: &AccountId, status: &Option<Arc<AccountStatus>>| {
-            let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
-            size_of::<AccountStatus>() + origins
-        });
+        let cache =
+            Coherent::new(cluster.trust(), "accounts", limits, |_: &AccountId, status: &Option<Arc<AccountStatus>>| {
+                let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
+                size_of::<AccountStatus>() + origins
+            });
         Self { pool, cache }
     }
 

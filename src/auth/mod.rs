@@ -92,7 +92,7 @@ pub struct Parts {
 impl Authenticator {
     /// An authenticator over the keys of the database.
     pub fn new(parts: Parts, cluster: &Cluster, limits: Limits) -> Self {
-        let keys = Coherent::new(cluster.trust(), limits, |_, key: &Option<Arc<StoredKey>>| {
+        let keys = Coherent::new(cluster.trust(), "keys", limits, |_, key: &Option<Arc<StoredKey>>| {
             key.as_ref().map_or(0, |key| size_of::<StoredKey>() + key.user_email.len() + key.name.len()) + 32
         });
         let Parts { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside } = parts;

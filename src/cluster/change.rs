@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use sqlx::{PgConnection, Postgres, Transaction};
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::Instrument;
+use tracing::{Instrument, debug_span};
 use uuid::Uuid;
 
 use super::message::{self, Message};
@@ -31,7 +31,7 @@ impl Change {
     ///
     /// Once begun it is carried to its end, also if the caller goes away.
     pub async fn commit(self) -> Result<(), Error> {
-        match tokio::spawn(self.carry_out().in_current_span()).await {
+        match tokio::spawn(self.carry_out().instrument(debug_span!(target: "credenza::traces", "commit"))).await {
             Ok(result) => result,
             Err(stopped) => match stopped.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use moka::future::Cache;
 use tokio::time::timeout;
+use tracing::{Instrument, debug_span};
 
+use super::cache_metrics::CacheMetrics;
 use super::generations::Generation;
 use super::owner::Owner;
 use super::stale::{self, Outage};
@@ -30,11 +32,12 @@ pub struct Limits {
 pub struct Coherent<K, V> {
     trust: Arc<Trust>,
     entries: Cache<(Generation, K), V>,
+    metrics: CacheMetrics,
 }
 
 impl<K, V> Clone for Coherent<K, V> {
     fn clone(&self) -> Self {
-        Self { trust: Arc::clone(&self.trust), entries: self.entries.clone() }
+        Self { trust: Arc::clone(&self.trust), entries: self.entries.clone(), metrics: self.metrics.clone() }
     }
 }
 
@@ -43,14 +46,28 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// An empty cache. `weigh` tells the bytes of an entry, without the cache's own overhead.
-    pub fn new(trust: &Arc<Trust>, limits: Limits, weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static) -> Self {
-        let entries = Cache::builder()
+    /// An empty cache; metrics know it by its name. `weigh` tells the bytes of an entry, without the cache's own overhead.
+    pub fn new(
+        trust: &Arc<Trust>,
+        name: &'static str,
+        limits: Limits,
+        weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        let entries: Cache<(Generation, K), V> = Cache::builder()
             .max_capacity(limits.bytes)
             .time_to_live(limits.ttl)
             .weigher(move |(_, key), value| u32::try_from(weigh(key, value) + OVERHEAD).unwrap_or(u32::MAX))
             .build();
-        Self { trust: Arc::clone(trust), entries }
+        let sizes = entries.clone();
+        trust.sizes.add(name, move || {
+            let cache = sizes.clone();
+            async move {
+                // What was done since moka last looked is not in its figures yet.
+                cache.run_pending_tasks().await;
+                (cache.weighted_size(), cache.entry_count())
+            }
+        });
+        Self { trust: Arc::clone(trust), entries, metrics: CacheMetrics::of(name) }
     }
 
     /// The value of `key`, which belongs to `owner`: from memory, or by `load`. Callers that miss together share one
@@ -59,30 +76,39 @@ where
     where
         L: Future<Output = Result<V, Error>> + Send + 'static,
     {
+        // On the heap, so that a hit does not move a load's state about.
+        let load = || Box::pin(load());
         // First of all: a load that begins after this line sees every write that was committed before it.
         let Some(reading) = self.trust.begin(owner) else {
-            return load().await;
+            return self.bypass(load()).await;
         };
         let key = (reading.generation, key);
         if let Some(value) = self.entries.get(&key).await {
             if self.trust.confirms(reading) {
+                self.metrics.hits.increment(1);
                 return Ok(value);
             }
-            return self.current_or_stale(load(), value).await;
+            return self.current_or_stale(self.bypass(load()), value).await;
         }
         if !self.trust.has_lease() {
-            return load().await;
+            return self.bypass(load()).await;
         }
         let value = self.shared_load(key, load()).await?;
         // The load may have been somebody else's, from before the lease ended.
-        if self.trust.confirms(reading) { Ok(value) } else { load().await }
+        if self.trust.confirms(reading) { Ok(value) } else { self.bypass(load()).await }
+    }
+
+    async fn bypass(&self, load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
+        self.metrics.bypasses.increment(1);
+        load.await
     }
 
     /// The value of `key`, if it is in memory and can be trusted.
     pub async fn peek(&self, owner: &Owner, key: K) -> Option<V> {
         let reading = self.trust.begin(owner)?;
         let value = self.entries.get(&(reading.generation, key)).await?;
-        self.trust.confirms(reading).then_some(value)
+        self.trust.confirms(reading).then(|| self.metrics.hits.increment(1))?;
+        Some(value)
     }
 
     async fn shared_load<L>(&self, key: (Generation, K), load: L) -> Result<V, Error>
@@ -91,7 +117,13 @@ where
     {
         // A task of its own: a caller that stops polling, or goes away, must not hold up those who share its load.
         let entries = self.entries.clone();
-        match tokio::spawn(async move { entries.try_get_with(key, load).await }).await {
+        let loads = self.metrics.loads.clone();
+        let load = async move {
+            loads.increment(1);
+            load.await
+        };
+        let span = debug_span!(target: "credenza::traces", "load", cache = self.metrics.cache);
+        match tokio::spawn(async move { entries.try_get_with(key, load).await }.instrument(span)).await {
             Ok(loaded) => loaded.map_err(Error::Shared),
             Err(stopped) => match stopped.try_into_panic() {
                 Ok(panic) => std::panic::resume_unwind(panic),

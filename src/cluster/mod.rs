@@ -11,6 +11,7 @@
 //! - [`stale`]: the operator's choice to answer without a lease while the database is away.
 
 mod acknowledgements;
+mod cache_metrics;
 mod change;
 mod check;
 mod coherent;
@@ -100,6 +101,11 @@ impl Cluster {
     /// What caches rest on.
     pub fn trust(&self) -> &Arc<Trust> {
         &self.trust
+    }
+
+    /// Sets the gauges that tell how much every cache holds.
+    pub async fn tell_cache_sizes(&self) {
+        self.trust.sizes.tell().await;
     }
 
     /// Starts a write to the tenant's rows.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use uuid::Uuid;
 
+use super::cache_metrics::Sizes;
 use super::generations::{Generation, Generations, Stripe};
 use super::holds::Holds;
 use super::lease::Lease;
@@ -30,6 +31,7 @@ pub struct Trust {
     pub(super) outage: Outage,
     serve_stale_for: Duration,
     pub(super) mutant: Option<Mutant>,
+    pub(super) sizes: Sizes,
 }
 
 impl Trust {
@@ -43,6 +45,7 @@ impl Trust {
             outage: Outage::default(),
             serve_stale_for,
             mutant,
+            sizes: Sizes::default(),
         })
     }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
@@ -14,32 +15,35 @@ use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 
+use super::admission;
+use super::edge::RequestContext;
 use super::error::HttpError;
+use crate::app::App;
 use crate::error::{Error, FieldError};
 
 /// A request body, read as JSON.
 pub struct JsonBody<T>(pub T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
         if media(request.headers()) != Some(Media::Json) {
             return Err(HttpError::UnsupportedMediaType);
         }
-        Ok(Self(parse(&read(request, state).await?)?))
+        Ok(Self(parse(&read(request, app).await?)?))
     }
 }
 
 /// A JSON object, or nothing: no body at all, or null.
 pub struct OptionalBody<T>(pub T);
 
-impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalBody<T> {
+impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
     type Rejection = HttpError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, HttpError> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
         let media = media(request.headers());
-        let body = read(request, state).await?;
+        let body = read(request, app).await?;
         if body.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -51,13 +55,27 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for OptionalB
     }
 }
 
-/// Reads the whole body, up to the operation's limit. A compressed one is refused: its size says nothing about what it
-/// would unpack to.
-pub(super) async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, HttpError> {
+/// Reads the whole body, up to the operation's limit, and waits for the turn of the caller's account, if the caller is
+/// known.
+///
+/// A compressed one is refused: its size says nothing about what it would unpack to.
+pub(super) async fn read(request: Request, app: &Arc<App>) -> Result<Bytes, HttpError> {
     if request.headers().get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
         return Err(HttpError::UnsupportedMediaType);
     }
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
+    let context = request.extensions().get::<Arc<RequestContext>>().cloned();
+    let method = request.method().clone();
+    if let Some(context) = &context {
+        context.admitted.pause();
+    }
+    let body = Bytes::from_request(request, app).await;
+    if let Some(context) = &context {
+        context.admitted.go_on()?;
+        if let Some(principal) = context.principal.get() {
+            admission::wait_for_turn(context, app, &method, principal.acting_account).await?;
+        }
+    }
+    body.map_err(|rejection| match rejection.into_response().status() {
         StatusCode::PAYLOAD_TOO_LARGE => HttpError::BodyTooLarge,
         _ => HttpError::UnreadableBody,
     })

@@ -9,6 +9,7 @@ use axum::http::header::{AUTHORIZATION, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 
+use super::admission;
 use super::edge::RequestContext;
 use super::error::HttpError;
 use crate::app::App;
@@ -113,6 +114,11 @@ impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
         {
             return Err(Error::Denied(Denied::MissingScope(scope)).into());
         }
+        if let Some(context) = context
+            && !admission::brings_a_body(&parts.method)
+        {
+            admission::wait_for_turn(context, app, &parts.method, principal.acting_account).await?;
+        }
         let actor = actor(Arc::clone(&principal), context.map(Arc::as_ref));
         Ok(Self { principal, actor, right: PhantomData })
     }
@@ -161,7 +167,9 @@ impl FromRequestParts<Arc<App>> for Visitor {
         }
         let principal = authenticate(parts, app, Accepts::PublicToo).await?;
         if let Some(context) = parts.extensions.get::<Arc<RequestContext>>() {
+            let account = principal.acting_account;
             let _ = context.principal.set(Arc::new(principal));
+            admission::wait_for_turn(context, app, &parts.method, account).await?;
         }
         Ok(Self)
     }
@@ -180,7 +188,19 @@ async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Prin
         client_address: context.and_then(|context| context.client_address),
         origin: parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()),
     };
-    app.authenticator.authenticate(&presented, accepts).await
+    match app.authenticator.authenticate(&presented, accepts).await {
+        Ok(principal) => {
+            if let Some(context) = context
+                && let Err(refused) =
+                    admission::count(context, app, admission::holder(&principal), principal.is_operator).await
+            {
+                let _ = context.principal.set(Arc::new(principal));
+                return Err(refused);
+            }
+            Ok(principal)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Every value of a header; `None` if one is not text.

@@ -17,6 +17,10 @@ use crate::app::App;
 use crate::error::{Denied, Error};
 use crate::principal::AuthMethod;
 
+/// What a page may read of an answer beside its body.
+const READABLE: HeaderValue =
+    HeaderValue::from_static("X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After");
+
 /// Answers a browser's question whether it may ask, and lets the page read the answers of what it may ask.
 pub(super) async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
@@ -32,7 +36,7 @@ pub(super) async fn cors(State(app): State<Arc<App>>, request: Request, next: Ne
         // answer.
         if caller.is_some_and(|principal| principal.method == AuthMethod::PublicKey) {
             response.headers_mut().insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-            response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("X-Request-Id"));
+            response.headers_mut().insert(ACCESS_CONTROL_EXPOSE_HEADERS, READABLE);
         }
         return varying(response);
     }

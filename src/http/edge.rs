@@ -8,68 +8,152 @@ use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
+use super::Listener;
+use super::admission::Admitted;
 use super::client_address::client_address;
-use super::error::{Cause, plain};
+use super::error::{Cause, HttpError, plain};
+use super::reference::Operations;
+use super::rejection::Rejection;
+use super::request_metrics::RequestMetrics;
+use crate::admission::Slots;
 use crate::api_key::Kind;
 use crate::app::App;
-use crate::error::chain;
+use crate::error::{Error, chain};
 use crate::principal::Principal;
+use crate::telemetry;
 
 static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+
+/// What the edge of a listener works with.
+pub(super) struct Edge {
+    app: Arc<App>,
+    listener: Listener,
+    slots: Slots,
+    metrics: RequestMetrics,
+}
+
+impl Edge {
+    /// The edge of a listener with these operations.
+    pub fn new(listener: Listener, operations: &Operations, app: Arc<App>) -> Self {
+        let slots = match listener {
+            Listener::Public => app.admission.in_flight.clone(),
+            Listener::Internal => app.admission.internal_in_flight.clone(),
+        };
+        Self { app, listener, slots, metrics: RequestMetrics::new(listener, operations.get_openapi()) }
+    }
+}
 
 /// What is known of a request beside its contents. In the request's extensions.
 pub(super) struct RequestContext {
     /// The caller's id for it, or ours.
     pub id: HeaderValue,
+    /// Where it arrived.
+    pub listener: Listener,
     /// The peer's address.
     pub client_address: Option<IpAddr>,
     /// Who calls, once that is known.
     pub principal: OnceLock<Arc<Principal>>,
+    /// What it was given.
+    pub admitted: Admitted,
 }
 
+/// An answer of 500 and above that is no failure of ours to be looked into. In the answer's extensions.
+#[derive(Clone, Copy)]
+pub(super) struct NoFault;
+
+/// Paths that answer also when there is no room: whoever asks there wants to know about it.
+const ALWAYS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
+
 /// The middleware around both routers.
-pub(super) async fn edge(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+pub(super) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
+    let Edge { app, listener, slots, metrics } = &*edge;
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
+    let needs_room = !route.as_ref().is_some_and(|route| ALWAYS.contains(&route.as_str()));
+    let slot = if needs_room { slots.take() } else { None };
+    let has_room = slot.is_some() || !needs_room;
     let context = Arc::new(RequestContext {
         id: request_id(request.headers()),
+        listener: *listener,
         client_address: peer
             .map(|ConnectInfo(peer)| client_address(peer.ip(), request.headers(), &app.settings.trusted_proxies)),
         principal: OnceLock::new(),
+        admitted: Admitted::new(slots, slot),
     });
     request.extensions_mut().insert(Arc::clone(&context));
 
-    let mut response = with_json_error(next.run(request).await);
-    response.headers_mut().insert(CACHE_CONTROL, NO_STORE);
-    response.headers_mut().insert(X_REQUEST_ID.clone(), context.id.clone());
-
+    let template = route.as_ref().map_or("-", MatchedPath::as_str);
+    let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let span = telemetry::request_span(method.as_str(), template, header);
+    let response = if has_room {
+        next.run(request).instrument(span.clone()).await
+    } else {
+        HttpError::from(Error::Overloaded).into_response()
+    };
+    note_in(&span, &context, &response);
+    let mut response = with_json_error(response);
     let status = response.status();
-    let cause = response.extensions().get::<Cause>().map(|cause| chain(&*cause.0));
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, NO_STORE);
+    headers.insert(X_REQUEST_ID.clone(), context.id.clone());
+    context.admitted.write_headers(headers);
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        headers.entry(RETRY_AFTER).or_insert(HeaderValue::from_static("1"));
+    }
+
+    let cause = response.extensions().get::<Cause>();
+    let rejection = cause.and_then(|cause| cause.0.rejection());
+    let is_fault = status.is_server_error()
+        && response.extensions().get::<NoFault>().is_none()
+        && rejection != Some(Rejection::Overloaded);
+    let cause = cause.map(|cause| chain(&*cause.0));
+    if let Some(rejection) = rejection {
+        rejection.count();
+    }
+    let took = start.elapsed();
+    metrics.note(route.as_ref().map(MatchedPath::as_str), &method, status, took);
     let principal = context.principal.get();
     let fields = (
         context.id.to_str().unwrap_or_default(),
-        // The template, never the raw path: a path may hold anything.
-        route.as_ref().map_or("-", MatchedPath::as_str),
+        // Never the raw path: a path may hold anything.
+        template,
         principal.map(|principal| principal.account.0),
         principal.and_then(|principal| principal.key_id).map(tracing::field::display),
-        u64::try_from(start.elapsed().as_micros()).unwrap_or(u64::MAX),
+        u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     );
     let (request_id, route, account, key, micros) = fields;
-    if status.is_server_error() {
+    if is_fault {
         tracing::error!(request_id, %method, route, status = status.as_u16(), account, key, micros, cause, "request");
     } else {
         tracing::info!(request_id, %method, route, status = status.as_u16(), account, key, micros, cause, "request");
     }
     response
+}
+
+/// Tells a trace what became of a request. Ids and numbers only.
+fn note_in(span: &Span, context: &RequestContext, response: &Response) {
+    if span.is_disabled() {
+        return;
+    }
+    span.record("http.response.status_code", response.status().as_u16());
+    span.record("credenza.request_id", context.id.to_str().unwrap_or_default());
+    if let Some(principal) = context.principal.get() {
+        span.record("credenza.account", principal.account.0);
+        span.record("credenza.key", principal.key_id.map(tracing::field::display));
+    }
+    if response.status().is_server_error() {
+        span.record("otel.status_code", "ERROR");
+    }
 }
 
 /// The answer to a request whose handler panicked. The panic itself was logged by the hook.

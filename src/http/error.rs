@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
-use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -82,7 +82,9 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
             let (status, body) = detail(StatusCode::NOT_FOUND, what.sentence());
             (status, ErrorBody { hint: hint.clone(), ..body })
         }
-        Error::Denied(Denied::TooManyFailures) => plain(StatusCode::TOO_MANY_REQUESTS),
+        Error::Denied(denied @ (Denied::TooManyFailures | Denied::TooFast(_) | Denied::TooManyAtOnce)) => {
+            detail(StatusCode::TOO_MANY_REQUESTS, &denial(*denied))
+        }
         Error::Denied(denied) => detail(StatusCode::FORBIDDEN, &denial(*denied)),
         Error::OwnCredentialsRequired { supplier_name, service } => detail(
             StatusCode::FORBIDDEN,
@@ -94,7 +96,9 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
         Error::KeyService(_) => {
             detail(StatusCode::SERVICE_UNAVAILABLE, "The key service does not answer just now, please try again")
         }
-        Error::Unavailable(_) | Error::IssuerUnavailable | Error::NotRecorded => plain(StatusCode::SERVICE_UNAVAILABLE),
+        Error::Unavailable(_) | Error::Overloaded | Error::IssuerUnavailable | Error::NotRecorded => {
+            plain(StatusCode::SERVICE_UNAVAILABLE)
+        }
         Error::Unreadable(_) | Error::Seal(_) | Error::Database(_) => plain(StatusCode::INTERNAL_SERVER_ERROR),
         Error::Shared(error) => domain_answer(error),
     }
@@ -117,7 +121,9 @@ fn denial(denied: Denied) -> String {
         Denied::Address => "This API key is not allowed from your address".to_owned(),
         Denied::Origin => "This API key is not allowed from this origin".to_owned(),
         Denied::OperatorKey => "Operator keys are managed on the command line".to_owned(),
-        Denied::TooManyFailures => sentence(StatusCode::TOO_MANY_REQUESTS).to_owned(),
+        Denied::TooManyFailures => "Too many failed attempts, please slow down".to_owned(),
+        Denied::TooFast(_) => sentence(StatusCode::TOO_MANY_REQUESTS).to_owned(),
+        Denied::TooManyAtOnce => "Too many requests at once, please slow down".to_owned(),
         Denied::NotForOthers => "X-Account-Id is not supported for this endpoint".to_owned(),
     }
 }
@@ -145,7 +151,7 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
         StatusCode::PAYLOAD_TOO_LARGE => "The request body is too large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The request body must be application/json",
-        StatusCode::TOO_MANY_REQUESTS => "Too many failed attempts, please slow down",
+        StatusCode::TOO_MANY_REQUESTS => "Too many requests, please slow down",
         StatusCode::SERVICE_UNAVAILABLE => "The service cannot answer just now, please try again",
         _ if status.is_server_error() => "Internal server error",
         _ => "The request was refused",
@@ -156,8 +162,8 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (status, body) = self.answer();
         let mut response = (status, Json(body)).into_response();
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        if let HttpError::Domain(Error::Denied(Denied::TooFast(seconds))) = self {
+            response.headers_mut().insert(RETRY_AFTER, seconds.into());
         }
         response.extensions_mut().insert(Cause(Arc::new(self)));
         response

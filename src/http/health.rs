@@ -1,15 +1,18 @@
 //! `/healthz` and `/readyz`, on both listeners, without authentication.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::edge::NoFault;
 use crate::app::App;
 use crate::postgres;
 
@@ -60,7 +63,7 @@ pub async fn healthz() -> Json<Health> {
         (status = 503, description = "They cannot, or the service is stopping; the answer says which part is not in order", body = Readiness),
     ),
 )]
-pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>) {
+pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     let check = async {
         let mut connection = app.pool.acquire().await.map_err(|_| ())?;
         postgres::schema_state(&mut connection).await.map_err(|_| ())
@@ -91,5 +94,24 @@ pub async fn readyz(State(app): State<Arc<App>>) -> (StatusCode, Json<Readiness>
         (false, false) => Some("Not ready"),
         (true, false) => None,
     };
-    (if ready && !stopping { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }, Json(readiness))
+    note(&app, ready, &readiness);
+    if ready && !stopping {
+        return Json(readiness).into_response();
+    }
+    let mut response = (StatusCode::SERVICE_UNAVAILABLE, Json(readiness)).into_response();
+    response.extensions_mut().insert(NoFault);
+    response
+}
+
+/// Logs a change. Load balancers ask every few seconds, and one line each time would hide what else is in the log.
+fn note(app: &App, ready: bool, readiness: &Readiness) {
+    if app.was_ready.swap(ready, Ordering::Relaxed) == ready {
+        return;
+    }
+    let Readiness { database, schema, listener, lease, .. } = readiness;
+    if ready {
+        tracing::info!("ready again");
+    } else {
+        tracing::warn!(database, schema, listener, lease, "not ready");
+    }
 }

@@ -1,5 +1,6 @@
 //! Everything that knows HTTP. This page is the whole URL map.
 
+mod admission;
 mod api_keys;
 mod audit_events;
 mod body;
@@ -20,6 +21,8 @@ mod oauth;
 mod oauth_clients;
 mod query;
 mod reference;
+mod rejection;
+mod request_metrics;
 mod resolution;
 mod resolve;
 pub mod server;
@@ -28,7 +31,6 @@ mod subaccounts;
 pub mod tls;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, Request};
@@ -40,6 +42,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::routes;
 
+use self::edge::Edge;
 pub use self::reference::Listener;
 use self::reference::{Operations, Reference, at};
 use crate::app::App;
@@ -49,8 +52,6 @@ use crate::error::{Error, Missing};
 const BODY_LIMIT: usize = 64 << 10;
 /// Largest body of a batch: a hundred resolves that each bring a pair.
 const BATCH_BODY_LIMIT: usize = 1 << 20;
-/// Longest time for one request, body included.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What tenants see. The layer is for the operations that browsers may use as well.
 fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
@@ -153,13 +154,14 @@ fn without_trailing_slash(mut request: Request) -> Request {
 
 /// What both have around their operations: answers for what does not exist, limits, and the edge around all of it.
 fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> Router {
+    let edge = Arc::new(Edge::new(listener, &operations, Arc::clone(&app)));
     let router = Router::from(operations)
         .layer(Extension(listener))
         .fallback(async || error::HttpError::from(Error::missing(Missing::Path)))
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
         .layer(CatchPanicLayer::custom(edge::after_panic))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, REQUEST_TIMEOUT))
-        .layer(from_fn_with_state(Arc::clone(&app), edge::edge))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.settings.admission.request_timeout))
+        .layer(from_fn_with_state(edge, edge::edge))
         .with_state(app);
     Router::new().fallback_service(MapRequestLayer::new(without_trailing_slash).layer(router))
 }

@@ -11,12 +11,14 @@ use axum::extract::State;
 use axum::http::header::{PRAGMA, WWW_AUTHENTICATE};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use secrecy::ExposeSecret;
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use self::presented::{ClientCredentials, OAuthRequest};
 use self::wire::{AboutToken, IntrospectionBody, KeySet, Metadata, OAuthErrorBody, TokenBody, TokenRequest};
+use super::admission;
 use super::error::{Cause, HttpError};
+use crate::admission::Holder;
 use crate::app::App;
 use crate::error::{Denied, Error};
 use crate::oauth::{Grant, IssueError, Origin};
@@ -42,6 +44,16 @@ fn check_address(app: &App, request: &OAuthRequest) -> Result<(), OAuthError> {
         return Err(OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into()));
     }
     Ok(())
+}
+
+/// Counts a request of a client, before what costs most: signing, or a write. From memory, so that telling the client twice
+/// costs little.
+async fn count(app: &App, request: &OAuthRequest, id: &str, secret: &SecretString) -> Result<(), OAuthError> {
+    let client = app.tokens.authenticate_client(id, secret.expose_secret(), app.clock.now()).await;
+    let client = client.map_err(|error| refusal(app, request, error))?;
+    let Some(context) = &request.context else { return Ok(()) };
+    let counted = admission::count(context, app, Holder::Key(client.id), false).await;
+    counted.map_err(|error| OAuthError::Failed(error.into()))
 }
 
 /// The answer to a client's failure, which counts against its address like any other.
@@ -111,6 +123,7 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     }
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
+    count(&app, &request, &id, &secret).await?;
     let scope = request.parameter("scope");
     let grant = Grant { client_id: &id, client_secret: secret.expose_secret(), scope };
     let issued = app.tokens.issue(&grant, app.clock.now()).await;
@@ -143,6 +156,7 @@ pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Resul
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    count(&app, &request, &id, &secret).await?;
     let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address };
     let revoked = crate::oauth::revoke(&app, &app.tokens, (&id, secret.expose_secret()), token, origin).await;
     revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
@@ -170,6 +184,7 @@ pub async fn introspect(
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    count(&app, &request, &id, &secret).await?;
     let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
     told.map(|told| Json(told.into())).map_err(|error| refusal(&app, &request, error))
 }

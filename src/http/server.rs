@@ -29,9 +29,8 @@ use crate::config::{Shutdown, TlsFiles};
 
 /// Longest time for the headers of a request, and longest silence between two requests on a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest request line with its headers, in bytes, and what is read ahead of a connection at most. No honest request has
-/// a tenth of it; hyper would take 400 KiB from each of thousands of connections. More than a hundred headers are refused too.
-const HEADER_LIMIT: usize = 64 << 10;
+/// Largest head of a request, in bytes: request line and all headers. hyper refuses a larger one with 431 by itself.
+const HEADER_LIMIT: usize = 32 << 10;
 /// Most connections of a listener, where the system's limit of open files does not ask for fewer. Further ones wait in
 /// the listener's queue.
 const MAX_CONNECTIONS: u64 = 10_000;

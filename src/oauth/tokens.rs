@@ -115,11 +115,11 @@ impl Tokens {
             vault,
             pepper,
             statuses,
-            keys: Coherent::new(trust, limits, |(), _| 4096),
+            keys: Coherent::new(trust, "signing keys", limits, |(), _| 4096),
             making_keys: Arc::default(),
             // Of a bounded length, because only what has the form of a client's name is looked up.
-            clients: Coherent::new(trust, limits, |_, _| size_of::<StoredClient>() + 512),
-            revoked: Coherent::new(trust, limits, |_, _| 1),
+            clients: Coherent::new(trust, "clients", limits, |_, _| size_of::<StoredClient>() + 512),
+            revoked: Coherent::new(trust, "revoked tokens", limits, |_, _| 1),
         }
     }
 

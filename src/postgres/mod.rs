@@ -17,8 +17,9 @@ pub use role::{Unbound, unbound, unreadable_table};
 pub use server::{OLDEST_SERVER, Server, server};
 pub use tenant::{Tenant, begin, go_on_as, snapshot};
 
-/// Longest wait for a free connection.
-const ACQUIRE: Duration = Duration::from_secs(5);
+/// Longest wait for a free connection. Short, because whoever waits has a client that waits, and counts as a request in
+/// flight.
+const ACQUIRE: Duration = Duration::from_secs(2);
 /// Longest time that Postgres may work on one statement of ours.
 const STATEMENT_TIMEOUT_MS: &str = "10000";
 /// Longest time that a transaction of ours may stand idle, which only a stuck process lets happen.

@@ -5,6 +5,7 @@
 //! - [`Resolver`]: bundles from memory, the choice over them, and the one pair that won opened for the call.
 
 mod bundle;
+mod counted;
 pub mod precedence;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::suppliers::defaults;
 use crate::types::{AccountId, Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
 use crate::vault::Vault;
 use bundle::{AccountBundle, ServicePair, SupplierBundle};
+use counted::Counted;
 use precedence::{Candidate, Choice, Level, Outcome, choose};
 
 /// What a call to a supplier is about.
@@ -73,6 +75,7 @@ pub struct Resolver {
     statuses: AccountStatuses,
     accounts: Coherent<(AccountId, SupplierCode), Arc<AccountBundle>>,
     suppliers: Coherent<SupplierCode, Option<Arc<SupplierBundle>>>,
+    counted: Arc<Counted>,
 }
 
 /// A pair that could answer, still sealed if it is stored.
@@ -87,15 +90,20 @@ impl Resolver {
     /// A resolver over the database. Accounts' bundles get the whole of `limits`, suppliers' an eighth of it on top.
     pub fn new(pool: PgPool, vault: Vault, statuses: AccountStatuses, cluster: &Cluster, limits: Limits) -> Self {
         let trust = cluster.trust();
-        let accounts =
-            Coherent::new(trust, limits, |(_, supplier): &(AccountId, SupplierCode), bundle: &Arc<AccountBundle>| {
+        let accounts = Coherent::new(
+            trust,
+            "credentials",
+            limits,
+            |(_, supplier): &(AccountId, SupplierCode), bundle: &Arc<AccountBundle>| {
                 supplier.as_str().len() + bundle.weight()
-            });
+            },
+        );
         let limits = Limits { bytes: limits.bytes / 8, ..limits };
-        let suppliers = Coherent::new(trust, limits, |code: &SupplierCode, bundle: &Option<Arc<SupplierBundle>>| {
-            code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
-        });
-        Self { pool, vault, statuses, accounts, suppliers }
+        let suppliers =
+            Coherent::new(trust, "suppliers", limits, |code: &SupplierCode, bundle: &Option<Arc<SupplierBundle>>| {
+                code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
+            });
+        Self { pool, vault, statuses, accounts, suppliers, counted: Arc::new(Counted::new()) }
     }
 
     /// The pair that the call uses, in plain. `request` is what came with the call itself.
@@ -105,6 +113,7 @@ impl Resolver {
     /// an error and never a reason to try the next level.
     pub async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
         let (result, stale_for) = stale::watched(self.choose_and_open(call, request)).await;
+        self.counted.note(&result);
         result.map(|(source, pair)| Resolved { source, pair, stale_for })
     }
 

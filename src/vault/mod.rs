@@ -89,8 +89,8 @@ impl Vault {
             pool,
             cluster: cluster.clone(),
             retirement,
-            data_keys: Coherent::new(trust, limits, |_, _| size_of::<DataKey>()),
-            newest: Coherent::new(trust, limits, |_, _| size_of::<Newest>() + size_of::<DataKey>()),
+            data_keys: Coherent::new(trust, "data keys", limits, |_, _| size_of::<DataKey>()),
+            newest: Coherent::new(trust, "newest data keys", limits, |_, _| size_of::<Newest>() + size_of::<DataKey>()),
             unwrapped: Memo::new(limits, |(_, kek_id, wrapped): &Unwrapping, _| {
                 size_of::<Unwrapping>() + kek_id.len() + wrapped.len() + size_of::<DataKey>()
             }),

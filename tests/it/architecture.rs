@@ -15,7 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["accounts", "suppliers"],
     &["credentials", "api_credentials", "resolver", "oauth"],
     &["rotation"],
-    &["auth"],
+    &["auth", "admission"],
     &["app"],
     &["config"],
     &["telemetry"],

@@ -89,7 +89,7 @@ impl Ours {
         let trust = Trust::new(Monotonic::system(), Duration::ZERO, None);
         trust.extend_lease(Duration::MAX);
         let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
-        Self { cache: Coherent::new(&trust, limits, |_, _| 4), trust }
+        Self { cache: Coherent::new(&trust, "test", limits, |_, _| 4), trust }
     }
 }
 
@@ -236,7 +236,7 @@ async fn a_load_that_panics_takes_only_its_own_caller_along() {
 async fn errors_are_not_kept_and_absence_is() {
     let Ours { cache: _, trust } = Ours::new();
     let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
-    let cache: Coherent<u8, Option<u8>> = Coherent::new(&trust, limits, |_, _| 1);
+    let cache: Coherent<u8, Option<u8>> = Coherent::new(&trust, "test", limits, |_, _| 1);
     let failed = cache.get(&OWNER, 1, || async { Err(Error::missing(Missing::Path)) }).await;
     assert!(matches!(failed, Err(Error::Shared(_))));
     assert_eq!(cache.get(&OWNER, 1, || async { Ok(None) }).await.unwrap(), None);
@@ -269,7 +269,7 @@ fn trust_at_zero() -> (Arc<Trust>, Arc<AtomicU32>) {
 async fn nothing_is_answered_from_memory_after_the_lease_ended_nor_kept() {
     let (trust, seconds) = trust_at_zero();
     let limits = Limits { ttl: Duration::from_hours(1), bytes: 1 << 20 };
-    let (cache, store) = (Ours { cache: Coherent::new(&trust, limits, |_, _| 4), trust }, Store::new());
+    let (cache, store) = (Ours { cache: Coherent::new(&trust, "test", limits, |_, _| 4), trust }, Store::new());
     for (second, loads) in [(0, 1), (9, 1), (10, 2), (11, 3)] {
         seconds.store(second, Ordering::SeqCst);
         cache.clone().read(store.at_once()).await;

@@ -8,7 +8,7 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinHandle;
 
 use crate::support::cluster::{scratch_folder, server};
-use crate::support::installation::{Installation, Service};
+use crate::support::installation::{Installation, Service, log_lines};
 use crate::support::program::eventually;
 use crate::support::wire::Endpoint;
 
@@ -131,7 +131,18 @@ async fn without_its_database_the_service_says_so_and_recovers() {
     feed.mend();
     becomes_ready(&service.public).await;
     service.resolve(&key, &account, "HIT").await.expect(403);
-    service.program.stop().await.done();
+    let finished = service.program.stop().await;
+    finished.done();
+    // However often it was asked, the log has the changes, and no probe is an error.
+    let lines = log_lines(&finished.stderr);
+    let said = |message: &str| lines.iter().filter(|line| line["message"] == message).count();
+    assert!(
+        (1..=2).contains(&said("not ready")) && said("not ready") <= said("ready again") + 1,
+        "{}",
+        finished.stderr
+    );
+    let probes = lines.iter().filter(|line| line["route"] == "/readyz");
+    assert!(probes.filter(|line| line["status"] == 503).all(|line| line["level"] == "INFO"), "{}", finished.stderr);
 }
 
 #[tokio::test]

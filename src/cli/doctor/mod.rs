@@ -32,7 +32,7 @@ const BEHIND_SETTINGS: &[&str] =
 
 pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()> {
     let key = if options.key_stdin { Some(super::secret_from_stdin("the key")?) } else { None };
-    let findings = examine(source, key.as_ref()).await;
+    let findings = Box::pin(examine(source, key.as_ref())).await;
     if options.json {
         super::print_json(&findings)?;
     } else {

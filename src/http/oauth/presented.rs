@@ -26,6 +26,8 @@ use crate::http::error::HttpError;
 pub struct OAuthRequest {
     parameters: HashMap<String, SecretString>,
     authorization: Option<String>,
+    /// What is known of the request beside its contents.
+    pub context: Option<Arc<RequestContext>>,
     /// The request's id.
     pub request_id: Option<Arc<str>>,
     /// Where it comes from, if that is known.
@@ -43,9 +45,9 @@ impl FromRequest<Arc<App>> for OAuthRequest {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, OAuthError> {
         let authorization = authorization(request.headers())?;
-        let context = request.extensions().get::<Arc<RequestContext>>();
-        let client_address = context.and_then(|context| context.client_address);
-        let request_id = context.and_then(|context| context.id.to_str().ok()).map(Into::into);
+        let context = request.extensions().get::<Arc<RequestContext>>().cloned();
+        let client_address = context.as_ref().and_then(|context| context.client_address);
+        let request_id = context.as_ref().and_then(|context| context.id.to_str().ok()).map(Into::into);
         let media = media(request.headers());
         let body = read(request, app).await.map_err(|error| match error {
             HttpError::UnsupportedMediaType => OAuthError::InvalidRequest("The body must not be compressed"),
@@ -71,7 +73,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
                 return Err(OAuthError::InvalidRequest("A parameter is given twice"));
             }
         }
-        Ok(Self { parameters, authorization, request_id, client_address })
+        Ok(Self { parameters, authorization, context, request_id, client_address })
     }
 }
 

@@ -13,19 +13,36 @@ const SHARED: [(StatusCode, &str, &str); 7] = [
     (StatusCode::FORBIDDEN, "Denied", "There is no valid key or token, or it lacks the right."),
     (StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", "The body is larger than the operation takes."),
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "NotJson", "The body is not declared as JSON."),
-    (StatusCode::TOO_MANY_REQUESTS, "TooManyFailures", "Too many failed attempts came from this address."),
+    (
+        StatusCode::TOO_MANY_REQUESTS,
+        "TooMany",
+        "The key asks too fast, too many requests of its account wait, or too many failed attempts came from this address.",
+    ),
     (StatusCode::INTERNAL_SERVER_ERROR, "Failed", "Our fault; it was logged with its cause under the request's id."),
-    (StatusCode::SERVICE_UNAVAILABLE, "Unavailable", "The database is away or slow. Try again."),
+    (
+        StatusCode::SERVICE_UNAVAILABLE,
+        "Unavailable",
+        "The database is away or slow, or too many requests are under way. Try again.",
+    ),
 ];
+
+/// Headers that tell a caller what its key has left.
+const RATE: [&str; 2] = ["X-RateLimit-Limit", "X-RateLimit-Remaining"];
 
 /// Headers of answers, as components.
 pub(super) fn headers(listener: Listener) -> Value {
     let header = |about: &str, schema: Value| json!({ "description": about, "required": true, "schema": schema });
+    let number = || json!({ "type": "integer", "minimum": 0 });
     let mut headers = json!({
         "X-Request-Id": header("The caller's id for the request, or a new one.", json!({ "type": "string" })),
         "Cache-Control": header("No answer may be stored.", json!({ "const": "no-store" })),
         "Retry-After": header("Seconds to wait.", json!({ "type": "integer" })),
+        "X-RateLimit-Limit": header("Requests that the key may make at once. Not there where it has no limit.", number()),
+        "X-RateLimit-Remaining": header("How many of these are left now.", number()),
     });
+    for name in RATE {
+        headers[name]["required"] = json!(false);
+    }
     if listener == Listener::Public {
         headers["WWW-Authenticate"] = header("How a client presents itself.", json!({ "type": "string" }));
     }
@@ -50,6 +67,9 @@ pub(super) fn refusals() -> Value {
             } },
         });
         add_headers(status.as_str(), &mut refusal);
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            refer_to_headers(&RATE, &mut refusal);
+        }
         (name.to_owned(), refusal)
     };
     Value::Object(SHARED.into_iter().map(refusal).collect())
@@ -73,6 +93,9 @@ pub(super) fn complete(operation: &mut Value, protection: Protection, document: 
             example::add(content, document);
         }
         add_headers(status, answer);
+        if protection != Protection::Open {
+            refer_to_headers(&RATE, answer);
+        }
     }
     let has_body = operation.get("requestBody").is_some();
     for (status, name, _) in SHARED {
@@ -98,10 +121,15 @@ pub(super) fn complete(operation: &mut Value, protection: Protection, document: 
 fn add_headers(status: &str, answer: &mut Value) {
     let own = match status {
         "401" => Some("WWW-Authenticate"),
-        "429" => Some("Retry-After"),
+        "429" | "503" => Some("Retry-After"),
         _ => None,
     };
-    for header in ["X-Request-Id", "Cache-Control"].into_iter().chain(own) {
-        answer["headers"][header] = json!({ "$ref": format!("#/components/headers/{header}") });
+    refer_to_headers(&["X-Request-Id", "Cache-Control"], answer);
+    refer_to_headers(own.as_slice(), answer);
+}
+
+fn refer_to_headers(headers: &[&str], answer: &mut Value) {
+    for header in headers {
+        answer["headers"][*header] = json!({ "$ref": format!("#/components/headers/{header}") });
     }
 }

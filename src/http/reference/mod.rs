@@ -54,6 +54,16 @@ static PUBLIC: LazyLock<Reference> =
 static INTERNAL: LazyLock<Reference> =
     LazyLock::new(|| Reference::new(Listener::Internal, super::internal_operations()));
 
+impl Listener {
+    /// As metrics name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Listener::Public => "public",
+            Listener::Internal => "internal",
+        }
+    }
+}
+
 impl Reference {
     fn new(listener: Listener, operations: Operations) -> Self {
         let document = common::complete(listener, &operations.into_openapi());

@@ -79,6 +79,7 @@ impl TestApp {
     /// The same, but it may not hear changes yet.
     async fn start_deaf(variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Self {
         super::logs::capture();
+        credenza::telemetry::metrics();
         let database = database().await;
         let seconds = Arc::new(AtomicI64::new(START));
         let app = Arc::new(compose(&database, clock_at(Arc::clone(&seconds)), variables, change));

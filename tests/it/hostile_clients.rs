@@ -153,7 +153,7 @@ async fn slow_clients_are_cut_off_and_many_of_them_cost_little_memory() {
         }
     }
     // Among them some that want much memory, each in its own way.
-    let flood = format!("GET / HTTP/1.1\r\nHost: here\r\nX: {}", "x".repeat(60 << 10));
+    let flood = format!("GET / HTTP/1.1\r\nHost: here\r\nX: {}", "x".repeat(30 << 10));
     let body = format!("{WITH_A_BODY}Content-Length: 65536\r\n\r\n{}", "[".repeat(60 << 10));
     for start in [flood, body] {
         for _ in 0..50 {

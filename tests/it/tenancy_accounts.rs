@@ -70,6 +70,8 @@ async fn attempt(caller: &Caller<'_>, operation: &Operation, target: &Target) ->
     };
     let mut answer = caller.send(operation.method.clone(), &operation.path(target), body).await;
     answer.headers.remove("x-request-id");
+    // It counts the requests of the caller, whatever they are about.
+    answer.headers.remove("x-ratelimit-remaining");
     answer
 }
 

@@ -1,6 +1,7 @@
 //! Logs: to standard error, JSON or text. No log line ever holds a password, a key or a key's hash; the types see to that.
 //! Metrics: in the form that Prometheus reads. Traces: to an OTLP endpoint, in builds with the feature `otel`.
 
+mod json;
 #[cfg(feature = "otel")]
 mod traces;
 
@@ -20,9 +21,7 @@ pub fn init(logging: &Logging) {
     metrics();
     let format = match logging.format {
         LogFormat::Json => {
-            // A line says for itself what it is about. Spans are for traces.
-            let json = tracing_subscriber::fmt::layer().json().flatten_event(true);
-            json.with_current_span(false).with_span_list(false).with_writer(std::io::stderr).boxed()
+            tracing_subscriber::fmt::layer().event_format(json::Json).with_writer(std::io::stderr).boxed()
         }
         LogFormat::Text => {
             // Colours are for a terminal; in a file they are noise.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use super::{Plan, store};
-use crate::cluster::{Cluster, Coherent, Limits, Owner};
+use crate::cluster::{Cluster, Coherent, Held, Limits, Owner};
 use crate::error::Error;
 use crate::types::AccountId;
 
@@ -35,27 +35,39 @@ impl AccountStatus {
 #[derive(Clone)]
 pub struct AccountStatuses {
     pool: PgPool,
-    cache: Coherent<AccountId, Option<Arc<AccountStatus>>>,
+    cache: Coherent<AccountId, CachedStatus>,
+}
+
+type CachedStatus = Option<Arc<AccountStatus>>;
+
+/// What decides whether one account is active, held on to.
+#[derive(Default)]
+pub struct HeldStatuses {
+    own: Held<CachedStatus>,
+    parent: Held<CachedStatus>,
 }
 
 impl AccountStatuses {
     /// An empty cache over the accounts of the database.
     pub fn new(pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
-        let cache =
-            Coherent::new(cluster.trust(), "accounts", limits, |_: &AccountId, status: &Option<Arc<AccountStatus>>| {
-                let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
-                size_of::<AccountStatus>() + origins
-            });
+        let cache = Coherent::new(cluster.trust(), "accounts", limits, |_: &AccountId, status: &CachedStatus| {
+            let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
+            size_of::<AccountStatus>() + origins
+        });
         Self { pool, cache }
     }
 
     /// The account's status; `None` if there is no such account.
     pub async fn get(&self, account: AccountId) -> Result<Option<Arc<AccountStatus>>, Error> {
+        self.get_held(account, &Held::default()).await
+    }
+
+    async fn get_held(&self, account: AccountId, held: &Held<CachedStatus>) -> Result<CachedStatus, Error> {
         let load = || {
             let pool = self.pool.clone();
             async move { Ok(store::status(&pool, account).await?.map(Arc::new)) }
         };
-        self.cache.get(&Owner::Account(account), account, load).await
+        self.cache.get_held(held, &Owner::Account(account), account, load).await
     }
 
     /// Whether any account lets browsers come from this origin.
@@ -65,13 +77,18 @@ impl AccountStatuses {
 
     /// Whether the account exists and is active, and its parent as well if it has one.
     pub async fn is_active(&self, account: AccountId) -> Result<bool, Error> {
-        let mut next = Some(account);
-        while let Some(account) = next {
-            match self.get(account).await? {
-                Some(status) if status.is_active => next = status.parent_id,
-                _ => return Ok(false),
-            }
+        self.is_active_held(account, &HeldStatuses::default()).await
+    }
+
+    /// The same for a caller that asks about one account again and again.
+    pub async fn is_active_held(&self, account: AccountId, held: &HeldStatuses) -> Result<bool, Error> {
+        match self.get_held(account, &held.own).await? {
+            Some(status) if status.is_active => match status.parent_id {
+                None => Ok(true),
+                // A parent has no parent itself.
+                Some(parent) => Ok(self.get_held(parent, &held.parent).await?.is_some_and(|parent| parent.is_active)),
+            },
+            _ => Ok(false),
         }
-        Ok(true)
     }
 }

@@ -127,7 +127,7 @@ impl Resolves {
     pub async fn record(&self, resolve: Resolve) -> Result<(), Error> {
         match self.accept(resolve).await? {
             None => Ok(()),
-            Some(written) => wait(written).await,
+            Some(written) => Box::pin(wait(written)).await,
         }
     }
 
@@ -158,7 +158,7 @@ impl Resolves {
             Ok(room) => room,
             // Full. There is no point in waiting for a database that is away.
             Err(_) if shared.failing.load(Ordering::Relaxed) => return Err(Error::NotRecorded),
-            Err(_) => match timeout(PATIENCE, shared.room.acquire()).await {
+            Err(_) => match Box::pin(timeout(PATIENCE, shared.room.acquire())).await {
                 Ok(Ok(room)) => room,
                 _ => return Err(Error::NotRecorded),
             },

@@ -1,6 +1,8 @@
 //! Acting for another account: a parent for its sub-accounts, and nobody else for anybody. The link is checked on each
 //! request.
 
+use std::sync::Arc;
+
 use crate::accounts::AccountStatuses;
 use crate::error::{Denied, Error};
 use crate::principal::Principal;
@@ -12,18 +14,18 @@ use crate::types::AccountId;
 /// [`Denied::OtherAccount`] for any other account, also one that does not exist: what is not theirs does not exist for
 /// them. [`Denied::InactiveAccount`] for a sub-account that is inactive.
 pub async fn act_for(
-    principal: &Principal,
+    principal: &Arc<Principal>,
     account: AccountId,
     statuses: &AccountStatuses,
-) -> Result<Principal, Error> {
+) -> Result<Arc<Principal>, Error> {
     if principal.account == account {
-        return Ok(principal.clone());
+        return Ok(Arc::clone(principal));
     }
     require_parent(principal, account, statuses).await?;
     if !statuses.is_active(account).await? {
         return Err(Denied::InactiveAccount.into());
     }
-    Ok(Principal { account, ..principal.clone() })
+    Ok(Arc::new(Principal { account, ..Principal::clone(principal) }))
 }
 
 /// Whether a principal may be given passwords of an account: its own, a sub-account's of its own, or, with an operator's

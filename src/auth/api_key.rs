@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Accepts, Authenticator, Presented};
+use super::{Accepts, Authenticator, KnownKey, Presented};
+use crate::accounts::HeldStatuses;
 use crate::api_credentials::{self, StoredKey};
 use crate::api_key::{ApiKey, KeyHash, Kind};
 use crate::cluster::Owner;
@@ -14,7 +15,7 @@ impl Authenticator {
         &self,
         presented: &Presented<'_>,
         accepts: Accepts,
-    ) -> Result<Option<Principal>, Error> {
+    ) -> Result<Option<Arc<KnownKey>>, Error> {
         let mut keys = presented.api_keys.iter().chain(&presented.query_keys).copied();
         let Some(text) = keys.next() else { return Ok(None) };
         // Which of two counts must not depend on who reads them.
@@ -36,7 +37,7 @@ impl Authenticator {
     }
 
     /// The principal of a key that exists, works, and is used from where it may be.
-    pub(super) async fn stored_key(&self, key: &ApiKey, presented: &Presented<'_>) -> Result<Principal, Error> {
+    pub(super) async fn stored_key(&self, key: &ApiKey, presented: &Presented<'_>) -> Result<Arc<KnownKey>, Error> {
         // A key that exists and one that does not take the same way: both are answered from memory the second time.
         let hash = self.pepper.hash(key);
         let stored = match presented.client_address {
@@ -45,7 +46,8 @@ impl Authenticator {
             }
             _ => self.lookup(hash).await?,
         };
-        let stored = stored.ok_or(Denied::BadKey("a key that does not exist"))?;
+        let known = stored.ok_or(Denied::BadKey("a key that does not exist"))?;
+        let stored = &known.stored;
         let now = self.clock.now();
         if !stored.is_active(now) {
             return Err(Denied::BadKey("a revoked or expired key").into());
@@ -57,18 +59,10 @@ impl Authenticator {
             }
         }
         if key.kind() == Kind::Public {
-            self.check_origin(&stored, presented.origin).await?;
+            self.check_origin(stored, presented.origin).await?;
         }
         self.last_use.note(stored.account_id, stored.id, now);
-        Ok(Principal {
-            method: if key.kind() == Kind::Public { AuthMethod::PublicKey } else { AuthMethod::ApiKey },
-            account: stored.account_id,
-            acting_account: stored.account_id,
-            user_email: stored.user_email.clone(),
-            key_id: Some(stored.id),
-            scopes: stored.scopes.clone(),
-            is_operator: stored.is_operator,
-        })
+        Ok(known)
     }
 
     /// A public key works only for pages of the account's allowed origins.
@@ -80,11 +74,26 @@ impl Authenticator {
         if allowed { Ok(()) } else { Err(Denied::Origin.into()) }
     }
 
-    async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<StoredKey>>, Error> {
+    async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Error> {
         let load = || {
             let pool = self.pool.clone();
-            async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(Arc::new)) }
+            async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(|stored| Arc::new(stored.into()))) }
         };
         self.keys.get(&Owner::key(&hash.0), hash, load).await
+    }
+}
+
+impl From<StoredKey> for KnownKey {
+    fn from(stored: StoredKey) -> Self {
+        let principal = Arc::new(Principal {
+            method: if stored.kind == Kind::Public { AuthMethod::PublicKey } else { AuthMethod::ApiKey },
+            account: stored.account_id,
+            acting_account: stored.account_id,
+            user_email: stored.user_email.clone(),
+            key_id: Some(stored.id),
+            scopes: stored.scopes.clone(),
+            is_operator: stored.is_operator,
+        });
+        Self { stored, principal, statuses: HeldStatuses::default() }
     }
 }

@@ -2,6 +2,8 @@
 //! `base64(key id ":" key)`, with or without the word `Basic` before it. The form is that of the public reseller document;
 //! the blank behind the colon in its example is a misprint, as the Base64 beside it shows.
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use uuid::Uuid;
@@ -45,7 +47,7 @@ pub(super) fn read_key_pair(encoded: &str) -> Result<(Uuid, ApiKey), &'static st
 }
 
 impl Authenticator {
-    pub(super) async fn by_authorization(&self, presented: &Presented<'_>) -> Result<Option<Principal>, Error> {
+    pub(super) async fn by_authorization(&self, presented: &Presented<'_>) -> Result<Option<Arc<Principal>>, Error> {
         let header = match presented.authorization.as_slice() {
             [] => return Ok(None),
             [header] => *header,
@@ -54,7 +56,8 @@ impl Authenticator {
         };
         match read(header) {
             Authorization::Nothing => Ok(None),
-            Authorization::Bearer(token) => self.by_bearer(token).await.map(Some),
+            // Boxed: every request with a key would carry its state.
+            Authorization::Bearer(token) => Box::pin(self.by_bearer(token)).await.map(Some),
             Authorization::KeyPair(encoded) => {
                 let (id, key) = read_key_pair(encoded).map_err(Denied::BadKey)?;
                 match key.kind() {
@@ -62,7 +65,7 @@ impl Authenticator {
                     Kind::Public => return Err(Denied::PublicKey.into()),
                     Kind::ClientSecret => return Err(Denied::BadKey("a client secret in place of a key").into()),
                 }
-                let principal = self.stored_key(&key, presented).await?;
+                let principal = Arc::clone(&self.stored_key(&key, presented).await?.principal);
                 if principal.key_id != Some(id) {
                     return Err(Denied::BadKey("the id of another key").into());
                 }

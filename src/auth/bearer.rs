@@ -1,12 +1,14 @@
 //! Bearer tokens: ours, and those of the outside issuer if one is configured.
 
+use std::sync::Arc;
+
 use super::Authenticator;
 use crate::error::{Denied, Error};
 use crate::oauth;
 use crate::principal::{AuthMethod, Principal};
 
 impl Authenticator {
-    pub(super) async fn by_bearer(&self, token: &str) -> Result<Principal, Error> {
+    pub(super) async fn by_bearer(&self, token: &str) -> Result<Arc<Principal>, Error> {
         let header = oauth::read_header(token)?;
         let now = self.clock.now();
         // A key id of ours decides; the issuer that the token claims is only believed once its seal is checked.
@@ -22,7 +24,7 @@ impl Authenticator {
             if self.tokens.is_revoked(claims.account_id, claims.jti).await? {
                 return Err(Denied::BadToken("a revoked token").into());
             }
-            return Ok(Principal {
+            return Ok(Arc::new(Principal {
                 method: AuthMethod::OauthClient,
                 account: client.account_id,
                 acting_account: client.account_id,
@@ -31,11 +33,11 @@ impl Authenticator {
                 // What the client lost since is lost for its tokens as well.
                 scopes: claims.scopes().filter(|scope| client.scopes.contains(scope)).collect(),
                 is_operator: false,
-            });
+            }));
         }
         let outside = self.outside.as_ref().ok_or(Denied::BadToken("a token under an unknown key"))?;
         let claims = outside.verify(&header, token, now).await?;
-        Ok(Principal {
+        Ok(Arc::new(Principal {
             method: AuthMethod::OutsideIssuer,
             account: claims.account,
             acting_account: claims.account,
@@ -43,6 +45,6 @@ impl Authenticator {
             key_id: None,
             scopes: claims.scopes,
             is_operator: false,
-        })
+        }))
     }
 }

@@ -22,7 +22,7 @@ use sqlx::PgPool;
 pub use act_for::{act_for, may_resolve_for};
 pub use attempts::FailedAttempts;
 
-use crate::accounts::AccountStatuses;
+use crate::accounts::{AccountStatuses, HeldStatuses};
 use crate::api_credentials::{LastUse, StoredKey};
 use crate::api_key::{KeyHash, Pepper};
 use crate::clock::Clock;
@@ -66,7 +66,14 @@ pub struct Authenticator {
     failed_attempts: FailedAttempts,
     tokens: Tokens,
     outside: Option<OutsideIssuer>,
-    keys: Coherent<KeyHash, Option<Arc<StoredKey>>>,
+    keys: Coherent<KeyHash, Option<Arc<KnownKey>>>,
+}
+
+/// A key that exists, and who calls with it. Made once, so that a request only shares it.
+struct KnownKey {
+    stored: StoredKey,
+    principal: Arc<Principal>,
+    statuses: HeldStatuses,
 }
 
 /// What an authenticator works with.
@@ -92,8 +99,9 @@ pub struct Parts {
 impl Authenticator {
     /// An authenticator over the keys of the database.
     pub fn new(parts: Parts, cluster: &Cluster, limits: Limits) -> Self {
-        let keys = Coherent::new(cluster.trust(), "keys", limits, |_, key: &Option<Arc<StoredKey>>| {
-            key.as_ref().map_or(0, |key| size_of::<StoredKey>() + key.user_email.len() + key.name.len()) + 32
+        let keys = Coherent::new(cluster.trust(), "keys", limits, |_, key: &Option<Arc<KnownKey>>| {
+            let texts = |key: &StoredKey| 2 * key.user_email.len() + key.name.len();
+            key.as_ref().map_or(0, |key| size_of::<KnownKey>() + size_of::<Principal>() + texts(&key.stored)) + 32
         });
         let Parts { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside } = parts;
         Self { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside, keys }
@@ -105,7 +113,7 @@ impl Authenticator {
     /// [`Denied::NotAuthenticated`] if nothing is presented; the refusal of the first scheme that refuses;
     /// [`Denied::TwoAccounts`] if the schemes name different accounts; [`Denied::TooManyFailures`] in place of a refusal
     /// for an address that was refused too often.
-    pub async fn authenticate(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Principal, Error> {
+    pub async fn authenticate(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Arc<Principal>, Error> {
         let result = self.by_schemes(presented, accepts).await;
         if let (Err(Error::Denied(denied)), Some(address)) = (&result, presented.client_address)
             && *denied != Denied::NotAuthenticated
@@ -117,15 +125,20 @@ impl Authenticator {
         result
     }
 
-    async fn by_schemes(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Principal, Error> {
+    async fn by_schemes(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Arc<Principal>, Error> {
         let by_key = self.by_api_key(presented, accepts).await?;
         let by_authorization = self.by_authorization(presented).await?;
-        let principal = match (by_key, by_authorization) {
+        let by_key_principal = by_key.as_ref().map(|known| Arc::clone(&known.principal));
+        let principal = match (by_key_principal, by_authorization) {
             (None, None) => return Err(Denied::NotAuthenticated.into()),
             (Some(one), Some(other)) if one.account != other.account => return Err(Denied::TwoAccounts.into()),
             (Some(principal), _) | (None, Some(principal)) => principal,
         };
-        if !self.statuses.is_active(principal.account).await? {
+        let is_active = match &by_key {
+            Some(known) => self.statuses.is_active_held(principal.account, &known.statuses).await?,
+            None => self.statuses.is_active(principal.account).await?,
+        };
+        if !is_active {
             return Err(Denied::InactiveAccount.into());
         }
         Ok(principal)

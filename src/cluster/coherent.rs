@@ -4,15 +4,17 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::quality::RandomState;
 use moka::future::Cache;
 use tokio::time::timeout;
 use tracing::{Instrument, debug_span};
 
 use super::cache_metrics::CacheMetrics;
 use super::generations::Generation;
+use super::held::Held;
 use super::owner::Owner;
 use super::stale::{self, Outage};
-use super::trust::Trust;
+use super::trust::{Reading, Trust};
 use crate::error::Error;
 
 /// What moka keeps beside an entry: key, hash, list nodes, counters.
@@ -31,7 +33,7 @@ pub struct Limits {
 /// not kept. Cheap to clone.
 pub struct Coherent<K, V> {
     trust: Arc<Trust>,
-    entries: Cache<(Generation, K), V>,
+    entries: Cache<(Generation, K), V, RandomState>,
     metrics: CacheMetrics,
 }
 
@@ -53,11 +55,13 @@ where
         limits: Limits,
         weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static,
     ) -> Self {
-        let entries: Cache<(Generation, K), V> = Cache::builder()
+        let entries = Cache::builder()
             .max_capacity(limits.bytes)
             .time_to_live(limits.ttl)
-            .weigher(move |(_, key), value| u32::try_from(weigh(key, value) + OVERHEAD).unwrap_or(u32::MAX))
-            .build();
+            .weigher(move |(_, key): &(Generation, K), value| {
+                u32::try_from(weigh(key, value) + OVERHEAD).unwrap_or(u32::MAX)
+            })
+            .build_with_hasher(RandomState::default());
         let sizes = entries.clone();
         trust.sizes.add(name, move || {
             let cache = sizes.clone();
@@ -76,26 +80,67 @@ where
     where
         L: Future<Output = Result<V, Error>> + Send + 'static,
     {
-        // On the heap, so that a hit does not move a load's state about.
-        let load = || Box::pin(load());
+        Ok(self.read(owner, key, load).await?.0)
+    }
+
+    /// The same for a caller that holds on to the value: what is held, as long as that is current.
+    pub async fn get_held<L>(&self, held: &Held<V>, owner: &Owner, key: K, load: impl Fn() -> L) -> Result<V, Error>
+    where
+        L: Future<Output = Result<V, Error>> + Send + 'static,
+    {
+        if let Some(value) = held.current(&self.trust) {
+            self.metrics.hits.increment(1);
+            return Ok(value);
+        }
+        let (value, reading) = self.read(owner, key, load).await?;
+        if let Some(reading) = reading {
+            held.hold(reading, value.clone());
+        }
+        Ok(value)
+    }
+
+    /// The value, with the reading that it came by unless it came past the cache.
+    async fn read<L>(&self, owner: &Owner, key: K, load: impl Fn() -> L) -> Result<(V, Option<Reading>), Error>
+    where
+        L: Future<Output = Result<V, Error>> + Send + 'static,
+    {
         // First of all: a load that begins after this line sees every write that was committed before it.
         let Some(reading) = self.trust.begin(owner) else {
-            return self.bypass(load()).await;
+            return Ok((Box::pin(self.bypass(load())).await?, None));
         };
         let key = (reading.generation, key);
-        if let Some(value) = self.entries.get(&key).await {
+        let found = self.entries.get(&key).await;
+        if let Some(value) = &found
+            && self.trust.confirms(reading)
+        {
+            self.metrics.hits.increment(1);
+            return Ok((value.clone(), Some(reading)));
+        }
+        // On the heap: every reading would carry the state of a load, and most are hits.
+        match found {
+            Some(value) => Ok((Box::pin(self.current_or_stale(self.bypass(load()), value)).await?, None)),
+            None => Box::pin(self.load(reading, key, load)).await,
+        }
+    }
+
+    /// The value of a key that is not in memory.
+    async fn load<L>(
+        &self,
+        reading: Reading,
+        key: (Generation, K),
+        load: impl Fn() -> L,
+    ) -> Result<(V, Option<Reading>), Error>
+    where
+        L: Future<Output = Result<V, Error>> + Send + 'static,
+    {
+        if self.trust.has_lease() {
+            let value = self.shared_load(key, load()).await?;
+            // The load may have been somebody else's, from before the lease ended.
             if self.trust.confirms(reading) {
-                self.metrics.hits.increment(1);
-                return Ok(value);
+                return Ok((value, Some(reading)));
             }
-            return self.current_or_stale(self.bypass(load()), value).await;
         }
-        if !self.trust.has_lease() {
-            return self.bypass(load()).await;
-        }
-        let value = self.shared_load(key, load()).await?;
-        // The load may have been somebody else's, from before the lease ended.
-        if self.trust.confirms(reading) { Ok(value) } else { self.bypass(load()).await }
+        Ok((self.bypass(load()).await?, None))
     }
 
     async fn bypass(&self, load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
@@ -164,7 +209,7 @@ where
 }
 
 /// Values that follow from their keys, and so are never stale: kept only to save the work of making them. Cheap to clone.
-pub struct Memo<K, V>(Cache<K, V>);
+pub struct Memo<K, V>(Cache<K, V, RandomState>);
 
 impl<K, V> Clone for Memo<K, V> {
     fn clone(&self) -> Self {
@@ -183,7 +228,7 @@ where
             .max_capacity(limits.bytes)
             .time_to_live(limits.ttl)
             .weigher(move |key, value| u32::try_from(weigh(key, value) + OVERHEAD).unwrap_or(u32::MAX))
-            .build();
+            .build_with_hasher(RandomState::default());
         Self(entries)
     }
 

@@ -5,8 +5,10 @@
 //! While a write of the owner is being committed somewhere, the owner is *held*: it has no generation, so every read of
 //! it goes to the database.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::BuildHasher;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+use foldhash::quality::RandomState;
 
 use super::owner::Owner;
 
@@ -39,7 +41,7 @@ impl Default for Generations {
         Self {
             stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
             global: AtomicU64::new(0),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
         }
     }
 }

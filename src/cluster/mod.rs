@@ -19,6 +19,7 @@ pub mod feed;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod generations;
+mod held;
 mod holds;
 mod lease;
 mod message;
@@ -39,6 +40,7 @@ pub use change::Change;
 pub use check::{Deaf, Instance, hears, instances};
 pub use coherent::{Coherent, Limits, Memo};
 pub use generations::Generation;
+pub use held::Held;
 pub use mutant::Mutant;
 pub use owner::Owner;
 pub use trust::Trust;
@@ -110,7 +112,7 @@ impl Cluster {
 
     /// Starts a write to the tenant's rows.
     pub async fn begin(&self, tenant: impl Into<Tenant>) -> Result<Change, Error> {
-        let transaction = postgres::begin(&self.pool, tenant).await?;
+        let transaction = postgres::begin_holding(&self.pool, tenant).await?;
         Ok(Change { transaction, cluster: self.clone() })
     }
 

@@ -2,6 +2,7 @@
 //! (`CREDENZA_SERVE_STALE_FOR`). Such an answer always says so: whoever works inside [`watched`] learns of it.
 
 use std::cell::Cell;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ tokio::task_local! {
 
 /// Runs something that reads caches, and tells for how long the lease had ended when the oldest of its readings was
 /// answered without one; `None` if every reading was current.
-pub async fn watched<T>(work: impl Future<Output = T>) -> (T, Option<Duration>) {
+///
+/// Takes the work where it is pinned: by value its state would be in the future twice.
+pub async fn watched<T>(work: Pin<&mut impl Future<Output = T>>) -> (T, Option<Duration>) {
     STALE
         .scope(Cell::new(None), async {
             let result = work.await;

@@ -96,13 +96,13 @@ impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
         let own = authenticate(parts, app, Accepts::Private).await?;
         let acting = match account_named(&parts.headers) {
-            Ok(None) => Ok(own.clone()),
+            Ok(None) => Ok(Arc::clone(&own)),
             Ok(Some(account)) if R::FOR_OTHERS => auth::act_for(&own, account, &app.statuses).await,
             Ok(Some(_)) => Err(Denied::NotForOthers.into()),
             Err(error) => Err(error),
         };
         let context = parts.extensions.get::<Arc<RequestContext>>();
-        let noted = Arc::new(acting.as_ref().map_or(own, Principal::clone));
+        let noted = acting.as_ref().map_or(own, Arc::clone);
         if let Some(context) = context {
             // For the log, also of a refusal. Set once: one of the extractors of this page runs, and runs once.
             let _ = context.principal.set(Arc::clone(&noted));
@@ -168,14 +168,14 @@ impl FromRequestParts<Arc<App>> for Visitor {
         let principal = authenticate(parts, app, Accepts::PublicToo).await?;
         if let Some(context) = parts.extensions.get::<Arc<RequestContext>>() {
             let account = principal.acting_account;
-            let _ = context.principal.set(Arc::new(principal));
+            let _ = context.principal.set(principal);
             admission::wait_for_turn(context, app, &parts.method, account).await?;
         }
         Ok(Self)
     }
 }
 
-async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Principal, Error> {
+async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Arc<Principal>, Error> {
     let context = parts.extensions.get::<Arc<RequestContext>>();
     let query_keys = parts.uri.query().unwrap_or_default().split('&');
     let presented = Presented {
@@ -194,7 +194,7 @@ async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Prin
                 && let Err(refused) =
                     admission::count(context, app, admission::holder(&principal), principal.is_operator).await
             {
-                let _ = context.principal.set(Arc::new(principal));
+                let _ = context.principal.set(principal);
                 return Err(refused);
             }
             Ok(principal)

@@ -33,18 +33,18 @@ pub mod tls;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Extension, Request};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
-use tower::Layer;
-use tower::util::MapRequestLayer;
+use tower::ServiceBuilder;
+use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::routes;
 
 use self::edge::Edge;
 pub use self::reference::Listener;
-use self::reference::{Operations, Reference, at};
+use self::reference::{Operations, Reference, below};
 use crate::app::App;
 use crate::error::{Error, Missing};
 
@@ -55,48 +55,73 @@ const BATCH_BODY_LIMIT: usize = 1 << 20;
 
 /// What tenants see. The layer is for the operations that browsers may use as well.
 fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
-    let credentials = Operations::new()
-        .routes(at("/", routes!(credentials::list, credentials::upsert)))
-        .routes(at("/{supplier_code}", routes!(credentials::find, credentials::delete)))
-        .routes(at("/{supplier_code}/audit", routes!(credentials::audit_trail)))
-        .routes(at("/{supplier_code}/resolution", routes!(resolution::explain)))
-        .routes(at("/{supplier_code}/services", routes!(services::upsert)))
-        .routes(at("/{supplier_code}/services/{service}/{environment}", routes!(services::delete)));
-    let subaccounts = Operations::new()
-        .routes(at("/", routes!(subaccounts::list, subaccounts::create)))
-        .routes(at("/{id}", routes!(subaccounts::find, subaccounts::update, subaccounts::deactivate)))
-        .routes(at("/{id}/api-keys", routes!(api_keys::list_of_subaccount, api_keys::create_for_subaccount)))
-        .routes(at("/{id}/api-keys/{key_id}", routes!(api_keys::revoke_of_subaccount)));
-    let api_keys = Operations::new()
-        .routes(at("/", routes!(api_keys::list, api_keys::create)))
-        .routes(at("/{id}", routes!(api_keys::revoke)))
-        .routes(at("/{id}/rotate", routes!(api_keys::rotate)));
-    let oauth_clients = Operations::new()
-        .routes(at("/", routes!(oauth_clients::list, oauth_clients::create)))
-        .routes(at("/{id}", routes!(oauth_clients::find, oauth_clients::revoke)))
-        .routes(at("/{id}/rotate", routes!(oauth_clients::rotate)));
-    let audit_events = Operations::new().routes(at("/", routes!(audit_events::list)));
-    let directory = Operations::new()
-        .routes(at("/suppliers", routes!(directory::suppliers)))
-        .routes(at("/service-codes", routes!(directory::service_codes)))
-        .routes(at("/services/{supplier_code}", routes!(directory::services)));
-    let oauth = Operations::new()
-        .routes(at("/token", routes!(oauth::token)))
-        .routes(at("/revoke", routes!(oauth::revoke)))
-        .routes(at("/introspect", routes!(oauth::introspect)));
-    let well_known = Operations::new()
-        .routes(at("/jwks.json", routes!(oauth::jwks)))
-        .routes(at("/oauth-authorization-server", routes!(oauth::metadata)));
-    let operations = Operations::new()
-        .nest("/extra/v2/credentials", credentials)
-        .nest("/extra/v2/subaccounts", subaccounts)
-        .nest("/extra/v2/api-keys", api_keys)
-        .nest("/extra/v2/oauth-clients", oauth_clients)
-        .nest("/extra/v2/audit-events", audit_events)
-        .nest("/extra/v2", browsers(directory))
-        .routes(at("/me", routes!(me::me)))
-        .nest("/oauth", oauth)
-        .nest("/.well-known", well_known);
+    let credentials = below(
+        "/extra/v2/credentials",
+        [
+            ("", routes!(credentials::list, credentials::upsert)),
+            ("/{supplier_code}", routes!(credentials::find, credentials::delete)),
+            ("/{supplier_code}/audit", routes!(credentials::audit_trail)),
+            ("/{supplier_code}/resolution", routes!(resolution::explain)),
+            ("/{supplier_code}/services", routes!(services::upsert)),
+            ("/{supplier_code}/services/{service}/{environment}", routes!(services::delete)),
+        ],
+    );
+    let subaccounts = below(
+        "/extra/v2/subaccounts",
+        [
+            ("", routes!(subaccounts::list, subaccounts::create)),
+            ("/{id}", routes!(subaccounts::find, subaccounts::update, subaccounts::deactivate)),
+            ("/{id}/api-keys", routes!(api_keys::list_of_subaccount, api_keys::create_for_subaccount)),
+            ("/{id}/api-keys/{key_id}", routes!(api_keys::revoke_of_subaccount)),
+        ],
+    );
+    let api_keys = below(
+        "/extra/v2/api-keys",
+        [
+            ("", routes!(api_keys::list, api_keys::create)),
+            ("/{id}", routes!(api_keys::revoke)),
+            ("/{id}/rotate", routes!(api_keys::rotate)),
+        ],
+    );
+    let oauth_clients = below(
+        "/extra/v2/oauth-clients",
+        [
+            ("", routes!(oauth_clients::list, oauth_clients::create)),
+            ("/{id}", routes!(oauth_clients::find, oauth_clients::revoke)),
+            ("/{id}/rotate", routes!(oauth_clients::rotate)),
+        ],
+    );
+    let audit_events = below("/extra/v2/audit-events", [("", routes!(audit_events::list))]);
+    let directory = below(
+        "/extra/v2",
+        [
+            ("/suppliers", routes!(directory::suppliers)),
+            ("/service-codes", routes!(directory::service_codes)),
+            ("/services/{supplier_code}", routes!(directory::services)),
+        ],
+    );
+    let me = below("/me", [("", routes!(me::me))]);
+    let oauth = below(
+        "/oauth",
+        [
+            ("/token", routes!(oauth::token)),
+            ("/revoke", routes!(oauth::revoke)),
+            ("/introspect", routes!(oauth::introspect)),
+        ],
+    );
+    let well_known = below(
+        "/.well-known",
+        [("/jwks.json", routes!(oauth::jwks)), ("/oauth-authorization-server", routes!(oauth::metadata))],
+    );
+    let operations = credentials
+        .merge(subaccounts)
+        .merge(api_keys)
+        .merge(oauth_clients)
+        .merge(audit_events)
+        .merge(browsers(directory))
+        .merge(me)
+        .merge(oauth)
+        .merge(well_known);
     with_service_operations(operations)
 }
 
@@ -104,30 +129,35 @@ fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operati
 fn internal_operations() -> Operations {
     let (schemas, paths, batch) = routes!(resolve::resolve_batch);
     let batch = (schemas, paths, batch.layer(DefaultBodyLimit::max(BATCH_BODY_LIMIT)));
-    let internal =
-        Operations::new().routes(at("/resolve", routes!(resolve::resolve))).routes(at("/resolve/batch", batch));
-    let internal = Operations::new().nest("/internal/v1", internal).routes(at("/metrics", routes!(metrics::metrics)));
-    with_service_operations(internal)
+    let internal = below("/internal/v1/resolve", [("", routes!(resolve::resolve)), ("/batch", batch)]);
+    with_service_operations(internal.merge(below("/metrics", [("", routes!(metrics::metrics))])))
 }
 
 /// What both have: health, and their reference.
 fn with_service_operations(operations: Operations) -> Operations {
-    operations
-        .routes(at("/healthz", routes!(health::healthz)))
-        .routes(at("/readyz", routes!(health::readyz)))
-        .routes(at("/openapi.json", routes!(reference::openapi)))
-        .routes(at("/docs", routes!(reference::docs)))
+    operations.merge(below(
+        "",
+        [
+            ("/healthz", routes!(health::healthz)),
+            ("/readyz", routes!(health::readyz)),
+            ("/openapi.json", routes!(reference::openapi)),
+            ("/docs", routes!(reference::docs)),
+        ],
+    ))
 }
 
+/// A listener's whole service. Cheap to clone.
+pub type Service = MapRequest<Router, fn(Request) -> Request>;
+
 /// The public listener.
-pub fn public_router(app: Arc<App>) -> Router {
+pub fn public_router(app: Arc<App>) -> Service {
     let browsers = |directory: Operations| directory.layer(from_fn_with_state(Arc::clone(&app), cors::cors));
     let operations = public_operations(browsers);
     finish(Listener::Public, operations, app)
 }
 
 /// The internal listener.
-pub fn internal_router(app: Arc<App>) -> Router {
+pub fn internal_router(app: Arc<App>) -> Service {
     finish(Listener::Internal, internal_operations(), app)
 }
 
@@ -152,16 +182,19 @@ fn without_trailing_slash(mut request: Request) -> Request {
     request
 }
 
-/// What both have around their operations: answers for what does not exist, limits, and the edge around all of it.
-fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> Router {
+/// What both have around their operations: answers for what does not exist, limits, and the edge around all of it. One
+/// layer of the router, because it sets up each of its layers anew for each request.
+fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> Service {
     let edge = Arc::new(Edge::new(listener, &operations, Arc::clone(&app)));
-    let router = Router::from(operations)
-        .layer(Extension(listener))
-        .fallback(async || error::HttpError::from(Error::missing(Missing::Path)))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(CatchPanicLayer::custom(edge::after_panic))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, app.settings.admission.request_timeout))
+    let request_timeout = app.settings.admission.request_timeout;
+    let around = ServiceBuilder::new()
         .layer(from_fn_with_state(edge, edge::edge))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, request_timeout))
+        .layer(CatchPanicLayer::custom(edge::after_panic))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    let router = Router::from(operations)
+        .fallback(async || error::HttpError::from(Error::missing(Missing::Path)))
+        .layer(around)
         .with_state(app);
-    Router::new().fallback_service(MapRequestLayer::new(without_trailing_slash).layer(router))
+    MapRequest::new(router, without_trailing_slash)
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use super::tls::{Tls, TlsError};
-use super::{internal_router, public_router};
+use super::{Service, internal_router, public_router};
 use crate::app::App;
 use crate::config::{Shutdown, TlsFiles};
 
@@ -114,7 +114,7 @@ impl Listeners {
 
 /// Serves one listener until it is stopped, and returns when its connections have ended. They end with it, if it is
 /// aborted.
-async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, mut stopped: watch::Receiver<bool>) {
+async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, service: Service, mut stopped: watch::Receiver<bool>) {
     let shutdown = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(connection_limit()));
     let mut connections = JoinSet::new();
@@ -133,15 +133,15 @@ async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, router: Router, mut
             Ok((stream, peer)) => {
                 // Answers are small and whole; waiting for more to send only delays them. A failure costs no more than that.
                 let _ = stream.set_nodelay(true);
-                let (tls, router, watcher, stopped) =
-                    (tls.clone(), router.clone(), shutdown.watcher(), stopped.clone());
+                let (tls, service, watcher, stopped) =
+                    (tls.clone(), service.clone(), shutdown.watcher(), stopped.clone());
                 connections.spawn(async move {
                     // What a client does to its connection is not our failure.
                     match tls {
-                        None => drop(watcher.watch(connection(stream, peer, router)).await),
+                        None => drop(watcher.watch(connection(stream, peer, service)).await),
                         Some(tls) => {
                             if let Some(stream) = handshake(&tls, stream, stopped).await {
-                                drop(watcher.watch(connection(stream, peer, router)).await);
+                                drop(watcher.watch(connection(stream, peer, service)).await);
                             }
                         }
                     }
@@ -177,11 +177,12 @@ async fn handshake(tls: &Tls, stream: TcpStream, mut stopped: watch::Receiver<bo
 fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
-    router: Router,
+    service: Service,
 ) -> impl GracefulConnection<Error = hyper::Error> {
-    let service = service_fn(move |mut request: Request<Incoming>| {
+    let service = service_fn(move |request: Request<Incoming>| {
+        let mut request = request.map(Body::new);
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request)
+        service.clone().oneshot(request)
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_LIMIT);

@@ -1,10 +1,14 @@
 //! The cached units: everything that an account stores for a supplier in one entry, and everything that the operator says
 //! about a supplier in another. Both hold ciphertext; the choice runs over the two on each call.
 
+use std::sync::Arc;
+
 use sqlx::PgExecutor;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
+use crate::accounts::HeldStatuses;
+use crate::cluster::Held;
 use crate::error::Error;
 use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::suppliers;
@@ -18,6 +22,17 @@ pub(super) struct AccountBundle {
     production: StoredPair,
     services: Vec<ServicePair>,
 }
+
+/// An account's bundle in memory, and beside it what else is asked whenever it is: cheaper than to look each of them up.
+#[derive(Default)]
+pub(super) struct Entry {
+    pub bundle: AccountBundle,
+    pub statuses: HeldStatuses,
+    pub supplier: Held<CachedSupplier>,
+}
+
+/// A supplier's bundle; `None` if there is no such supplier.
+pub(super) type CachedSupplier = Option<Arc<SupplierBundle>>;
 
 /// Service credentials: the user name is in clear, as it is stored.
 pub(super) struct ServicePair {
@@ -51,7 +66,7 @@ impl AccountBundle {
                     + pair.password.as_ref().map_or(0, |sealed| sealed.as_bytes().len())
             })
             .sum();
-        size_of::<Self>() + base + services
+        size_of::<Entry>() + base + services
     }
 }
 

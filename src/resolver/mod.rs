@@ -8,20 +8,21 @@ mod bundle;
 mod counted;
 pub mod precedence;
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
 
 use crate::accounts::AccountStatuses;
-use crate::cluster::{Cluster, Coherent, Limits, Owner, stale};
+use crate::cluster::{Cluster, Coherent, Held, Limits, Owner, stale};
 use crate::error::{Denied, Error, Missing, OpenError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::suppliers;
 use crate::suppliers::defaults;
 use crate::types::{AccountId, Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
 use crate::vault::Vault;
-use bundle::{AccountBundle, ServicePair, SupplierBundle};
+use bundle::{AccountBundle, CachedSupplier, Entry, ServicePair, SupplierBundle};
 use counted::Counted;
 use precedence::{Candidate, Choice, Level, Outcome, choose};
 
@@ -73,8 +74,8 @@ pub struct Resolver {
     pool: PgPool,
     vault: Vault,
     statuses: AccountStatuses,
-    accounts: Coherent<(AccountId, SupplierCode), Arc<AccountBundle>>,
-    suppliers: Coherent<SupplierCode, Option<Arc<SupplierBundle>>>,
+    accounts: Coherent<(AccountId, SupplierCode), Arc<Entry>>,
+    suppliers: Coherent<SupplierCode, CachedSupplier>,
     counted: Arc<Counted>,
 }
 
@@ -94,15 +95,14 @@ impl Resolver {
             trust,
             "credentials",
             limits,
-            |(_, supplier): &(AccountId, SupplierCode), bundle: &Arc<AccountBundle>| {
-                supplier.as_str().len() + bundle.weight()
+            |(_, supplier): &(AccountId, SupplierCode), entry: &Arc<Entry>| {
+                supplier.as_str().len() + entry.bundle.weight()
             },
         );
         let limits = Limits { bytes: limits.bytes / 8, ..limits };
-        let suppliers =
-            Coherent::new(trust, "suppliers", limits, |code: &SupplierCode, bundle: &Option<Arc<SupplierBundle>>| {
-                code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
-            });
+        let suppliers = Coherent::new(trust, "suppliers", limits, |code: &SupplierCode, bundle: &CachedSupplier| {
+            code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
+        });
         Self { pool, vault, statuses, accounts, suppliers, counted: Arc::new(Counted::new()) }
     }
 
@@ -112,7 +112,7 @@ impl Resolver {
     /// An inactive account resolves nothing; an unknown supplier is not found; a stored pair that cannot be opened is
     /// an error and never a reason to try the next level.
     pub async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
-        let (result, stale_for) = stale::watched(self.choose_and_open(call, request)).await;
+        let (result, stale_for) = stale::watched(pin!(self.choose_and_open(call, request))).await;
         self.counted.note(&result);
         result.map(|(source, pair)| Resolved { source, pair, stale_for })
     }
@@ -124,7 +124,7 @@ impl Resolver {
             (None, None) => Candidate::Absent,
             _ => Candidate::Incomplete,
         };
-        let choice = choose(candidates(request, &account, &supplier, call.service, call.environment));
+        let choice = choose(candidates(request, &account.bundle, &supplier, call.service, call.environment));
         let Some((source, offer)) = choice.answer else {
             return Err(Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service });
         };
@@ -139,7 +139,7 @@ impl Resolver {
         supplier: &SupplierCode,
         calls: &[(Service, Environment)],
     ) -> Result<Vec<Explanation>, Error> {
-        let (result, stale_for) = stale::watched(self.explain_each(account, supplier, calls)).await;
+        let (result, stale_for) = stale::watched(pin!(self.explain_each(account, supplier, calls))).await;
         let mut explanations = result?;
         for explanation in &mut explanations {
             explanation.stale_for = stale_for;
@@ -153,11 +153,11 @@ impl Resolver {
         supplier: &SupplierCode,
         calls: &[(Service, Environment)],
     ) -> Result<Vec<Explanation>, Error> {
-        let (account_bundle, supplier_bundle) = self.bundles(account, supplier).await?;
+        let (entry, supplier_bundle) = self.bundles(account, supplier).await?;
         let mut explanations = Vec::with_capacity(calls.len());
         for &(service, environment) in calls {
             let Choice { answer, outcomes } =
-                choose(candidates(Candidate::Absent, &account_bundle, &supplier_bundle, service, environment));
+                choose(candidates(Candidate::Absent, &entry.bundle, &supplier_bundle, service, environment));
             let username = match answer {
                 None => None,
                 Some((level, offer)) => {
@@ -175,7 +175,7 @@ impl Resolver {
 
     /// A supplier's name, and the environments in which its default credentials answer for each service.
     pub async fn defaults(&self, supplier: &SupplierCode) -> Result<(String, Vec<(Service, Vec<Environment>)>), Error> {
-        let bundle = self.supplier_bundle(supplier).await?;
+        let bundle = self.supplier_bundle(supplier, &Held::default()).await?;
         let answers = |service: Service| {
             let allowed = |environment: &Environment| {
                 bundle.default_pair(service, *environment).is_some_and(|(_, allowed)| allowed)
@@ -212,34 +212,54 @@ impl Resolver {
         &self,
         account: AccountId,
         supplier: &SupplierCode,
-    ) -> Result<(Arc<AccountBundle>, Arc<SupplierBundle>), Error> {
-        if !self.statuses.is_active(account).await? {
+    ) -> Result<(Arc<Entry>, Arc<SupplierBundle>), Error> {
+        let owner = Owner::Bundle(account, supplier.clone());
+        let in_memory = self.accounts.peek(&owner, (account, supplier.clone())).await;
+        // Whether the account is active and the supplier exists is asked first: nothing is loaded for those that do not.
+        let nothing = Entry::default();
+        let held = in_memory.as_deref().unwrap_or(&nothing);
+        if !self.statuses.is_active_held(account, &held.statuses).await? {
             return Err(match self.statuses.get(account).await? {
                 Some(_) => Denied::InactiveAccount.into(),
                 None => Error::missing(Missing::Account),
             });
         }
-        let supplier_bundle = self.supplier_bundle(supplier).await?;
+        let supplier_bundle = self.supplier_bundle(supplier, &held.supplier).await?;
+        if let Some(entry) = in_memory {
+            return Ok((entry, supplier_bundle));
+        }
         let load = || {
             let (pool, code) = (self.pool.clone(), supplier.clone());
-            async move { Ok(Arc::new(bundle::load_account(&pool, account, &code).await?)) }
+            async move {
+                let bundle = bundle::load_account(&pool, account, &code).await?;
+                Ok(Arc::new(Entry { bundle, ..Entry::default() }))
+            }
         };
-        let owner = Owner::Bundle(account, supplier.clone());
-        let account_bundle = self.accounts.get(&owner, (account, supplier.clone()), load).await?;
-        Ok((account_bundle, supplier_bundle))
+        Ok((self.accounts.get(&owner, (account, supplier.clone()), load).await?, supplier_bundle))
     }
 
-    async fn supplier_bundle(&self, supplier: &SupplierCode) -> Result<Arc<SupplierBundle>, Error> {
+    async fn supplier_bundle(
+        &self,
+        supplier: &SupplierCode,
+        held: &Held<CachedSupplier>,
+    ) -> Result<Arc<SupplierBundle>, Error> {
         let load = || {
             let (pool, code) = (self.pool.clone(), supplier.clone());
             async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) }
         };
         let owner = Owner::Supplier(supplier.clone());
-        if let Some(bundle) = self.suppliers.get(&owner, supplier.clone(), load).await? {
+        if let Some(bundle) = self.suppliers.get_held(held, &owner, supplier.clone(), load).await? {
             return Ok(bundle);
         }
-        let mut connection = self.pool.acquire().await?;
-        Err(suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await)
+        Err(Box::pin(self.unknown_supplier(supplier)).await)
+    }
+
+    /// Boxed where it is called: it is rare, and every resolve would carry its state.
+    async fn unknown_supplier(&self, supplier: &SupplierCode) -> Error {
+        match self.pool.acquire().await {
+            Ok(mut connection) => suppliers::not_found(&mut connection, Missing::Supplier, supplier.as_str()).await,
+            Err(error) => error.into(),
+        }
     }
 }
 

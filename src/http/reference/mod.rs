@@ -11,24 +11,30 @@ mod page;
 mod security;
 pub(super) mod words;
 
+use std::convert::Infallible;
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::Extension;
+use axum::extract::FromRequestParts;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
+use super::edge::RequestContext;
 use crate::app::App;
 
 /// A router that knows what its operations are like.
 pub(super) type Operations = OpenApiRouter<Arc<App>>;
 
-/// The operations of one path. The annotation of a handler names its method and leaves the path empty, because the paths
-/// stand on one page, in `http/mod.rs`.
-pub(super) fn at(path: &str, operations: UtoipaMethodRouter<Arc<App>>) -> UtoipaMethodRouter<Arc<App>> {
-    let (schemas, mut described, methods) = operations;
-    described.paths = described.paths.into_values().map(|item| (path.to_owned(), item)).collect();
-    (schemas, described, methods)
+/// The operations of several paths below one. The annotation of a handler names its method and leaves the path empty, because
+/// the paths stand on one page, in `http/mod.rs`. The router gets whole paths: one that is nested takes the path of each
+/// request apart.
+pub(super) fn below<const N: usize>(prefix: &str, operations: [(&str, UtoipaMethodRouter<Arc<App>>); N]) -> Operations {
+    operations.into_iter().fold(Operations::new(), |all, (path, (schemas, mut described, methods))| {
+        let path = format!("{prefix}{path}");
+        described.paths = described.paths.into_values().map(|item| (path.clone(), item)).collect();
+        all.routes((schemas, described, methods))
+    })
 }
 
 /// One of the two listeners.
@@ -53,6 +59,16 @@ static PUBLIC: LazyLock<Reference> =
     LazyLock::new(|| Reference::new(Listener::Public, super::public_operations(|directory| directory)));
 static INTERNAL: LazyLock<Reference> =
     LazyLock::new(|| Reference::new(Listener::Internal, super::internal_operations()));
+
+/// Where the request arrived.
+impl<S: Send + Sync> FromRequestParts<S> for Listener {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Without an edge around it, as in a test, nobody is told what only the internal listener has.
+        Ok(parts.extensions.get::<Arc<RequestContext>>().map_or(Listener::Public, |context| context.listener))
+    }
+}
 
 impl Listener {
     /// As metrics name it.
@@ -87,7 +103,7 @@ impl Reference {
     operation_id = "get_openapi",
     responses((status = 200, description = "An OpenAPI 3.1 document", body = words::Document)),
 )]
-pub async fn openapi(Extension(listener): Extension<Listener>) -> Response {
+pub async fn openapi(listener: Listener) -> Response {
     ([(CONTENT_TYPE, "application/json")], Reference::of(listener).json.as_str()).into_response()
 }
 
@@ -100,7 +116,7 @@ pub async fn openapi(Extension(listener): Extension<Listener>) -> Response {
     operation_id = "get_docs",
     responses((status = 200, description = "A page", body = str, content_type = "text/html; charset=utf-8")),
 )]
-pub async fn docs(Extension(listener): Extension<Listener>) -> Response {
+pub async fn docs(listener: Listener) -> Response {
     let reference = Reference::of(listener);
     let headers = [(CONTENT_TYPE, "text/html; charset=utf-8"), (CONTENT_SECURITY_POLICY, reference.policy.as_str())];
     (headers, reference.page.as_str()).into_response()

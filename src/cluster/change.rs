@@ -52,31 +52,33 @@ impl Change {
         let begun = Instant::now();
         cluster.trust.hold(change, message::owners(&prepared.changed));
         if !members.is_empty() {
-            let hold = Message::Hold { change, by: cluster.instance, changed: prepared.changed };
+            let hold = Message::Hold { change, by: cluster.instance, changed: prepared.changed.clone() };
             if let Err(error) = cluster.acknowledged(change, &hold, &members).await {
-                cluster.never_committed(change).await;
+                cluster.end_hold(change).await;
                 return Err(error);
             }
         }
         if Mutant::ReleaseBeforeCommit.is(cluster.trust.mutant) {
-            cluster.never_committed(change).await;
+            cluster.end_hold(change).await;
         }
         match self.transaction.commit().await {
-            Ok(()) => cluster.trust.release(change),
+            Ok(()) if members.is_empty() => cluster.trust.release(change),
+            Ok(()) => cluster.end_hold(change).await,
             // The database said no.
             Err(error) if !crate::postgres::is_unavailable(&error) => {
-                cluster.never_committed(change).await;
+                cluster.end_hold(change).await;
                 return Err(error.into());
             }
-            // Nobody knows whether it was committed. If it was, the feed brings the end of the hold; if not, the hold ends
-            // by itself.
+            // Nobody knows whether it was committed. The hold ends by itself, when that is certain.
             Err(error) => return Err(error.into()),
         }
         if begun.elapsed() >= holds::LONGEST && !members.is_empty() {
-            // The others may have stopped holding before the commit. What they loaded meanwhile is void when they have heard
-            // of the commit, and they have heard of it when they acknowledge something that was said later.
-            let after = Message::Hold { change, by: cluster.instance, changed: String::new() };
-            cluster.acknowledged(change, &after, &members).await?;
+            // The others may have stopped holding before the commit. What they loaded meanwhile is void when they hold once
+            // more.
+            let again = Uuid::new_v4();
+            let hold = Message::Hold { change: again, by: cluster.instance, changed: prepared.changed };
+            cluster.acknowledged(again, &hold, &members).await?;
+            cluster.end_hold(again).await;
         }
         Ok(())
     }
@@ -107,9 +109,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Tells everybody, itself included, that a change will never be committed. If that cannot be told, the others find out
-    /// after a while.
-    async fn never_committed(&self, change: Uuid) {
+    /// Ends the hold on a change here and everywhere: it is committed, or never will be. If that cannot be told, the others'
+    /// holds end by themselves after a while.
+    async fn end_hold(&self, change: Uuid) {
         self.trust.release(change);
         if let Err(error) = self.say(&Message::Done(change)).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the end of a hold could not be told");

@@ -9,17 +9,20 @@ mod tenant;
 
 use std::time::Duration;
 
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{Connection, PgPool};
 
 pub use migrate::{MigrateError, SchemaState, Step, grant_application_role, migrate, migrate_in_steps, schema_state};
 pub use role::{Unbound, unbound, unreadable_table};
 pub use server::{OLDEST_SERVER, Server, server};
-pub use tenant::{Tenant, begin, go_on_as, snapshot};
+pub use tenant::{Tenant, begin, begin_holding, go_on_as, snapshot};
 
 /// Longest wait for a free connection. Short, because whoever waits has a client that waits, and counts as a request in
 /// flight.
 const ACQUIRE: Duration = Duration::from_secs(2);
+/// A connection that was used this short a time ago is taken for alive without a question. One that died since fails its
+/// next use, as it would have a moment after a question.
+const TRUSTED: Duration = Duration::from_secs(1);
 /// Longest time that Postgres may work on one statement of ours.
 const STATEMENT_TIMEOUT_MS: &str = "10000";
 /// Longest time that a transaction of ours may stand idle, which only a stuck process lets happen.
@@ -27,7 +30,19 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS: &str = "10000";
 
 /// The pool that the service works with. Connects when first used.
 pub fn pool(options: &PgConnectOptions, max_connections: u32) -> PgPool {
-    let pool = PgPoolOptions::new().max_connections(max_connections).acquire_timeout(ACQUIRE);
+    let pool = PgPoolOptions::new()
+        .max_connections(max_connections)
+        .acquire_timeout(ACQUIRE)
+        // A ping before every use would double the round trips of a read.
+        .test_before_acquire(false)
+        .before_acquire(|connection, used| {
+            Box::pin(async move {
+                if used.idle_for >= TRUSTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        });
     pool.connect_lazy_with(with_limits(options))
 }
 

@@ -14,6 +14,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod health;
+mod import;
 mod me;
 mod metrics;
 mod number;
@@ -44,8 +45,9 @@ use utoipa_axum::routes;
 
 use self::edge::Edge;
 pub use self::reference::Listener;
-use self::reference::{Operations, Reference, at};
+use self::reference::{Operations, Reference, Routes, at};
 use crate::app::App;
+use crate::credentials::import::MOST_BYTES;
 use crate::error::{Error, Missing};
 
 /// Largest body of a request, in bytes. The largest honest one, four fields of 255 characters, takes less than a tenth.
@@ -53,10 +55,17 @@ const BODY_LIMIT: usize = 64 << 10;
 /// Largest body of a batch: a hundred resolves that each bring a pair.
 const BATCH_BODY_LIMIT: usize = 1 << 20;
 
+/// The operations of one path, with bodies up to so many bytes.
+fn with_body_limit(operations: Routes, bytes: usize) -> Routes {
+    let (schemas, paths, methods) = operations;
+    (schemas, paths, methods.layer(DefaultBodyLimit::max(bytes)))
+}
+
 /// What tenants see. The layer is for the operations that browsers may use as well.
 fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
     let credentials = Operations::new()
         .routes(at("/", routes!(credentials::list, credentials::upsert)))
+        .routes(at("/import", with_body_limit(routes!(import::import), MOST_BYTES)))
         .routes(at("/{supplier_code}", routes!(credentials::find, credentials::delete)))
         .routes(at("/{supplier_code}/audit", routes!(credentials::audit_trail)))
         .routes(at("/{supplier_code}/resolution", routes!(resolution::explain)))
@@ -102,8 +111,7 @@ fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operati
 
 /// What programs that talk to suppliers see, on an address of its own. Passwords leave here.
 fn internal_operations() -> Operations {
-    let (schemas, paths, batch) = routes!(resolve::resolve_batch);
-    let batch = (schemas, paths, batch.layer(DefaultBodyLimit::max(BATCH_BODY_LIMIT)));
+    let batch = with_body_limit(routes!(resolve::resolve_batch), BATCH_BODY_LIMIT);
     let internal =
         Operations::new().routes(at("/resolve", routes!(resolve::resolve))).routes(at("/resolve/batch", batch));
     let internal = Operations::new().nest("/internal/v1", internal).routes(at("/metrics", routes!(metrics::metrics)));

@@ -23,9 +23,12 @@ use crate::app::App;
 /// A router that knows what its operations are like.
 pub(super) type Operations = OpenApiRouter<Arc<App>>;
 
+/// The operations of one path.
+pub(super) type Routes = UtoipaMethodRouter<Arc<App>>;
+
 /// The operations of one path. The annotation of a handler names its method and leaves the path empty, because the paths
 /// stand on one page, in `http/mod.rs`.
-pub(super) fn at(path: &str, operations: UtoipaMethodRouter<Arc<App>>) -> UtoipaMethodRouter<Arc<App>> {
+pub(super) fn at(path: &str, operations: Routes) -> Routes {
     let (schemas, mut described, methods) = operations;
     described.paths = described.paths.into_values().map(|item| (path.to_owned(), item)).collect();
     (schemas, described, methods)

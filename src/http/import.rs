@@ -144,6 +144,7 @@ fn answer(report: Report) -> Response {
     responses(
         (status = 200, description = "All of it is stored, or could be", body = ImportBody),
         (status = 400, description = "Something is wrong with the file, or with a parameter", body = ImportRefusalBody),
+        (status = 415, description = "The request body must be text/csv in UTF-8"),
     ),
     security(("oauth2" = ["credentials:write"]))
 )]

@@ -4,6 +4,7 @@ import os
 import uuid
 
 import schemathesis
+from hypothesis import strategies
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 # What the run itself works with: revoking it would end the run, with refusals that look like good answers.
@@ -18,6 +19,19 @@ REFUSED_BY_STATE = {
     "The client does not have one of these scopes",
 }
 HALF_A_PAIR = ("because no staging pair is stored yet", "because no production pair is stored yet")
+
+# A schema cannot say what a file to import has in it. Files that can be imported, whatever is stored.
+BASE = b"supplier_code,staging_username,staging_password,production_username,production_password\r\n"
+SERVICE = b"supplier_code,service,environment,username,password\n"
+FILES = strategies.sampled_from([
+    BASE, BASE + b"HIT,,,user,pass\r\nPCNA,,,,\r\n", BASE + b'"HIT",su,"s,p",,\n', SERVICE,
+])
+schemathesis.openapi.media_type("text/csv", FILES)
+
+
+@schemathesis.serializer("text/csv")
+def as_it_is(context, value):
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 @schemathesis.hook

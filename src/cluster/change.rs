@@ -30,7 +30,7 @@ impl Change {
     /// Says beforehand that many rows of what an account stores change: one owner for all of them, whom everybody lets go
     /// of, instead of so many that it would have to be everything.
     pub async fn announce_bundles(&mut self, account: AccountId) -> Result<(), Error> {
-        Ok(store::announce(&mut *self.transaction, &format!("bundles {account}")).await?)
+        Ok(store::announce(&mut self.transaction, &format!("bundles {account}")).await?)
     }
 
     /// Commits, and returns when no read that begins from now on, in any process, can be answered from the older value.

@@ -114,19 +114,23 @@ impl Vault {
             old => self.replace(account, old, now).await?,
         };
         let counted = self.retirement.counted(seals).cast_signed();
-        while counted > 0 {
-            let mut change = self.cluster.begin(account).await?;
-            let total = store::count_seals(&mut change, account, newest.data_key.generation(), counted).await?;
-            change.commit().await?;
-            match total {
-                // Other processes count, too; what was read may be old. What is sealed counts for the key that seals it.
-                Some(total) if is_due(&newest, total - counted) => {
-                    newest = self.replace(account, Some(newest), now).await?;
-                }
-                _ => break,
+        if counted > 0 {
+            // Other processes count, too; what was read may be old. What is sealed counts for the key that seals it.
+            while let Some(before) = self.count(account, &newest, counted).await?
+                && is_due(&newest, before)
+            {
+                newest = self.replace(account, Some(newest), now).await?;
             }
         }
         Ok(Sealer { account, data_key: Arc::clone(&newest.data_key) })
+    }
+
+    /// Counts seals of a data key; how many there were before, if it is still there.
+    async fn count(&self, account: AccountId, newest: &Newest, seals: i64) -> Result<Option<i64>, Error> {
+        let mut change = self.cluster.begin(account).await?;
+        let total = store::count_seals(&mut change, account, newest.data_key.generation(), seals).await?;
+        change.commit().await?;
+        Ok(total.map(|total| total - seals))
     }
 
     /// Puts a new data key behind the newest one of the account. Boxed: it is rare, and every write would carry its state.

@@ -1,6 +1,7 @@
 //! `POST /extra/v2/credentials/import`: what a file stores, what that leaves behind, and who sees it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::time::Duration;
 
 use credenza::cluster::Owner;
@@ -29,6 +30,11 @@ pub async fn suppliers(app: &TestApp, number: usize) {
          select 'S' || number, 'S', now(), now() from generate_series(1, {number}) number"
     ))
     .await;
+}
+
+/// A file of base credentials for these suppliers, with these four cells for each.
+fn file_of(suppliers: Range<usize>, cells: impl Fn(usize) -> String) -> String {
+    suppliers.fold(BASE.to_owned(), |file, number| file + &format!("S{number},{}\n", cells(number)))
 }
 
 async fn pair(caller: &Caller<'_>, supplier: &str, service: &str, environment: &str) -> [String; 2] {
@@ -75,7 +81,7 @@ async fn a_file_of_base_credentials_is_stored_as_single_posts_would_have_stored_
     // Once more: nothing changes, nothing is recorded.
     app.resolves_are_written().await;
     let before = stored(&app, caller.account).await;
-    app.advance(Duration::from_secs(60));
+    app.advance(Duration::from_mins(1));
     assert_eq!(caller.import("", file).await.expect(200), report(3, 0, 0, 3));
     assert_eq!(stored(&app, caller.account).await, before);
 
@@ -203,8 +209,8 @@ async fn a_large_import_makes_nobody_elses_memory_void() {
     };
     let accounts = || (1..=100).map(|number| caller.account.0 + number).map(generation).collect::<Vec<_>>();
     let (own, before) = (generation(caller.account.0), accounts());
-    let rows: String = (1..=1000).map(|number| format!("S{number},,,u,p{number}\n")).collect();
-    assert_eq!(caller.import("", format!("{BASE}{rows}")).await.expect(200), report(1000, 999, 1, 0));
+    let file = file_of(1..1001, |number| format!(",,u,p{number}"));
+    assert_eq!(caller.import("", file).await.expect(200), report(1000, 999, 1, 0));
     app.feed_has_caught_up().await;
     assert_ne!(generation(caller.account.0), own);
     // Some share a number.
@@ -220,10 +226,10 @@ async fn ten_thousand_rows_take_as_many_statements_as_ten() {
     let (database, statements) = counted(&app.database.application);
     app.database.application = database;
     let other = app.other_process().await;
-    let run = async |rows: std::ops::Range<usize>| {
-        let rows: String = rows.map(|number| format!("S{number},su,sp,pu,pp\n")).collect();
+    let run = async |rows: Range<usize>| {
+        let file = file_of(rows, |_| "su,sp,pu,pp".to_owned());
         let before = statements.so_far();
-        let file = format!("{BASE}{rows}").into_bytes().into();
+        let file = file.into_bytes().into();
         let report = import(&other, &Actor::operator(), account, file, Mode::Store, &mut |_, _, _| ()).await.unwrap();
         (report.created, statements.so_far() - before)
     };
@@ -250,8 +256,8 @@ async fn no_data_key_seals_more_than_it_may_within_one_import() {
         )
         .await
         .expect(201);
-    let rows: String = (1..=35).map(|number| format!("S{number},,,u{number},p{number}\n")).collect();
-    assert_eq!(caller.import("", format!("{BASE}{rows}")).await.expect(200), report(35, 35, 0, 0));
+    let file = file_of(1..36, |number| format!(",,u{number},p{number}"));
+    assert_eq!(caller.import("", file).await.expect(200), report(35, 35, 0, 0));
     let sealed = app
         .rows(&format!(
             "select get_byte(production_password, 4) as generation, 2 * count(*) as seals

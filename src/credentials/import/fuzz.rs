@@ -36,7 +36,7 @@ pub fn check(input: &[u8]) {
     }
     if errors.is_empty() {
         let mut reader = csv::ReaderBuilder::new().from_reader(input);
-        assert_eq!(reader.records().filter(Result::is_ok).count(), lines.len());
+        assert_eq!(reader.records().flatten().count(), lines.len());
     }
 }
 

@@ -176,6 +176,7 @@ mod tests {
             .collect()
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "to be compared with what was read")]
     fn record(line: u64, fields: &[&str]) -> Read {
         Ok((line, fields.iter().map(|&field| field.to_owned()).collect()))
     }
@@ -211,7 +212,9 @@ mod tests {
     fn written(records: &[Vec<String>], ending: csv::Terminator, style: csv::QuoteStyle) -> String {
         let mut writer =
             csv::WriterBuilder::new().flexible(true).terminator(ending).quote_style(style).from_writer(Vec::new());
-        records.iter().for_each(|record| writer.write_record(record).unwrap());
+        for record in records {
+            writer.write_record(record).unwrap();
+        }
         String::from_utf8(writer.into_inner().unwrap()).unwrap()
     }
 

@@ -340,9 +340,14 @@ impl FieldErrors {
 
     /// The value that was put together from the fields, if none of them was wrong.
     pub fn complete<T>(self, value: Option<T>) -> Result<T, Error> {
+        self.check(value).map_err(Error::Invalid)
+    }
+
+    /// The same, with the wrong fields themselves.
+    pub fn check<T>(self, value: Option<T>) -> Result<T, Vec<FieldError>> {
         match value {
             Some(value) if self.0.is_empty() => Ok(value),
-            _ => Err(Error::Invalid(self.0)),
+            _ => Err(self.0),
         }
     }
 

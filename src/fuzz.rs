@@ -26,6 +26,7 @@ targets! {
     api_key: crate::api_key::fuzz::check,
     authorization: crate::auth::fuzz::check,
     change_message: crate::cluster::fuzz::check,
+    credentials_csv: crate::credentials::import::fuzz::check,
     env_file: crate::config::fuzz::check,
     forwarded_for: crate::http::fuzz::forwarded_for,
     json_body: crate::http::fuzz::json_body,

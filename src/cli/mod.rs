@@ -12,6 +12,7 @@ mod default_credentials;
 mod dev;
 mod doctor;
 mod help;
+mod import;
 mod keys;
 mod migrate;
 mod openapi;
@@ -75,6 +76,8 @@ enum Command {
     /// People who own keys: make
     #[command(subcommand)]
     User(user::Command),
+    /// Credentials of an account, from a CSV file: all of them or none
+    Import(import::Options),
     /// The supplier directory: import, list
     #[command(subcommand)]
     Suppliers(suppliers::Command),
@@ -147,6 +150,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Account(command) => account::run(command, &app(&source).await?).await,
         Command::ApiKey(command) => api_key::run(command, &app(&source).await?).await,
         Command::User(command) => user::run(command, &app(&source).await?).await,
+        Command::Import(options) => import::run(options, &app(&source).await?).await,
         Command::SigningKeys(command) => signing_keys::run(&command, &app(&source).await?).await,
         Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
         Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,

@@ -13,6 +13,7 @@ use super::mutant::Mutant;
 use super::store::{self, Member};
 use super::{Cluster, holds};
 use crate::error::Error;
+use crate::types::AccountId;
 
 /// A write that waited longer than this for others is worth a line in the log.
 const SLOW: Duration = Duration::from_millis(100);
@@ -26,6 +27,12 @@ pub struct Change {
 }
 
 impl Change {
+    /// Says beforehand that many rows of what an account stores change: one owner for all of them, whom everybody lets go
+    /// of, instead of so many that it would have to be everything.
+    pub async fn announce_bundles(&mut self, account: AccountId) -> Result<(), Error> {
+        Ok(store::announce(&mut self.transaction, &format!("bundles {account}")).await?)
+    }
+
     /// Commits, and returns when no read that begins from now on, in any process, can be answered from the older value.
     /// Whom the transaction changed, the database's triggers have noted.
     ///

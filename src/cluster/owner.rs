@@ -11,6 +11,8 @@ use crate::types::{AccountId, SupplierCode};
 pub enum Owner {
     /// What one account stores for one supplier.
     Bundle(AccountId, SupplierCode),
+    /// What one account stores, for every supplier: owns the entries of all its bundles as well.
+    Bundles(AccountId),
     /// A supplier's directory entry and default credentials.
     Supplier(SupplierCode),
     /// An account's status and its data keys.
@@ -45,6 +47,7 @@ impl Owner {
                 let (account, supplier) = rest.split_once(' ')?;
                 Some(Owner::Bundle(AccountId(account.parse().ok()?), SupplierCode::parse(supplier).ok()?))
             }
+            "bundles" => Some(Owner::Bundles(AccountId(rest.parse().ok()?))),
             "supplier" => Some(Owner::Supplier(SupplierCode::parse(rest).ok()?)),
             "account" => Some(Owner::Account(AccountId(rest.parse().ok()?))),
             "client" if !rest.is_empty() => Some(Owner::Client(rest.into())),
@@ -63,6 +66,7 @@ mod tests {
     fn messages_name_owners_and_doubt_concerns_everything() {
         let code = |code| SupplierCode::parse(code).unwrap();
         assert_eq!(Owner::from_message("bundle 42 S&S and Co"), Owner::Bundle(AccountId(42), code("S&S and Co")));
+        assert_eq!(Owner::from_message("bundles 42"), Owner::Bundles(AccountId(42)));
         assert_eq!(Owner::from_message("supplier HIT"), Owner::Supplier(code("HIT")));
         assert_eq!(Owner::from_message("account 7"), Owner::Account(AccountId(7)));
         let hash = std::array::from_fn(|i| u8::try_from(i).unwrap());
@@ -75,6 +79,8 @@ mod tests {
             "bundle",
             "bundle x HIT",
             "bundle 1",
+            "bundles ",
+            "bundles 1 HIT",
             "account ",
             "key xyz",
             "client ",

@@ -78,6 +78,11 @@ pub(super) async fn prepare_commit(
         .await
 }
 
+/// Announces a change of the transaction, as the triggers do.
+pub(super) async fn announce(connection: &mut PgConnection, message: &str) -> Result<(), sqlx::Error> {
+    sqlx::query("select announce_change($1)").bind(message).execute(connection).await.map(|_| ())
+}
+
 /// Says something to every instance, in one round trip.
 pub(super) async fn say(executor: impl PgExecutor<'_>, messages: &[String]) -> Result<(), sqlx::Error> {
     sqlx::query("select pg_notify('credenza_changes', message) from unnest($1) message")

@@ -3,6 +3,7 @@
 //! One operation, one file; every one takes the account first, and another account's rows are simply not there.
 
 mod delete;
+pub mod import;
 mod read;
 mod sealed_store;
 mod store;

@@ -22,7 +22,8 @@ pub struct BaseUpdate {
 }
 
 impl BaseUpdate {
-    fn halves(&self) -> [(Environment, &HalfPair); 2] {
+    /// Both environments, each with what is brought for it.
+    pub(super) fn halves(&self) -> [(Environment, &HalfPair); 2] {
         [(Environment::Staging, &self.staging), (Environment::Production, &self.production)]
     }
 }
@@ -94,7 +95,8 @@ pub async fn upsert_base(
     Ok(result)
 }
 
-fn missing_half(environment: Environment, username_is_missing: bool) -> FieldError {
+/// The refusal of half a pair whose other half is not stored.
+pub(super) fn missing_half(environment: Environment, username_is_missing: bool) -> FieldError {
     let prefix = match environment {
         Environment::Staging => "staging",
         Environment::Production => "production",

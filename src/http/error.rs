@@ -25,6 +25,9 @@ pub enum HttpError {
     /// The body is not declared as JSON.
     #[error("the body is not JSON by its content type")]
     UnsupportedMediaType,
+    /// The body is not declared as CSV in UTF-8, where a file is expected.
+    #[error("the body is not CSV by its content type")]
+    NotCsv,
     /// A client of the token endpoint was refused, in the RFC's own words.
     #[error("OAuth2: {0}")]
     OAuth(&'static str),
@@ -69,6 +72,10 @@ impl HttpError {
             HttpError::Domain(error) => domain_answer(error),
             HttpError::BodyTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE),
             HttpError::UnsupportedMediaType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
+            HttpError::NotCsv => {
+                let (status, body) = plain(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+                (status, ErrorBody { detail: "The request body must be text/csv in UTF-8".to_owned(), ..body })
+            }
             HttpError::UnreadableBody | HttpError::OAuth(_) => plain(StatusCode::BAD_REQUEST),
         }
     }

@@ -14,6 +14,7 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod health;
+mod import;
 mod me;
 mod metrics;
 mod number;
@@ -44,8 +45,9 @@ use utoipa_axum::routes;
 
 use self::edge::Edge;
 pub use self::reference::Listener;
-use self::reference::{Operations, Reference, below};
+use self::reference::{Operations, Reference, Routes, below};
 use crate::app::App;
+use crate::credentials::import::MOST_BYTES;
 use crate::error::{Error, Missing};
 
 /// Largest body of a request, in bytes. The largest honest one, four fields of 255 characters, takes less than a tenth.
@@ -53,12 +55,19 @@ const BODY_LIMIT: usize = 64 << 10;
 /// Largest body of a batch: a hundred resolves that each bring a pair.
 const BATCH_BODY_LIMIT: usize = 1 << 20;
 
+/// The operations of one path, with bodies up to so many bytes.
+fn with_body_limit(operations: Routes, bytes: usize) -> Routes {
+    let (schemas, paths, methods) = operations;
+    (schemas, paths, methods.layer(DefaultBodyLimit::max(bytes)))
+}
+
 /// What tenants see. The layer is for the operations that browsers may use as well.
 fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
     let credentials = below(
         "/extra/v2/credentials",
         [
             ("", routes!(credentials::list, credentials::upsert)),
+            ("/import", with_body_limit(routes!(import::import), MOST_BYTES)),
             ("/{supplier_code}", routes!(credentials::find, credentials::delete)),
             ("/{supplier_code}/audit", routes!(credentials::audit_trail)),
             ("/{supplier_code}/resolution", routes!(resolution::explain)),
@@ -127,8 +136,7 @@ fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operati
 
 /// What programs that talk to suppliers see, on an address of its own. Passwords leave here.
 fn internal_operations() -> Operations {
-    let (schemas, paths, batch) = routes!(resolve::resolve_batch);
-    let batch = (schemas, paths, batch.layer(DefaultBodyLimit::max(BATCH_BODY_LIMIT)));
+    let batch = with_body_limit(routes!(resolve::resolve_batch), BATCH_BODY_LIMIT);
     let internal = below("/internal/v1/resolve", [("", routes!(resolve::resolve)), ("/batch", batch)]);
     with_service_operations(internal.merge(below("/metrics", [("", routes!(metrics::metrics))])))
 }
@@ -147,17 +155,17 @@ fn with_service_operations(operations: Operations) -> Operations {
 }
 
 /// A listener's whole service. Cheap to clone.
-pub type Service = MapRequest<Router, fn(Request) -> Request>;
+pub type ListenerService = MapRequest<Router, fn(Request) -> Request>;
 
 /// The public listener.
-pub fn public_router(app: Arc<App>) -> Service {
+pub fn public_router(app: Arc<App>) -> ListenerService {
     let browsers = |directory: Operations| directory.layer(from_fn_with_state(Arc::clone(&app), cors::cors));
     let operations = public_operations(browsers);
     finish(Listener::Public, operations, app)
 }
 
 /// The internal listener.
-pub fn internal_router(app: Arc<App>) -> Service {
+pub fn internal_router(app: Arc<App>) -> ListenerService {
     finish(Listener::Internal, internal_operations(), app)
 }
 
@@ -184,7 +192,7 @@ fn without_trailing_slash(mut request: Request) -> Request {
 
 /// What both have around their operations: answers for what does not exist, limits, and the edge around all of it. One
 /// layer of the router, because it sets up each of its layers anew for each request.
-fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> Service {
+fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> ListenerService {
     let edge = Arc::new(Edge::new(listener, &operations, Arc::clone(&app)));
     let request_timeout = app.settings.admission.request_timeout;
     let around = ServiceBuilder::new()

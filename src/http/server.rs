@@ -23,7 +23,7 @@ use tokio_rustls::server::TlsStream;
 use tower::ServiceExt;
 
 use super::tls::{Tls, TlsError};
-use super::{Service, internal_router, public_router};
+use super::{ListenerService, internal_router, public_router};
 use crate::app::App;
 use crate::config::{Shutdown, TlsFiles};
 
@@ -114,7 +114,12 @@ impl Listeners {
 
 /// Serves one listener until it is stopped, and returns when its connections have ended. They end with it, if it is
 /// aborted.
-async fn serve(listener: TcpListener, tls: Option<Arc<Tls>>, service: Service, mut stopped: watch::Receiver<bool>) {
+async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<Tls>>,
+    service: ListenerService,
+    mut stopped: watch::Receiver<bool>,
+) {
     let shutdown = GracefulShutdown::new();
     let slots = Arc::new(Semaphore::new(connection_limit()));
     let mut connections = JoinSet::new();
@@ -177,7 +182,7 @@ async fn handshake(tls: &Tls, stream: TcpStream, mut stopped: watch::Receiver<bo
 fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     peer: SocketAddr,
-    service: Service,
+    service: ListenerService,
 ) -> impl GracefulConnection<Error = hyper::Error> {
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use aws_lc_rs::constant_time::verify_slices_are_equal;
 use secrecy::{ExposeSecret, SecretString};
 
 use super::text::{self, InvalidText};
@@ -21,6 +22,11 @@ macro_rules! secret_text {
             pub fn parse(text: SecretString) -> Result<Self, InvalidText> {
                 text::check(text.expose_secret())?;
                 Ok(Self(text))
+            }
+
+            /// Whether both are the same text, in constant time if they are of one length.
+            pub fn is_same_as(&self, other: &Self) -> bool {
+                verify_slices_are_equal(self.expose().as_bytes(), other.expose().as_bytes()).is_ok()
             }
 
             /// The text itself. Every call is a place to look at in a review.
@@ -47,6 +53,13 @@ pub struct Pair {
     pub username: Username,
     /// The password that belongs to it.
     pub password: Password,
+}
+
+impl Pair {
+    /// Whether both halves are the same.
+    pub fn is_same_as(&self, other: &Self) -> bool {
+        self.username.is_same_as(&other.username) && self.password.is_same_as(&other.password)
+    }
 }
 
 /// What arrived for one pair: either half may be missing.

@@ -19,6 +19,7 @@ mod local;
 mod retirement;
 mod rewrap;
 mod sealed;
+mod sealers;
 mod store;
 mod table;
 mod transit;
@@ -38,6 +39,7 @@ pub use keyring::{Keyring, KeyringError};
 pub use retirement::Retirement;
 pub use rewrap::{KekStatus, Rewrapped};
 pub use sealed::Sealed;
+pub use sealers::Sealers;
 pub use table::{Resealed, SealedRow, SealedTable, Span};
 pub use transit::{Transit, TransitSettings};
 
@@ -106,25 +108,29 @@ impl Vault {
 
     /// The same for many seals at once, which count as so many.
     pub async fn sealer_of(&self, seals: u32, account: AccountId, now: DateTime<Utc>) -> Result<Sealer, Error> {
-        let newest = match self.newest(account).await? {
-            Some(newest) if !self.retirement.is_due(newest.created_at, newest.seals, now) => newest,
+        let is_due = |newest: &Newest, before| self.retirement.is_due(newest.created_at, before, seals, now);
+        let mut newest = match self.newest(account).await? {
+            Some(newest) if !is_due(&newest, newest.seals) => newest,
             old => self.replace(account, old, now).await?,
         };
         let counted = self.retirement.counted(seals).cast_signed();
-        if counted == 0 {
-            return Ok(Sealer { account, data_key: Arc::clone(&newest.data_key) });
-        }
-        let mut change = self.cluster.begin(account).await?;
-        let total = store::count_seals(&mut change, account, newest.data_key.generation(), counted).await?;
-        change.commit().await?;
-        let newest = match total {
-            // Other processes count, too; what was read may be old.
-            Some(total) if self.retirement.is_due(newest.created_at, total - counted, now) => {
-                self.replace(account, Some(newest), now).await?
+        if counted > 0 {
+            // Other processes count, too; what was read may be old. What is sealed counts for the key that seals it.
+            while let Some(before) = self.count(account, &newest, counted).await?
+                && is_due(&newest, before)
+            {
+                newest = self.replace(account, Some(newest), now).await?;
             }
-            _ => newest,
-        };
+        }
         Ok(Sealer { account, data_key: Arc::clone(&newest.data_key) })
+    }
+
+    /// Counts seals of a data key; how many there were before, if it is still there.
+    async fn count(&self, account: AccountId, newest: &Newest, seals: i64) -> Result<Option<i64>, Error> {
+        let mut change = self.cluster.begin(account).await?;
+        let total = store::count_seals(&mut change, account, newest.data_key.generation(), seals).await?;
+        change.commit().await?;
+        Ok(total.map(|total| total - seals))
     }
 
     /// Puts a new data key behind the newest one of the account. Boxed: it is rare, and every write would carry its state.

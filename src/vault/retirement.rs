@@ -24,9 +24,11 @@ impl Default for Retirement {
 }
 
 impl Retirement {
-    /// Whether a data key is to be replaced before it seals again.
-    pub(super) fn is_due(&self, created_at: DateTime<Utc>, seals: i64, now: DateTime<Utc>) -> bool {
-        now - created_at >= self.age || u64::try_from(seals).unwrap_or(0) >= self.seals
+    /// Whether a data key that has sealed so often is to be replaced before it seals so many values more. One that has
+    /// sealed nothing takes any number: another new one would have no more room.
+    pub(super) fn is_due(&self, created_at: DateTime<Utc>, seals: i64, more: u32, now: DateTime<Utc>) -> bool {
+        let seals = u64::try_from(seals).unwrap_or(0);
+        now - created_at >= self.age || (seals > 0 && seals.saturating_add(more.into()) > self.seals)
     }
 
     /// How much a write of this many seals counts: mostly nothing.
@@ -60,9 +62,11 @@ mod tests {
     fn the_limits_are_reached_and_not_passed() {
         let retirement = Retirement::default();
         let made = DateTime::UNIX_EPOCH;
-        let due = |age, seals| retirement.is_due(made, seals, made + age);
-        assert!(!due(TimeDelta::days(90) - TimeDelta::microseconds(1), (1 << 30) - 1));
-        assert!(due(TimeDelta::days(90), 0));
-        assert!(due(TimeDelta::zero(), 1 << 30));
+        let due = |age, seals, more| retirement.is_due(made, seals, more, made + age);
+        assert!(!due(TimeDelta::days(90) - TimeDelta::microseconds(1), (1 << 30) - 4, 4));
+        assert!(due(TimeDelta::days(90), 0, 1));
+        assert!(due(TimeDelta::zero(), (1 << 30) - 3, 4));
+        assert!(due(TimeDelta::zero(), 1, 1 << 30));
+        assert!(!due(TimeDelta::zero(), 0, u32::MAX));
     }
 }

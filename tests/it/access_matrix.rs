@@ -165,7 +165,7 @@ async fn table(app: &TestApp) -> String {
         writeln!(text, "  {letter}  {sentence}").unwrap();
     }
     text.push_str(
-        "\nThe requests say nothing and aim at nothing: 400 and 404 mean that the caller may. The callers:\n\n",
+        "\nThe requests say nothing and aim at nothing: 400, 404 and 415 mean that the caller may. The callers:\n\n",
     );
     for (number, column) in columns.iter().enumerate() {
         writeln!(text, "  {:>2}  {}", number + 1, column.who).unwrap();

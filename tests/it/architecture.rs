@@ -169,6 +169,8 @@ const TENANTLESS: &[&str] = &[
     "retire_signing_key",
     "accounts::insert",
     "accounts::list",
+    // The directory is the operator's.
+    "in_directory",
     "begin_rotation",
     "finish_rotation",
     "vault::insert",

@@ -22,6 +22,14 @@ const SHARED_PASSWORD: &str = "Zq8-the-Shared-Password-Zq8";
 const USERS_PASSWORD: &str = "Zq8-the-Users-Password-Zq8";
 const REFUSED: &str = "Zq8-Refused-Text-Zq8";
 
+/// A file that can be imported.
+fn import_file() -> String {
+    format!(
+        "supplier_code,staging_username,staging_password,production_username,production_password\n\
+         HIT,{BASE_USER},{BASE_PASSWORD},,\nPCNA,,,{BASE_USER},{BASE_PASSWORD}\n"
+    )
+}
+
 /// What was answered, and what of it the answer is there to tell.
 struct Said {
     asked: String,
@@ -44,7 +52,10 @@ impl Session<'_> {
         let listener = if is_internal { &self.service.internal } else { &self.service.public };
         // What is presented as a client is not presented as a key.
         let listener = if path.starts_with("/oauth/") { listener.clone() } else { listener.with_key(&self.key) };
-        let answer = listener.send(method.as_str(), path, body.as_ref()).await.unwrap();
+        let answer = match &body {
+            Some(Value::String(file)) => listener.post_csv(path, file).await,
+            body => listener.send(method.as_str(), path, body.as_ref()).await.unwrap(),
+        };
         assert!(answer.status.is_success(), "{method} {path} {answer:?}");
         let json = serde_json::from_str(&answer.body).unwrap_or(Value::Null);
         let mut by_design: Vec<String> = Vec::new();
@@ -93,6 +104,8 @@ impl Session<'_> {
             (_, "/extra/v2/credentials") => {
                 json!({"supplier_code": "HIT", "production_username": BASE_USER, "production_password": BASE_PASSWORD})
             }
+            // A file is a text.
+            (_, "/extra/v2/credentials/import") => json!(import_file()),
             (_, "/extra/v2/credentials/{supplier_code}/services") => {
                 json!({"service": "INV", "environment": "PROD", "username": "in-clear", "password": OWN_PASSWORD})
             }
@@ -148,7 +161,11 @@ impl Session<'_> {
                 listener.with_header("Authorization", REFUSED).with_header("X-Account-Id", REFUSED),
             ] {
                 let body = operation.has_body().then(|| json!({REFUSED: REFUSED, "password": [REFUSED]}));
-                let answer = listener.send(operation.method.as_str(), &path, body.as_ref()).await.unwrap();
+                let answer = if operation.route.ends_with("/import") {
+                    listener.post_csv(operation.route, &format!("{}{REFUSED},\"{REFUSED}\"\n", import_file())).await
+                } else {
+                    listener.send(operation.method.as_str(), &path, body.as_ref()).await.unwrap()
+                };
                 let text = format!("{:?} {}", answer.headers, answer.body);
                 self.said.push(Said { asked: format!("{} {path}", operation.method), text, by_design: vec![] });
             }
@@ -225,7 +242,7 @@ async fn no_operation_of_a_real_service_tells_a_secret_nor_does_its_log_or_its_d
 }
 
 /// Arguments and standard input of every command but those that serve.
-fn commands<'a>(account: &'a str, key_id: &'a str, directory: &'a str) -> Vec<(Vec<&'a str>, &'a str)> {
+fn commands<'a>(account: &'a str, key_id: &'a str, directory: &'a str, file: &'a str) -> Vec<(Vec<&'a str>, &'a str)> {
     let place = ["--supplier", "HIT", "--environment", "PROD"];
     let set = [&["default-credentials", "set"][..], &place, &["--username", BASE_USER, "--password-stdin"]].concat();
     vec![
@@ -235,6 +252,7 @@ fn commands<'a>(account: &'a str, key_id: &'a str, directory: &'a str) -> Vec<(V
         (vec!["user", "create", "--account", account, "--email", "b@example.com", "--password-stdin"], USERS_PASSWORD),
         (vec!["suppliers", "import", directory], ""),
         (vec!["suppliers", "list"], ""),
+        (vec!["import", "--account", account, "-", "--json"], file),
         (set, SHARED_PASSWORD),
         (vec!["default-credentials", "list", "--json"], ""),
         ([&["default-credentials", "remove"][..], &place].concat(), ""),
@@ -266,7 +284,8 @@ async fn no_command_tells_a_secret_that_it_was_given() {
     let texts = [BASE_USER, BASE_PASSWORD, SHARED_PASSWORD, USERS_PASSWORD, &key];
     let secrets = secrets(&installation, &texts);
     let directory = crate::support::installation::file("directory", "supplier_code,supplier_name\nHIT,Hit\n");
-    let commands = commands(&account, &key_id, &directory);
+    let file = import_file();
+    let commands = commands(&account, &key_id, &directory, &file);
     for (arguments, input) in &commands {
         let finished = installation.run_with(arguments, input).await;
         finished.done();

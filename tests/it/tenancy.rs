@@ -39,8 +39,16 @@ fn bodies(operation: &Operation, victim: AccountId) -> Vec<Option<Value>> {
     let half = json!({"supplier_code": "HIT", "production_password": "mine"});
     let service = json!({"service": "INV", "environment": "PROD", "username": "mine", "password": "mine"});
     let call = json!({"account_id": victim, "supplier_code": "HIT", "service": "INV", "environment": "PROD"});
+    let columns = [
+        "supplier_code,staging_username,staging_password,production_username,production_password",
+        "supplier_code,service,environment,username,password",
+    ];
     match operation.route {
         BASE => vec![Some(base), Some(half)],
+        // Files: a whole pair, half a one, and one that rests on the base credentials.
+        "/extra/v2/credentials/import" => [(0, "HIT,,,mine,mine"), (0, "HIT,,,,mine"), (1, "HIT,INV,PROD,mine,mine")]
+            .map(|(kind, row)| Some(json!(format!("{}\n{row}\n", columns[kind]))))
+            .into(),
         "/extra/v2/credentials/{supplier_code}/services" => vec![Some(service)],
         "/internal/v1/resolve" => vec![Some(call)],
         "/internal/v1/resolve/batch" => vec![Some(json!([call]))],
@@ -72,7 +80,10 @@ async fn answers_to_strangers(app: &TestApp, victim: AccountId) -> Vec<(String, 
     for Attempt { operation, path, body } in attempts(victim) {
         let stranger = account(app, "stranger@elsewhere.example").await;
         let asked = format!("{} {path}", operation.method);
-        let mut answer = stranger.send(operation.method, &path, body).await;
+        let mut answer = match body {
+            Some(Value::String(file)) => stranger.import("", file).await,
+            body => stranger.send(operation.method, &path, body).await,
+        };
         answer.headers.remove("x-request-id");
         // It counts the requests of the caller, whatever they are about.
         answer.headers.remove("x-ratelimit-remaining");

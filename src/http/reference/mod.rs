@@ -26,10 +26,13 @@ use crate::app::App;
 /// A router that knows what its operations are like.
 pub(super) type Operations = OpenApiRouter<Arc<App>>;
 
-/// The operations of several paths below one. The annotation of a handler names its method and leaves the path empty, because
-/// the paths stand on one page, in `http/mod.rs`. The router gets whole paths: one that is nested takes the path of each
-/// request apart.
-pub(super) fn below<const N: usize>(prefix: &str, operations: [(&str, UtoipaMethodRouter<Arc<App>>); N]) -> Operations {
+/// The operations of one path. The annotation of a handler names its method and leaves the path empty, because the paths
+/// stand on one page, in `http/mod.rs`.
+pub(super) type Routes = UtoipaMethodRouter<Arc<App>>;
+
+/// The operations of several paths below one. The router gets whole paths: one that is nested takes the path of each request
+/// apart.
+pub(super) fn below<const N: usize>(prefix: &str, operations: [(&str, Routes); N]) -> Operations {
     operations.into_iter().fold(Operations::new(), |all, (path, (schemas, mut described, methods))| {
         let path = format!("{prefix}{path}");
         described.paths = described.paths.into_values().map(|item| (path.clone(), item)).collect();

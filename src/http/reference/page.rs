@@ -148,6 +148,8 @@ impl Page<'_> {
             }
         } else if let Some(body) = content.and_then(|content| content.get("application/json")) {
             let _ = write!(command, " \\\n  -H \"Content-Type: application/json\" \\\n  -d '{}'", body["example"]);
+        } else if content.is_some_and(|content| content.get("text/csv").is_some()) {
+            command.push_str(" \\\n  -H \"Content-Type: text/csv\" \\\n  --data-binary @credentials.csv");
         }
         command
     }

@@ -19,6 +19,10 @@ const PRINTABLE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
 const LINES: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
 /// Something on both sides of one `@`, without blanks (Unicode property `White_Space`) or control characters.
 const EMAIL: &str = r"^[^@\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]+@[^@\u0000-\u0020\u007F-\u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]+$";
+/// A file to import.
+const CSV_EXAMPLE: &str = "supplier_code,staging_username,staging_password,production_username,production_password\n\
+                           HIT,,,your_prod_user,your_prod_pass\n";
+
 macro_rules! words {
     ($($(#[doc = $doc:literal])+ $name:ident: $schema:expr;)+) => {$(
         $(#[doc = $doc])+
@@ -56,6 +60,8 @@ words! {
     ScopeName: codes(Scope::ALL.map(Scope::as_str)).examples(["credentials:read"]);
     /// Calls. Each should be a `Call` and is read by itself: one that is none has its own refusal among the answers.
     Batch: ArrayBuilder::new().items(any_call()).max_items(Some(BATCH_LIMIT));
+    /// Comma-separated values by RFC 4180, in UTF-8. The first line names the columns.
+    CsvFile: string().examples([CSV_EXAMPLE]);
     /// An OpenAPI document.
     Document: ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
     /// The one grant that there is.

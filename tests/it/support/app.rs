@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
 use chrono::{DateTime, TimeDelta};
@@ -15,7 +14,7 @@ use credenza::app::{App, Settings};
 use credenza::clock::Clock;
 use credenza::cluster::{Leases, Limits, Role, feed};
 use credenza::config::{Config, Source};
-use credenza::http::{internal_router, public_router};
+use credenza::http::{ListenerService, internal_router, public_router};
 use credenza::postgres;
 use credenza::principal::{Actor, Scope};
 use credenza::sealed_pair::Place;
@@ -42,8 +41,8 @@ const START: i64 = 1_767_323_045;
 pub struct TestApp {
     pub app: Arc<App>,
     pub database: Database,
-    pub public: Router,
-    internal: Router,
+    pub public: ListenerService,
+    internal: ListenerService,
     seconds: Arc<AtomicI64>,
     feed: tokio::task::JoinHandle<()>,
     recorder: tokio::task::JoinHandle<()>,
@@ -118,7 +117,7 @@ impl TestApp {
     }
 
     /// The public listener of a second application on the same database, with other settings.
-    pub fn other_router(&self, settings: Settings) -> Router {
+    pub fn other_router(&self, settings: Settings) -> ListenerService {
         let clock = clock_at(Arc::clone(&self.seconds));
         public_router(Arc::new(compose(&self.database, clock, &[], |usual| *usual = settings)))
     }
@@ -199,7 +198,7 @@ impl TestApp {
     }
 
     /// Sends a request to one of several listeners.
-    pub async fn send_to(&self, router: &Router, request: Request<Body>) -> Answer {
+    pub async fn send_to(&self, router: &ListenerService, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = Answer::read(router.clone().oneshot(request).await.unwrap()).await;
         expect_documented(&method, &path, answer.status);

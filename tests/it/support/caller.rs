@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use axum::body::Body;
 use axum::extract::ConnectInfo;
-use axum::http::{Method, Request};
+use axum::http::{HeaderValue, Method, Request};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use credenza::api_key::Kind;
@@ -74,6 +74,19 @@ impl<'a> Caller<'a> {
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.send(Method::POST, path, Some(body)).await
+    }
+
+    /// Imports a file; `query` begins with a question mark, or is empty.
+    pub async fn import(&self, query: &str, file: impl Into<Body>) -> Answer {
+        self.app.send(self.import_request(query, file)).await
+    }
+
+    /// The same, to be sent later or changed before.
+    pub fn import_request(&self, query: &str, file: impl Into<Body>) -> Request<Body> {
+        let mut request = self.request(Method::POST, &format!("/extra/v2/credentials/import{query}"), None);
+        request.headers_mut().insert("content-type", HeaderValue::from_static("text/csv"));
+        *request.body_mut() = file.into();
+        request
     }
 
     pub async fn patch(&self, path: &str, body: Value) -> Answer {

@@ -5,6 +5,7 @@ pub mod behind;
 pub mod caller;
 pub mod certificates;
 pub mod cluster;
+pub mod counted;
 pub mod dev;
 pub mod family;
 pub mod forge;

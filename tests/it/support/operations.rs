@@ -64,6 +64,7 @@ pub fn all() -> Vec<Operation> {
     [
         ("GET", "/extra/v2/credentials", Some(Read)),
         ("POST", "/extra/v2/credentials", Some(Write)),
+        ("POST", "/extra/v2/credentials/import", Some(Write)),
         ("GET", "/extra/v2/credentials/{supplier_code}", Some(Read)),
         ("DELETE", "/extra/v2/credentials/{supplier_code}", Some(Write)),
         ("GET", "/extra/v2/credentials/{supplier_code}/audit", Some(Read)),

@@ -55,7 +55,7 @@ fn pass_on(mut client: UnixStream, mut server: &UnixStream) -> io::Result<()> {
     }
 }
 
-fn body(client: &mut UnixStream) -> io::Result<Vec<u8>> {
+pub(super) fn body(client: &mut UnixStream) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     client.read_exact(&mut length)?;
     let mut body = vec![0; u32::from_be_bytes(length) as usize - 4];
@@ -63,7 +63,7 @@ fn body(client: &mut UnixStream) -> io::Result<Vec<u8>> {
     Ok(body)
 }
 
-fn message(kind: &[u8], body: &[u8]) -> Vec<u8> {
+pub(super) fn message(kind: &[u8], body: &[u8]) -> Vec<u8> {
     let length = u32::try_from(body.len() + 4).unwrap();
     [kind, &length.to_be_bytes(), body].concat()
 }

@@ -77,12 +77,21 @@ impl Endpoint {
         timeout(PATIENCE, self.exchange(method, path, body)).await.expect("an answer in time")
     }
 
+    /// Sends a file.
+    pub async fn post_csv(&self, path: &str, file: &str) -> Answer {
+        timeout(PATIENCE, self.exchange_as("text/csv", "POST", path, file)).await.expect("an answer in time").unwrap()
+    }
+
     async fn exchange(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
-        let mut stream = TcpStream::connect(self.address).await?;
         let body = body.map(Value::to_string).unwrap_or_default();
+        self.exchange_as("application/json", method, path, &body).await
+    }
+
+    async fn exchange_as(&self, media: &str, method: &str, path: &str, body: &str) -> io::Result<Answer> {
+        let mut stream = TcpStream::connect(self.address).await?;
         let request = format!(
             "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n{}\
-             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+             Content-Type: {media}\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             self.headers,
             body.len(),

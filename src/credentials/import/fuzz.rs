@@ -1,0 +1,100 @@
+//! What holds for any file of credentials.
+
+#![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
+
+use std::collections::HashSet;
+
+use super::MOST_ERRORS;
+use super::rows::{BASE, Keyed, Parsed, Row, Rows, SERVICE, ServiceRow, parse};
+use crate::credentials::BaseUpdate;
+use crate::types::{HalfPair, Password, Username};
+
+/// What is read can be written and read again; no row is about what another one is about; every row is read or refused, in
+/// order; what is read as CSV is what another reader of CSV reads. A refusal names a column and repeats no value.
+pub fn check(input: &[u8]) {
+    let Parsed { count, rows, errors } = parse(input);
+    let lines = match &rows {
+        Rows::Base(rows) => {
+            again(rows, &BASE, base_fields);
+            keys(rows)
+        }
+        Rows::Service(rows) => {
+            again(rows, &SERVICE, service_fields);
+            keys(rows)
+        }
+    };
+    assert!(lines.is_sorted_by(|one, next| one < next));
+    let refused: HashSet<_> = errors.listed.iter().map(|error| error.row).collect();
+    assert!(lines.iter().all(|line| !refused.contains(line)));
+    assert_eq!(errors.listed.len() as u64, errors.count.min(MOST_ERRORS as u64));
+    if errors.count < MOST_ERRORS as u64 && count > 0 {
+        assert_eq!(lines.len() + refused.len(), usize::try_from(count).unwrap_or(usize::MAX));
+    }
+    for error in &errors.listed {
+        assert!(error.field == "row" || BASE.contains(&&*error.field) || SERVICE.contains(&&*error.field));
+        assert!(error.message.len() <= 250 && error.message.is_ascii(), "{error:?}");
+    }
+    if errors.is_empty() {
+        let mut reader = csv::ReaderBuilder::new().from_reader(input);
+        assert_eq!(reader.records().flatten().count(), lines.len());
+    }
+}
+
+/// On which lines the rows are, none of which is about the same.
+fn keys<T: Keyed>(rows: &[Row<T>]) -> Vec<u64> {
+    let keys: HashSet<_> = rows.iter().map(|row| row.value.key()).collect();
+    assert_eq!(keys.len(), rows.len());
+    rows.iter().map(|row| row.line).collect()
+}
+
+/// Writes rows in another way than they were written, and reads them again.
+fn again<T>(rows: &[Row<T>], columns: &[&str; 5], fields: fn(&T) -> [String; 5])
+where
+    Vec<Row<T>>: TryFrom<Rows>,
+{
+    let mut file = csv::WriterBuilder::new()
+        .quote_style(csv::QuoteStyle::Always)
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::new());
+    let mut whole = file.write_record(columns).is_ok();
+    for row in rows {
+        whole &= file.write_record(fields(&row.value)).is_ok();
+    }
+    assert!(whole);
+    let read = parse(&file.into_inner().unwrap_or_default());
+    assert!(read.errors.is_empty());
+    let read = <Vec<Row<T>>>::try_from(read.rows).unwrap_or_default();
+    assert!(read.iter().map(|row| fields(&row.value)).eq(rows.iter().map(|row| fields(&row.value))));
+}
+
+impl TryFrom<Rows> for Vec<Row<BaseUpdate>> {
+    type Error = ();
+
+    fn try_from(rows: Rows) -> Result<Self, ()> {
+        if let Rows::Base(rows) = rows { Ok(rows) } else { Err(()) }
+    }
+}
+
+impl TryFrom<Rows> for Vec<Row<ServiceRow>> {
+    type Error = ();
+
+    fn try_from(rows: Rows) -> Result<Self, ()> {
+        if let Rows::Service(rows) = rows { Ok(rows) } else { Err(()) }
+    }
+}
+
+fn base_fields(update: &BaseUpdate) -> [String; 5] {
+    let text = |half: &HalfPair| {
+        let username = half.username.as_ref().map(Username::expose).unwrap_or_default();
+        let password = half.password.as_ref().map(Password::expose).unwrap_or_default();
+        (username.to_owned(), password.to_owned())
+    };
+    let (staging, production) = (text(&update.staging), text(&update.production));
+    [update.supplier.to_string(), staging.0, staging.1, production.0, production.1]
+}
+
+fn service_fields(ServiceRow { supplier, update }: &ServiceRow) -> [String; 5] {
+    let (service, environment) = (update.service.to_string(), update.environment.to_string());
+    let (username, password) = (update.pair.username.expose().to_owned(), update.pair.password.expose().to_owned());
+    [supplier.to_string(), service, environment, username, password]
+}

@@ -12,9 +12,8 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, RETRY_AFTER};
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use chrono::{DateTime, Utc};
 use tracing::{Instrument, Span};
-use uuid::Uuid;
+use uuid::{NoContext, Timestamp, Uuid};
 
 use super::Listener;
 use super::admission::Admitted;
@@ -84,7 +83,7 @@ pub(super) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, ne
     let slot = if needs_room { slots.take() } else { None };
     let has_room = slot.is_some() || !needs_room;
     let context = Arc::new(RequestContext {
-        id: request_id(request.headers(), app.clock.now()),
+        id: request_id(request.headers()),
         listener: *listener,
         client_address: peer
             .map(|ConnectInfo(peer)| client_address(peer.ip(), request.headers(), &app.settings.trusted_proxies)),
@@ -164,19 +163,20 @@ pub(super) fn after_panic(_: Box<dyn Any + Send>) -> Response {
 
 /// The caller's id if it is one to 128 visible characters without quotes, so that it can stand in any log, and nothing
 /// that looks like one of our keys, because it will stand in the log and in the audit; else a new one.
-fn request_id(headers: &HeaderMap, now: DateTime<Utc>) -> HeaderValue {
+fn request_id(headers: &HeaderMap) -> HeaderValue {
     let valid = |value: &&HeaderValue| {
         let bytes = value.as_bytes();
         (1..=128).contains(&bytes.len())
             && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b))
             && !looks_like_a_key(bytes)
     };
-    headers.get(&X_REQUEST_ID).filter(valid).cloned().unwrap_or_else(|| new_request_id(now))
+    headers.get(&X_REQUEST_ID).filter(valid).cloned().unwrap_or_else(new_request_id)
 }
 
 /// A UUID of version 7 (RFC 9562). Its random bits are for difference alone, so they need no call of the system.
-fn new_request_id(now: DateTime<Utc>) -> HeaderValue {
-    let millis = u64::try_from(now.timestamp_millis()).unwrap_or_default();
+fn new_request_id() -> HeaderValue {
+    let (seconds, nanos) = Timestamp::now(NoContext).to_unix();
+    let millis = seconds * 1000 + u64::from(nanos / 1_000_000);
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid();
     let mut text = Uuid::encode_buffer();
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("unknown"))

@@ -186,6 +186,9 @@ pub enum Error {
         /// The directory's closest code, if one is close.
         hint: Option<String>,
     },
+    /// What the request is about is not in the state that it wants to change.
+    #[error("a condition of the request does not hold")]
+    PreconditionFailed,
     /// Not allowed.
     #[error("denied: {0:?}")]
     Denied(Denied),

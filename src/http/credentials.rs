@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,13 @@ use utoipa::ToSchema;
 
 use super::body::{JsonBody, Object};
 use super::caller::{Caller, ReadCredentials, WriteCredentials};
+use super::conditions::{Given, etag};
 use super::error::HttpError;
 use super::query::{NoParameters, Query};
 use super::reference::words;
 use super::services::ServiceCredentialBody;
 use crate::app::App;
-use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps};
+use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps, Tags};
 use crate::error::{Error, FieldErrors, Missing};
 use crate::types::{Environment, HalfPair, Password, Service, SupplierCode, Username};
 
@@ -215,10 +217,17 @@ pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
+    Given(conditions): Given,
     JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<(StatusCode, Json<BaseCredentialsBody>), HttpError> {
-    let stored = credentials::upsert_base(&app, &caller.actor, caller.account(), body.parse()?).await?;
-    Ok((StatusCode::CREATED, Json(stored.into())))
+) -> Result<Response, HttpError> {
+    let (account, update) = (caller.account(), body.parse()?);
+    let sealer = if update.brings_values() { Some(app.vault.sealer(account, app.clock.now()).await?) } else { None };
+    let mut change = app.cluster.begin(account).await?;
+    let stored =
+        credentials::upsert_base(&app, &caller.actor, account, &mut change, update, sealer.as_ref(), &conditions)
+            .await?;
+    change.commit().await?;
+    Ok((StatusCode::CREATED, etag(&stored.tag), Json(BaseCredentialsBody::from(stored))).into_response())
 }
 
 /// Get the credentials for a supplier
@@ -237,9 +246,18 @@ pub async fn find(
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<BaseCredentialsBody>, HttpError> {
+    Given(conditions): Given,
+) -> Result<Response, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    Ok(Json(credentials::find(&app, caller.account(), &supplier).await?.into()))
+    let found = credentials::find(&app, caller.account(), &supplier).await?;
+    if !conditions.matches(Some(&found.tag)) {
+        return Err(Error::PreconditionFailed.into());
+    }
+    let etag = etag(&found.tag);
+    if conditions.if_none_match == Some(Tags::Any) || conditions.lists(Some(&found.tag)) {
+        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
+    }
+    Ok((etag, Json(BaseCredentialsBody::from(found))).into_response())
 }
 
 /// Delete the credentials for a supplier
@@ -260,9 +278,12 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     _: Query<NoParameters>,
+    Given(conditions): Given,
 ) -> Result<StatusCode, HttpError> {
-    let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    credentials::delete_base(&app, &caller.actor, caller.account(), &supplier).await?;
+    let (account, supplier) = (caller.account(), supplier_in_path(&code, Missing::Credentials)?);
+    let mut change = app.cluster.begin(account).await?;
+    credentials::delete_base(&app, &caller.actor, account, &mut change, &supplier, &conditions).await?;
+    change.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

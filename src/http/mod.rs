@@ -6,6 +6,7 @@ mod audit_events;
 mod body;
 mod caller;
 mod client_address;
+mod conditions;
 mod cors;
 mod credentials;
 mod directory;

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{JsonBody, Object};
 use super::caller::{Caller, WriteCredentials};
+use super::conditions::{Given, etag};
 use super::credentials::supplier_in_path;
 use super::error::HttpError;
 use super::query::{NoParameters, Query};
@@ -59,7 +61,7 @@ impl From<ServiceCredential> for ServiceCredentialBody {
 }
 
 impl UpsertBody {
-    fn parse(self) -> Result<ServiceUpdate, Error> {
+    fn parse(self, code: &str) -> Result<ServiceUpdate, Error> {
         let mut errors = FieldErrors::default();
         let service = errors.required_service("service", self.service.as_deref());
         let environment = errors.required_environment("environment", self.environment.as_deref());
@@ -67,7 +69,9 @@ impl UpsertBody {
         let password = errors.required("password", self.password, Password::parse);
         let pair = username.zip(password).map(|(username, password)| Pair { username, password });
         let ((service, environment), pair) = errors.complete(service.zip(environment).zip(pair))?;
-        Ok(ServiceUpdate { service, environment, pair })
+        // A code that can be nobody's has no credentials, and so has no services.
+        let supplier = supplier_in_path(code, Missing::ParentCredentials)?;
+        Ok(ServiceUpdate { supplier, service, environment, pair })
     }
 }
 
@@ -90,12 +94,16 @@ pub async fn upsert(
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     _: Query<NoParameters>,
+    Given(conditions): Given,
     JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<(StatusCode, Json<ServiceCredentialBody>), HttpError> {
-    let update = body.parse()?;
-    let supplier = supplier_in_path(&code, Missing::ParentCredentials)?;
-    let stored = credentials::upsert_service(&app, &caller.actor, caller.account(), &supplier, update).await?;
-    Ok((StatusCode::CREATED, Json(stored.into())))
+) -> Result<Response, HttpError> {
+    let (account, update) = (caller.account(), body.parse(&code)?);
+    let sealer = app.vault.sealer(account, app.clock.now()).await?;
+    let mut change = app.cluster.begin(account).await?;
+    let (stored, tag) =
+        credentials::upsert_service(&app, &caller.actor, account, &mut change, update, &sealer, &conditions).await?;
+    change.commit().await?;
+    Ok((StatusCode::CREATED, etag(&tag), Json(ServiceCredentialBody::from(stored))).into_response())
 }
 
 /// Delete service credentials
@@ -116,12 +124,16 @@ pub async fn delete(
     State(app): State<Arc<App>>,
     Path((code, service, environment)): Path<(String, String, String)>,
     _: Query<NoParameters>,
+    Given(conditions): Given,
 ) -> Result<StatusCode, HttpError> {
     let missing = || Error::missing(Missing::ServiceCredential);
     let supplier = supplier_in_path(&code, Missing::ServiceCredential)?;
     // The path names a thing; a service or environment that cannot be is a thing that is not there.
     let service = Service::parse(&service).ok_or_else(missing)?;
     let environment = Environment::parse(&environment).ok_or_else(missing)?;
-    credentials::delete_service(&app, &caller.actor, caller.account(), &supplier, service, environment).await?;
+    let (account, which) = (caller.account(), (service, environment));
+    let mut change = app.cluster.begin(account).await?;
+    credentials::delete_service(&app, &caller.actor, account, &mut change, &supplier, which, &conditions).await?;
+    change.commit().await?;
     Ok(StatusCode::NO_CONTENT)
 }

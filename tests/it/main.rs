@@ -30,6 +30,7 @@ mod commands;
 mod commands_accounts;
 mod commands_directory;
 mod commands_reach_serve;
+mod conditions;
 mod contract;
 mod debug_output;
 mod dev;

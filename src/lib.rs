@@ -26,6 +26,7 @@ pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 
+pub mod preview;
 pub mod rotation;
 
 pub mod admission;

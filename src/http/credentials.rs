@@ -18,6 +18,7 @@ use super::error::HttpError;
 use super::query::{NoParameters, Query};
 use super::reference::words;
 use super::services::ServiceCredentialBody;
+use super::write::{Manner, PreviewBody};
 use crate::app::App;
 use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps, Tags};
 use crate::error::{Error, FieldErrors, Missing};
@@ -206,8 +207,10 @@ pub async fn list(
     post,
     path = "",
     operation_id = "upsert_credentials",
+    params(Manner),
     request_body = UpsertBody,
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 201, description = "Stored", body = BaseCredentialsBody),
         (status = 404, description = "Supplier not found"),
     ),
@@ -216,18 +219,17 @@ pub async fn list(
 pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
-    _: Query<NoParameters>,
+    Query(manner): Query<Manner>,
     Given(conditions): Given,
     JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
 ) -> Result<Response, HttpError> {
     let (account, update) = (caller.account(), body.parse()?);
-    let sealer = if update.brings_values() { Some(app.vault.sealer(account, app.clock.now()).await?) } else { None };
-    let mut change = app.cluster.begin(account).await?;
-    let stored =
-        credentials::upsert_base(&app, &caller.actor, account, &mut change, update, sealer.as_ref(), &conditions)
-            .await?;
-    change.commit().await?;
-    Ok((StatusCode::CREATED, etag(&stored.tag), Json(BaseCredentialsBody::from(stored))).into_response())
+    let sealer = if update.brings_values() { Some(manner.sealer(&app, account).await?) } else { None };
+    let mut write = manner.begin(&app, account, &update.supplier).await?;
+    let (actor, change) = (&caller.actor, write.change());
+    let stored = credentials::upsert_base(&app, actor, account, change, update, sealer.as_ref(), &conditions).await?;
+    let etag = etag(&stored.tag);
+    write.end((StatusCode::CREATED, etag, Json(BaseCredentialsBody::from(stored)))).await
 }
 
 /// Get the credentials for a supplier
@@ -267,7 +269,9 @@ pub async fn find(
     delete,
     path = "",
     operation_id = "delete_credentials",
+    params(Manner),
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 204, description = "Deleted"),
         (status = 404, description = "Credentials not found"),
     ),
@@ -277,14 +281,13 @@ pub async fn delete(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
-    _: Query<NoParameters>,
+    Query(manner): Query<Manner>,
     Given(conditions): Given,
-) -> Result<StatusCode, HttpError> {
+) -> Result<Response, HttpError> {
     let (account, supplier) = (caller.account(), supplier_in_path(&code, Missing::Credentials)?);
-    let mut change = app.cluster.begin(account).await?;
-    credentials::delete_base(&app, &caller.actor, account, &mut change, &supplier, &conditions).await?;
-    change.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let mut write = manner.begin(&app, account, &supplier).await?;
+    credentials::delete_base(&app, &caller.actor, account, write.change(), &supplier, &conditions).await?;
+    write.end(StatusCode::NO_CONTENT).await
 }
 
 /// Get the audit fields

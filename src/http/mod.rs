@@ -30,6 +30,7 @@ pub mod server;
 mod services;
 mod subaccounts;
 pub mod tls;
+mod write;
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,8 +15,9 @@ use super::caller::{Caller, WriteCredentials};
 use super::conditions::{Given, etag};
 use super::credentials::supplier_in_path;
 use super::error::HttpError;
-use super::query::{NoParameters, Query};
+use super::query::Query;
 use super::reference::words;
+use super::write::{Manner, PreviewBody};
 use crate::app::App;
 use crate::credentials::{self, ServiceCredential, ServiceUpdate};
 use crate::error::{Error, FieldErrors, Missing};
@@ -82,8 +83,10 @@ impl UpsertBody {
     post,
     path = "",
     operation_id = "upsert_service_credentials",
+    params(Manner),
     request_body = UpsertBody,
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 201, description = "Stored", body = ServiceCredentialBody),
         (status = 404, description = "Parent credentials must exist first"),
     ),
@@ -93,17 +96,16 @@ pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
-    _: Query<NoParameters>,
+    Query(manner): Query<Manner>,
     Given(conditions): Given,
     JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
 ) -> Result<Response, HttpError> {
     let (account, update) = (caller.account(), body.parse(&code)?);
-    let sealer = app.vault.sealer(account, app.clock.now()).await?;
-    let mut change = app.cluster.begin(account).await?;
-    let (stored, tag) =
-        credentials::upsert_service(&app, &caller.actor, account, &mut change, update, &sealer, &conditions).await?;
-    change.commit().await?;
-    Ok((StatusCode::CREATED, etag(&tag), Json(ServiceCredentialBody::from(stored))).into_response())
+    let sealer = manner.sealer(&app, account).await?;
+    let mut write = manner.begin(&app, account, &update.supplier).await?;
+    let (actor, change) = (&caller.actor, write.change());
+    let (stored, tag) = credentials::upsert_service(&app, actor, account, change, update, &sealer, &conditions).await?;
+    write.end((StatusCode::CREATED, etag(&tag), Json(ServiceCredentialBody::from(stored)))).await
 }
 
 /// Delete service credentials
@@ -113,7 +115,9 @@ pub async fn upsert(
     delete,
     path = "",
     operation_id = "delete_service_credentials",
+    params(Manner),
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 204, description = "Deleted"),
         (status = 404, description = "Service credential not found"),
     ),
@@ -123,17 +127,16 @@ pub async fn delete(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path((code, service, environment)): Path<(String, String, String)>,
-    _: Query<NoParameters>,
+    Query(manner): Query<Manner>,
     Given(conditions): Given,
-) -> Result<StatusCode, HttpError> {
+) -> Result<Response, HttpError> {
     let missing = || Error::missing(Missing::ServiceCredential);
     let supplier = supplier_in_path(&code, Missing::ServiceCredential)?;
     // The path names a thing; a service or environment that cannot be is a thing that is not there.
     let service = Service::parse(&service).ok_or_else(missing)?;
     let environment = Environment::parse(&environment).ok_or_else(missing)?;
     let (account, which) = (caller.account(), (service, environment));
-    let mut change = app.cluster.begin(account).await?;
-    credentials::delete_service(&app, &caller.actor, account, &mut change, &supplier, which, &conditions).await?;
-    change.commit().await?;
-    Ok(StatusCode::NO_CONTENT)
+    let mut write = manner.begin(&app, account, &supplier).await?;
+    credentials::delete_service(&app, &caller.actor, account, write.change(), &supplier, which, &conditions).await?;
+    write.end(StatusCode::NO_CONTENT).await
 }

@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["core", "sealed_pair"],
     &["accounts", "suppliers"],
     &["credentials", "api_credentials", "resolver", "oauth"],
-    &["rotation"],
+    &["preview", "rotation"],
     &["auth", "admission"],
     &["app"],
     &["config"],

@@ -67,6 +67,7 @@ mod outside_issuer;
 mod outside_keys;
 mod paths;
 mod precedence;
+mod previews;
 mod races;
 mod readme;
 mod reference_page;

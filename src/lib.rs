@@ -14,6 +14,7 @@ pub mod principal;
 
 pub mod audit;
 pub mod cluster;
+pub mod idempotency;
 pub mod vault;
 
 pub mod core;

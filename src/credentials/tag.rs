@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -25,8 +27,7 @@ impl Tag {
             digest.update(version);
         }
         digest.update(supplier_name);
-        let digest = digest.finalize();
-        Self(digest[..SHOWN].iter().map(|byte| format!("{byte:02x}")).collect())
+        Self(BASE64_URL_SAFE_NO_PAD.encode(&digest.finalize()[..SHOWN]))
     }
 
     /// The opaque part, without the quotation marks of a header.

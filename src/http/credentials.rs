@@ -15,10 +15,12 @@ use super::body::{JsonBody, Object};
 use super::caller::{Caller, ReadCredentials, WriteCredentials};
 use super::conditions::{Given, etag};
 use super::error::HttpError;
+use super::idempotency::Once;
+use super::preview::{Manner, PreviewBody};
 use super::query::{NoParameters, Query};
 use super::reference::words;
 use super::services::ServiceCredentialBody;
-use super::write::{Manner, PreviewBody};
+use super::write::{Instead, Made, Write};
 use crate::app::App;
 use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps, Tags};
 use crate::error::{Error, FieldErrors, Missing};
@@ -85,6 +87,12 @@ pub struct BaseCredentialsBody {
     has_production_credentials: bool,
     /// By service, production before staging.
     service_credentials: Vec<ServiceCredentialBody>,
+}
+
+impl Made for BaseCredentialsBody {
+    fn without_secrets(self) -> Self {
+        self
+    }
 }
 
 impl From<BaseCredentials> for BaseCredentialsBody {
@@ -221,15 +229,14 @@ pub async fn upsert(
     State(app): State<Arc<App>>,
     Query(manner): Query<Manner>,
     Given(conditions): Given,
-    JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<Response, HttpError> {
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<UpsertBody>>>,
+) -> Result<Response, Instead> {
     let (account, update) = (caller.account(), body.parse()?);
     let sealer = if update.brings_values() { Some(manner.sealer(&app, account).await?) } else { None };
-    let mut write = manner.begin(&app, account, &update.supplier).await?;
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
     let (actor, change) = (&caller.actor, write.change());
-    let stored = credentials::upsert_base(&app, actor, account, change, update, sealer.as_ref(), &conditions).await?;
-    let etag = etag(&stored.tag);
-    write.end((StatusCode::CREATED, etag, Json(BaseCredentialsBody::from(stored)))).await
+    let stored = credentials::upsert_base(&app, actor, account, change, update, sealer.as_ref(), &conditions).await;
+    write.created(stored, |stored| (Some(stored.tag.clone()), BaseCredentialsBody::from(stored))).await
 }
 
 /// Get the credentials for a supplier
@@ -283,11 +290,11 @@ pub async fn delete(
     Path(code): Path<String>,
     Query(manner): Query<Manner>,
     Given(conditions): Given,
-) -> Result<Response, HttpError> {
+) -> Result<Response, Instead> {
     let (account, supplier) = (caller.account(), supplier_in_path(&code, Missing::Credentials)?);
-    let mut write = manner.begin(&app, account, &supplier).await?;
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &supplier, manner, None).await?;
     credentials::delete_base(&app, &caller.actor, account, write.change(), &supplier, &conditions).await?;
-    write.end(StatusCode::NO_CONTENT).await
+    write.deleted().await
 }
 
 /// Get the audit fields

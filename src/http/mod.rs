@@ -15,11 +15,13 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod health;
+mod idempotency;
 mod me;
 mod metrics;
 mod number;
 mod oauth;
 mod oauth_clients;
+mod preview;
 mod query;
 mod reference;
 mod rejection;

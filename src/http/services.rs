@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
 use axum::response::Response;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -12,12 +10,13 @@ use utoipa::ToSchema;
 
 use super::body::{JsonBody, Object};
 use super::caller::{Caller, WriteCredentials};
-use super::conditions::{Given, etag};
+use super::conditions::Given;
 use super::credentials::supplier_in_path;
-use super::error::HttpError;
+use super::idempotency::Once;
+use super::preview::{Manner, PreviewBody};
 use super::query::Query;
 use super::reference::words;
-use super::write::{Manner, PreviewBody};
+use super::write::{Instead, Made, Write};
 use crate::app::App;
 use crate::credentials::{self, ServiceCredential, ServiceUpdate};
 use crate::error::{Error, FieldErrors, Missing};
@@ -52,6 +51,12 @@ pub struct ServiceCredentialBody {
     environment: Environment,
     #[schema(value_type = words::Text)]
     username: String,
+}
+
+impl Made for ServiceCredentialBody {
+    fn without_secrets(self) -> Self {
+        self
+    }
 }
 
 impl From<ServiceCredential> for ServiceCredentialBody {
@@ -98,14 +103,14 @@ pub async fn upsert(
     Path(code): Path<String>,
     Query(manner): Query<Manner>,
     Given(conditions): Given,
-    JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<Response, HttpError> {
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<UpsertBody>>>,
+) -> Result<Response, Instead> {
     let (account, update) = (caller.account(), body.parse(&code)?);
     let sealer = manner.sealer(&app, account).await?;
-    let mut write = manner.begin(&app, account, &update.supplier).await?;
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
     let (actor, change) = (&caller.actor, write.change());
-    let (stored, tag) = credentials::upsert_service(&app, actor, account, change, update, &sealer, &conditions).await?;
-    write.end((StatusCode::CREATED, etag(&tag), Json(ServiceCredentialBody::from(stored)))).await
+    let stored = credentials::upsert_service(&app, actor, account, change, update, &sealer, &conditions).await;
+    write.created(stored, |(stored, tag)| (Some(tag), ServiceCredentialBody::from(stored))).await
 }
 
 /// Delete service credentials
@@ -129,14 +134,14 @@ pub async fn delete(
     Path((code, service, environment)): Path<(String, String, String)>,
     Query(manner): Query<Manner>,
     Given(conditions): Given,
-) -> Result<Response, HttpError> {
+) -> Result<Response, Instead> {
     let missing = || Error::missing(Missing::ServiceCredential);
     let supplier = supplier_in_path(&code, Missing::ServiceCredential)?;
     // The path names a thing; a service or environment that cannot be is a thing that is not there.
     let service = Service::parse(&service).ok_or_else(missing)?;
     let environment = Environment::parse(&environment).ok_or_else(missing)?;
     let (account, which) = (caller.account(), (service, environment));
-    let mut write = manner.begin(&app, account, &supplier).await?;
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &supplier, manner, None).await?;
     credentials::delete_service(&app, &caller.actor, account, write.change(), &supplier, which, &conditions).await?;
-    write.end(StatusCode::NO_CONTENT).await
+    write.deleted().await
 }

@@ -46,6 +46,8 @@ mod histories;
 mod history;
 mod hostile_clients;
 mod http_edge;
+mod idempotency;
+mod idempotency_killed;
 mod invalidation;
 mod key_retirement;
 mod key_rotation;

@@ -12,14 +12,14 @@ const BASE: &str = "/extra/v2/credentials";
 const HIT: &str = "/extra/v2/credentials/HIT";
 const SERVICES: &str = "/extra/v2/credentials/HIT/services";
 
-fn base(fields: Value) -> Value {
+fn base(fields: &Value) -> Value {
     let mut body = json!({"supplier_code": "HIT"});
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     body
 }
 
 fn production() -> Value {
-    base(json!({"production_username": "u", "production_password": "p"}))
+    base(&json!({"production_username": "u", "production_password": "p"}))
 }
 
 fn service(service: &str, environment: &str) -> Value {
@@ -60,13 +60,13 @@ fn difference(before: &[Value], after: &[Value]) -> Vec<Value> {
 fn writes() -> Vec<(Method, String, Option<Value>)> {
     let post = |path: &str, body| (Method::POST, path.to_owned(), Some(body));
     let delete = |path: &str| (Method::DELETE, path.to_owned(), None);
-    let staging = base(json!({"staging_username": "u", "staging_password": "p"}));
+    let staging = base(&json!({"staging_username": "u", "staging_password": "p"}));
     vec![
-        post(BASE, base(json!({}))),
+        post(BASE, base(&json!({}))),
         post(SERVICES, service("INV", "PROD")),
         post(SERVICES, service("ODRSTAT", "STAGING")),
         post(BASE, production()),
-        post(BASE, base(json!({"production_password": "only another password"}))),
+        post(BASE, base(&json!({"production_password": "only another password"}))),
         post(BASE, staging),
         post(SERVICES, service("INV", "PROD")),
         post(SERVICES, service("PO", "PROD")),
@@ -121,8 +121,8 @@ async fn a_preview_refuses_what_the_write_refuses() {
     let inventory = format!("{SERVICES}/INV/PROD");
     for (method, path, body, status) in [
         (&post, BASE, Some(json!({"supplier_code": "hit"})), 404),
-        (&post, BASE, Some(base(json!({"production_username": "half"}))), 400),
-        (&post, BASE, Some(base(json!({"production_username": ""}))), 400),
+        (&post, BASE, Some(base(&json!({"production_username": "half"}))), 400),
+        (&post, BASE, Some(base(&json!({"production_username": ""}))), 400),
         (&post, SERVICES, Some(service("INV", "PROD")), 404),
         (&post, SERVICES, Some(service("XYZ", "PROD")), 400),
         (&delete, HIT, None, 404),

@@ -1,9 +1,11 @@
-//! What a request may carry beside its body: the conditions under which it is carried out.
+//! What a request may carry beside its body: the conditions under which it is carried out, and the key under which it is
+//! carried out once.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::http::error::plain;
+use crate::http::idempotency::MAX_KEY;
 
 /// Operations that take conditions (`http/conditions.rs`).
 const CONDITIONAL: [&str; 5] = [
@@ -22,7 +24,7 @@ const TAGGED: [(&str, &str); 3] =
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#;
 
 /// An example of a tag.
-const TAG: &str = "\"5f1c06d4a8b94e0f92d7c3b1e6a85d20\"";
+const TAG: &str = "\"XxwG1Ki5Tg-S18Ox5qhdIA\"";
 
 /// Adds the headers that an operation takes and the answers that they lead to.
 pub(super) fn complete(operation: &mut Value) {
@@ -32,6 +34,10 @@ pub(super) fn complete(operation: &mut Value) {
     }
     if let Some((_, status)) = TAGGED.iter().find(|(tagged, _)| *tagged == id) {
         operation["responses"][*status]["headers"]["ETag"] = etag();
+    }
+    // Whatever makes something.
+    if operation["responses"].get("201").is_some() {
+        add_key(operation);
     }
 }
 
@@ -47,8 +53,9 @@ fn add_conditions(operation: &mut Value, only_reads: bool) {
         )
     };
     if let Some(parameters) = operation["parameters"].as_array_mut() {
-        parameters.push(header("If-Match", match_about));
-        parameters.push(header("If-None-Match", none_about));
+        let schema = json!({ "type": "string", "pattern": TAGS, "example": TAG });
+        parameters.push(header("If-Match", match_about, &schema));
+        parameters.push(header("If-None-Match", none_about, &schema));
     }
     operation["responses"]["412"] = json!({ "description": plain(StatusCode::PRECONDITION_FAILED).1.detail });
     if only_reads {
@@ -57,11 +64,31 @@ fn add_conditions(operation: &mut Value, only_reads: bool) {
     }
 }
 
-fn header(name: &str, about: &str) -> Value {
-    json!({
-        "name": name, "in": "header", "required": false, "description": about,
-        "schema": { "type": "string", "pattern": TAGS, "example": TAG },
-    })
+fn add_key(operation: &mut Value) {
+    if !operation["parameters"].is_array() {
+        operation["parameters"] = json!([]);
+    }
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        let about = "Chosen by you, for one request of your account. For 24 hours the same request with the same key is not \
+                     carried out again, and gets the answer of the first time, without its secret.";
+        let schema = json!({
+            "type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]([ -~]*[!-~])?$",
+            "example": "0d9a6c52-7f0e-4a3b-8f61-52d1c1b7e9a4",
+        });
+        parameters.push(header("Idempotency-Key", about, &schema));
+    }
+    for status in [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY] {
+        operation["responses"][status.as_str()] = json!({ "description": plain(status).1.detail });
+    }
+    operation["responses"]["201"]["headers"]["Idempotent-Replayed"] = json!({
+        "description": "There if the request was carried out before, and this is the answer of that time.",
+        "required": false,
+        "schema": { "const": "true" },
+    });
+}
+
+fn header(name: &str, about: &str, schema: &Value) -> Value {
+    json!({ "name": name, "in": "header", "required": false, "description": about, "schema": schema })
 }
 
 fn etag() -> Value {

@@ -31,7 +31,17 @@ impl TestApp {
 
 impl Meanwhile {
     /// Commits when the other one has come to the point where it waits; answers what came of the other one.
-    pub async fn commit_when_it_waits<T>(mut self, app: &TestApp, other: impl Future<Output = T>) -> T {
+    pub async fn commit_when_it_waits<T>(self, app: &TestApp, other: impl Future<Output = T>) -> T {
+        self.commit_when_it_waits_and(app, other, async || ()).await
+    }
+
+    /// The same, after something else has happened while it waits.
+    pub async fn commit_when_it_waits_and<T>(
+        mut self,
+        app: &TestApp,
+        other: impl Future<Output = T>,
+        first: impl AsyncFnOnce(),
+    ) -> T {
         let mut other = pin!(other);
         let deadline = Instant::now() + PATIENCE;
         while !app.somebody_waits_for_a_lock().await {
@@ -42,6 +52,7 @@ impl Meanwhile {
                 () = sleep(std::time::Duration::from_millis(1)) => {}
             }
         }
+        first().await;
         sqlx::raw_sql("commit").execute(&mut self.connection).await.unwrap();
         other.await
     }

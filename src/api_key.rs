@@ -15,6 +15,7 @@ pub mod fuzz;
 use std::fmt;
 
 use aws_lc_rs::constant_time::verify_slices_are_equal;
+use hmac::digest::Key;
 use hmac::{Hmac, KeyInit, Mac};
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::{ExposeSecret, SecretSlice, SecretString};
@@ -158,6 +159,18 @@ impl Pepper {
     /// Takes the secret as the configuration has checked it: 32 bytes.
     pub fn new(secret: &SecretSlice<u8>) -> Option<Self> {
         Hmac::new_from_slice(secret.expose_secret()).ok().map(Self)
+    }
+
+    /// MACs under a key that is derived for another purpose alone. What is hashed for an API key begins with a prefix of ours, which no purpose
+    /// does, so that neither is ever the other.
+    pub fn macs_for(&self, purpose: &str) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(purpose.as_bytes());
+        // A key that is shorter than a block is filled with zeros (RFC 2104 §2).
+        let mut key = Key::<Hmac<Sha256>>::default();
+        let derived = mac.finalize().into_bytes();
+        key[..derived.len()].copy_from_slice(&derived);
+        Hmac::new(&key)
     }
 
     /// The stored form of a key.

@@ -18,6 +18,7 @@ use crate::auth::{self, Authenticator, FailedAttempts};
 use crate::clock::{Clock, Monotonic};
 use crate::cluster::{Cluster, Leases, Limits, Role, feed};
 use crate::core::Core;
+use crate::idempotency;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::resolver::Resolver;
 use crate::vault::{Keyring, Retirement, Vault};
@@ -156,7 +157,7 @@ impl App {
     }
 
     /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were
-    /// used, forgetting old failures and keys that ask no more. `listener` must lead to Postgres directly.
+    /// used, forgetting old failures, keys that ask no more and outcomes that nobody may ask for any more. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
         tokio::join!(
             feed::run(self.cluster.clone(), listener.clone(), Role::Member),
@@ -164,6 +165,7 @@ impl App {
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
             self.admission.run(),
+            idempotency::run(self.pool.clone(), self.clock.clone()),
         );
     }
 

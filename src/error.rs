@@ -186,6 +186,15 @@ pub enum Error {
         /// The directory's closest code, if one is close.
         hint: Option<String>,
     },
+    /// What the request is about is not in the state that it wants to change.
+    #[error("a condition of the request does not hold")]
+    PreconditionFailed,
+    /// The request came before, and is still being carried out.
+    #[error("a request with the same idempotency key is under way")]
+    UnderWay,
+    /// The idempotency key of the request came with another one before.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
     /// Not allowed.
     #[error("denied: {0:?}")]
     Denied(Denied),

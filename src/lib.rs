@@ -14,6 +14,7 @@ pub mod principal;
 
 pub mod audit;
 pub mod cluster;
+pub mod idempotency;
 pub mod vault;
 
 pub mod core;
@@ -26,6 +27,7 @@ pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 
+pub mod preview;
 pub mod rotation;
 
 pub mod admission;

@@ -5,6 +5,7 @@ use uuid::Uuid;
 
 use super::{store, users};
 use crate::audit::{self, Action, Event};
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::{go_on_as, violates};
@@ -74,25 +75,29 @@ pub async fn find(core: &Core, parent: AccountId, id: AccountId) -> Result<SubAc
     store::find_subaccount(&mut *core.read(parent).await?, parent, id).await?.ok_or(Error::missing(Missing::SubAccount))
 }
 
-/// Makes a sub-account with its first user.
-pub async fn create(core: &Core, actor: &Actor, parent: AccountId, new: &NewSubAccount) -> Result<SubAccount, Error> {
+/// Makes a sub-account with its first user. The change is its caller's to begin, for the parent, and to commit.
+pub async fn create(
+    core: &Core,
+    actor: &Actor,
+    parent: AccountId,
+    change: &mut Change,
+    new: &NewSubAccount,
+) -> Result<SubAccount, Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin(parent).await?;
-    let id = store::insert_subaccount(&mut change, parent, new, now).await.map_err(taken)?;
+    let id = store::insert_subaccount(change, parent, new, now).await.map_err(taken)?;
     let email = match (&new.organization_contact_email, Email::parse(actor.name())) {
         (Some(contact), _) => contact.as_str().to_owned(),
         (None, Ok(maker)) => maker.as_str().to_owned(),
         // Whom the outside issuer knows by a number has no address here.
-        (None, Err(_)) => users::find(&mut change, parent, None).await?.1,
+        (None, Err(_)) => users::find(change, parent, None).await?.1,
     };
-    let created = store::find_subaccount(&mut change, parent, id).await?;
+    let created = store::find_subaccount(change, parent, id).await?;
     let created = created.ok_or(Error::missing(Missing::SubAccount))?;
-    go_on_as(&mut change, id).await?;
+    go_on_as(change, id).await?;
     let user = Uuid::now_v7();
-    store::insert_user(&mut change, id, user, &email, None, now).await?;
+    store::insert_user(change, id, user, &email, None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
-    audit::record(&mut change, &core.audit_key, id, actor, now, &events).await?;
-    change.commit().await?;
+    audit::record(change, &core.audit_key, id, actor, now, &events).await?;
     Ok(created)
 }
 

@@ -88,8 +88,22 @@ pub async fn create(
     account: AccountId,
     new: &NewKey,
 ) -> Result<(KeySummary, ApiKey), Error> {
+    let mut change = core.cluster.begin(account).await?;
+    let made = create_in(core, actor, account, &mut change, new).await?;
+    change.commit().await?;
+    Ok(made)
+}
+
+/// The same in a change that its caller begins and commits.
+pub async fn create_in(
+    core: &Core,
+    actor: &Actor,
+    account: AccountId,
+    change: &mut Change,
+    new: &NewKey,
+) -> Result<(KeySummary, ApiKey), Error> {
     let key = ApiKey::generate(new.kind);
-    let summary = store_key(core, actor, account, new, &key).await?;
+    let summary = store_key(core, actor, account, change, new, &key).await?;
     Ok((summary, key))
 }
 
@@ -97,7 +111,9 @@ pub async fn create(
 /// in a file.
 pub async fn ensure(core: &Core, actor: &Actor, account: AccountId, new: &NewKey, key: &ApiKey) -> Result<(), Error> {
     if store::find_by_hash(&core.pool, &core.pepper.hash(key)).await?.is_none() {
-        store_key(core, actor, account, new, key).await?;
+        let mut change = core.cluster.begin(account).await?;
+        store_key(core, actor, account, &mut change, new, key).await?;
+        change.commit().await?;
     }
     Ok(())
 }
@@ -106,24 +122,15 @@ async fn store_key(
     core: &Core,
     actor: &Actor,
     account: AccountId,
+    change: &mut Change,
     new: &NewKey,
     key: &ApiKey,
 ) -> Result<KeySummary, Error> {
-    let mut change = core.cluster.begin(account).await?;
-    make_room(core, &mut change, account).await?;
-    let (user_id, _) = users::find(&mut change, account, new.user_email.as_deref()).await?;
-    let summary = insert(core, &mut change, account, user_id, new, key).await?;
-    let now = core.clock.now();
-    audit::record(
-        &mut change,
-        &core.audit_key,
-        account,
-        actor,
-        now,
-        &[Event::about(Action::ApiKeyCreated, summary.id)],
-    )
-    .await?;
-    change.commit().await?;
+    make_room(core, change, account).await?;
+    let (user_id, _) = users::find(change, account, new.user_email.as_deref()).await?;
+    let summary = insert(core, change, account, user_id, new, key).await?;
+    let event = Event::about(Action::ApiKeyCreated, summary.id);
+    audit::record(change, &core.audit_key, account, actor, core.clock.now(), &[event]).await?;
     Ok(summary)
 }
 

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{KeySummary, NewKey, insert, make_room, store};
 use crate::api_key::ApiKey;
 use crate::audit::{self, Action, Event};
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Actor, Principal};
@@ -16,7 +17,7 @@ use crate::types::{AccountId, Name};
 pub const MAX_OVERLAP: Duration = Duration::from_hours(7 * 24);
 
 /// Makes the successor of a key that still works. Without an overlap the old key ends now, and so makes room for its
-/// successor also at the limit of keys.
+/// successor also at the limit of keys. The change is its caller's to begin and to commit.
 ///
 /// # Errors
 /// Whoever rotates a key sees its successor, so they must have all of its rights themselves: [`Denied::CannotGrant`],
@@ -26,12 +27,12 @@ pub async fn rotate(
     actor: &Actor,
     by: &Principal,
     account: AccountId,
+    change: &mut Change,
     id: Uuid,
     overlap: Duration,
 ) -> Result<(KeySummary, ApiKey), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
-    let old = store::lock_active(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    let old = store::lock_active(change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     if old.is_operator && !by.is_operator {
         return Err(Denied::OperatorKey.into());
     }
@@ -53,21 +54,13 @@ pub async fn rotate(
         user_email: None,
     };
     if overlap.is_zero() {
-        store::revoke(&mut change, account, id, now).await?;
+        store::revoke(change, account, id, now).await?;
     } else {
-        store::end_after_rotation(&mut change, account, id, now + overlap).await?;
+        store::end_after_rotation(change, account, id, now + overlap).await?;
     }
-    make_room(core, &mut change, account).await?;
-    let summary = insert(core, &mut change, account, old.user_id, &new, &key).await?;
-    audit::record(
-        &mut change,
-        &core.audit_key,
-        account,
-        actor,
-        now,
-        &[Event::about(Action::ApiKeyRotated, id), Event::about(Action::ApiKeyCreated, summary.id)],
-    )
-    .await?;
-    change.commit().await?;
+    make_room(core, change, account).await?;
+    let summary = insert(core, change, account, old.user_id, &new, &key).await?;
+    let events = [Event::about(Action::ApiKeyRotated, id), Event::about(Action::ApiKeyCreated, summary.id)];
+    audit::record(change, &core.audit_key, account, actor, now, &events).await?;
     Ok((summary, key))
 }

@@ -48,6 +48,11 @@ impl Change {
         }
     }
 
+    /// Takes everything back, and returns when its locks are free. Nobody hears of it.
+    pub async fn take_back(self) -> Result<(), Error> {
+        Ok(self.transaction.rollback().await?)
+    }
+
     async fn carry_out(mut self) -> Result<(), Error> {
         let Self { cluster, transaction } = &mut self;
         let change = Uuid::new_v4();

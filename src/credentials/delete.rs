@@ -1,7 +1,8 @@
-//! Delete credentials, for good.
+//! Delete credentials, for good. The change is its caller's to begin and to commit.
 
-use super::store;
+use super::{Conditions, store};
 use crate::audit::{self, Action, Event};
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::principal::Actor;
@@ -9,15 +10,24 @@ use crate::suppliers;
 use crate::types::{AccountId, Environment, Service, SupplierCode};
 
 /// Deletes the base credentials for a supplier and all service credentials beneath them: one event per row.
-pub async fn delete_base(core: &Core, actor: &Actor, account: AccountId, supplier: &SupplierCode) -> Result<(), Error> {
+pub async fn delete_base(
+    core: &Core,
+    actor: &Actor,
+    account: AccountId,
+    change: &mut Change,
+    supplier: &SupplierCode,
+    conditions: &Conditions,
+) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
     // Locked first, so that no service credentials come in between and go without an event.
-    if !store::lock_base(&mut change, account, supplier).await? {
-        return Err(suppliers::not_found(&mut change, Missing::Credentials, supplier.as_str()).await);
+    if !store::lock_base(change, account, supplier).await? {
+        return Err(suppliers::not_found(change, Missing::Credentials, supplier.as_str()).await);
     }
-    let services = store::delete_services(&mut change, account, supplier).await?;
-    store::delete_base(&mut change, account, supplier).await?;
+    let held = conditions.hold(change, account, supplier).await?;
+    held.require()?;
+    held.require_new(false)?;
+    let services = store::delete_services(change, account, supplier).await?;
+    store::delete_base(change, account, supplier).await?;
     let mut events: Vec<_> = services
         .into_iter()
         .map(|(service, environment)| {
@@ -25,8 +35,7 @@ pub async fn delete_base(core: &Core, actor: &Actor, account: AccountId, supplie
         })
         .collect();
     events.push(Event::of_supplier(Action::CredentialsDeleted, supplier));
-    audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
-    change.commit().await
+    Ok(audit::record(change, &core.audit_key, account, actor, now, &events).await?)
 }
 
 /// Deletes the credentials of one service and environment.
@@ -34,16 +43,19 @@ pub async fn delete_service(
     core: &Core,
     actor: &Actor,
     account: AccountId,
+    change: &mut Change,
     supplier: &SupplierCode,
-    service: Service,
-    environment: Environment,
+    (service, environment): (Service, Environment),
+    conditions: &Conditions,
 ) -> Result<(), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
-    if !store::delete_service(&mut change, account, supplier, service, environment).await? {
-        return Err(suppliers::not_found(&mut change, Missing::ServiceCredential, supplier.as_str()).await);
+    let held = conditions.hold(change, account, supplier).await?;
+    if !store::delete_service(change, account, supplier, service, environment).await? {
+        return Err(suppliers::not_found(change, Missing::ServiceCredential, supplier.as_str()).await);
     }
+    // Behind the question whether there is anything to delete. Dropping the change puts it back.
+    held.require()?;
+    held.require_new(false)?;
     let event = Event::of_service(Action::ServiceCredentialsDeleted, supplier, service, environment);
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit().await
+    Ok(audit::record(change, &core.audit_key, account, actor, now, &[event]).await?)
 }

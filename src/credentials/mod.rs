@@ -2,26 +2,30 @@
 //!
 //! One operation, one file; every one takes the account first, and another account's rows are simply not there.
 
+mod conditions;
 mod delete;
 pub mod import;
 mod read;
 mod sealed_store;
 mod store;
+mod tag;
 mod upsert_base;
 mod upsert_service;
 
 use chrono::{DateTime, Utc};
 
+pub use conditions::{Conditions, EntityTag, Tags, hold};
 pub use delete::{delete_base, delete_service};
 pub use read::{audit_trail, find, list};
 pub use sealed_store::{BasePairs, ServicePasswords};
+pub use tag::Tag;
 pub use upsert_base::{BaseUpdate, upsert_base};
 pub use upsert_service::{ServiceUpdate, upsert_service};
 
 use crate::types::{Environment, Service};
 
-/// What an account has configured for a supplier. The fields are the contract's, in its order; no base user name, no
-/// password.
+/// What an account has configured for a supplier. The fields are the contract's, in its order, and the tag of the state
+/// that they show; no base user name, no password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseCredentials {
     /// The supplier's code.
@@ -34,6 +38,8 @@ pub struct BaseCredentials {
     pub has_production_credentials: bool,
     /// The service credentials, by service, production before staging.
     pub service_credentials: Vec<ServiceCredential>,
+    /// Of this state.
+    pub tag: Tag,
 }
 
 /// Credentials for one service and environment; the fields are the contract's, in its order.

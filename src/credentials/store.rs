@@ -3,8 +3,9 @@
 use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row};
+use uuid::Uuid;
 
-use super::{AuditTrail, BaseCredentials, ServiceAuditTrail, ServiceCredential, Stamps};
+use super::{AuditTrail, BaseCredentials, ServiceAuditTrail, ServiceCredential, Stamps, Tag};
 use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::types::{AccountId, Environment, Service, SupplierCode, UnknownCode, Username};
 use crate::vault::Sealed;
@@ -92,6 +93,20 @@ pub(super) async fn lock_base_for_child(
             .fetch_optional(connection)
             .await?;
     Ok(row.is_some())
+}
+
+/// Locks the service credentials for a supplier against change and deletion.
+pub(super) async fn lock_services(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<(), sqlx::Error> {
+    sqlx::query("select 1 from service_credentials where account_id = $1 and supplier_code = $2 for update")
+        .bind(account)
+        .bind(supplier.as_str())
+        .execute(connection)
+        .await?;
+    Ok(())
 }
 
 /// Creates the base row or updates the pairs that are given; tells whether it was created.
@@ -222,28 +237,33 @@ pub(super) async fn delete_service(
 
 /// A base row beside one of its service rows, or beside none.
 struct JoinedRow {
-    base: BaseCredentials,
-    service: Option<ServiceCredential>,
+    supplier_code: String,
+    supplier_name: String,
+    has_staging: bool,
+    has_production: bool,
+    version: Uuid,
+    service: Option<(ServiceCredential, Uuid)>,
 }
 
 impl FromRow<'_, PgRow> for JoinedRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         let service = match row.try_get::<Option<String>, _>("service")? {
             None => None,
-            Some(service) => Some(ServiceCredential {
-                service: service.try_into().map_err(decode)?,
-                environment: row.try_get::<String, _>("environment")?.try_into().map_err(decode)?,
-                username: row.try_get("username")?,
-            }),
+            Some(service) => {
+                let service = ServiceCredential {
+                    service: service.try_into().map_err(decode)?,
+                    environment: row.try_get::<String, _>("environment")?.try_into().map_err(decode)?,
+                    username: row.try_get("username")?,
+                };
+                Some((service, row.try_get("service_version")?))
+            }
         };
         Ok(Self {
-            base: BaseCredentials {
-                supplier_code: row.try_get("supplier_code")?,
-                supplier_name: row.try_get("supplier_name")?,
-                has_staging_credentials: row.try_get("has_staging")?,
-                has_production_credentials: row.try_get("has_production")?,
-                service_credentials: Vec::new(),
-            },
+            supplier_code: row.try_get("supplier_code")?,
+            supplier_name: row.try_get("supplier_name")?,
+            has_staging: row.try_get("has_staging")?,
+            has_production: row.try_get("has_production")?,
+            version: row.try_get("version")?,
             service,
         })
     }
@@ -272,7 +292,8 @@ async fn configured(
     supplier: Option<&SupplierCode>,
 ) -> Result<Vec<BaseCredentials>, sqlx::Error> {
     let rows = sqlx::query_as(
-        "select supplier_code, supplier_name, has_staging, has_production, service, environment, username
+        "select supplier_code, supplier_name, has_staging, has_production, version,
+             service, environment, username, service_version
          from configured_credentials($1, $2)",
     )
     .bind(account)
@@ -284,17 +305,23 @@ async fn configured(
 
 /// Folds rows that are ordered by supplier code, and puts each supplier's services in listing order.
 fn fold(rows: Vec<JoinedRow>) -> Vec<BaseCredentials> {
-    let mut folded: Vec<BaseCredentials> = Vec::new();
-    for JoinedRow { base, service } in rows {
-        if folded.last().is_none_or(|last| last.supplier_code != base.supplier_code) {
-            folded.push(base);
+    let mut rows = rows.into_iter().peekable();
+    let mut folded = Vec::new();
+    while let Some(mut first) = rows.next() {
+        let mut services: Vec<_> = first.service.take().into_iter().collect();
+        while let Some(row) = rows.next_if(|row| row.supplier_code == first.supplier_code) {
+            services.extend(row.service);
         }
-        if let Some(last) = folded.last_mut() {
-            last.service_credentials.extend(service);
-        }
-    }
-    for base in &mut folded {
-        base.service_credentials.sort_unstable_by_key(|row| (row.service, row.environment));
+        services.sort_unstable_by_key(|(row, _)| (row.service, row.environment));
+        let tag = Tag::of(&first.supplier_name, first.version, services.iter().map(|(_, version)| *version));
+        folded.push(BaseCredentials {
+            supplier_code: first.supplier_code,
+            supplier_name: first.supplier_name,
+            has_staging_credentials: first.has_staging,
+            has_production_credentials: first.has_production,
+            service_credentials: services.into_iter().map(|(row, _)| row).collect(),
+            tag,
+        });
     }
     folded
 }

@@ -1,7 +1,8 @@
 //! Create or update the base credentials of an account for a supplier.
 
-use super::{BaseCredentials, store};
+use super::{BaseCredentials, Conditions, store};
 use crate::audit::{self, Action, Event};
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::postgres::violates;
@@ -9,6 +10,7 @@ use crate::principal::Actor;
 use crate::sealed_pair::{Place, Storage, StoredPair};
 use crate::suppliers;
 use crate::types::{AccountId, Environment, HalfPair, Pair, SupplierCode};
+use crate::vault::Sealer;
 
 /// What to store. What is absent is kept.
 #[derive(Clone, Debug)]
@@ -26,26 +28,35 @@ impl BaseUpdate {
     pub(super) fn halves(&self) -> [(Environment, &HalfPair); 2] {
         [(Environment::Staging, &self.staging), (Environment::Production, &self.production)]
     }
+
+    /// Whether there is anything to seal.
+    pub fn brings_values(&self) -> bool {
+        self.halves().iter().any(|(_, half)| !half.is_absent())
+    }
 }
 
 /// Stores what the update brings and keeps the rest. A half pair is never stored: half of a pair may come alone only
 /// if the other half is there.
+///
+/// The change is its caller's to begin and to commit. So is the sealer, which an update that brings values needs: it is
+/// asked for before the change begins, because a key service may be slow.
 pub async fn upsert_base(
     core: &Core,
     actor: &Actor,
     account: AccountId,
+    change: &mut Change,
     update: BaseUpdate,
+    sealer: Option<&Sealer>,
+    conditions: &Conditions,
 ) -> Result<BaseCredentials, Error> {
     let now = core.clock.now();
-    let brings_values = update.halves().iter().any(|(_, half)| !half.is_absent());
-    // Before the transaction: a key service may be slow.
-    let sealer = if brings_values { Some(core.vault.sealer(account, now).await?) } else { None };
-    let mut change = core.cluster.begin(account).await?;
-    suppliers::get(&mut change, &update.supplier).await?;
+    suppliers::get(change, &update.supplier).await?;
+    let held = conditions.hold(change, account, &update.supplier).await?;
+    held.require()?;
 
     // A half that comes alone needs its other half, to be sealed with it. The row stays locked until the commit.
     let stored = if update.halves().iter().any(|(_, half)| half.is_one_half()) {
-        store::lock_pairs(&mut change, account, &update.supplier).await?
+        store::lock_pairs(change, account, &update.supplier).await?
     } else {
         store::StoredPairs::default()
     };
@@ -73,25 +84,24 @@ pub async fn upsert_base(
     let mut pairs = store::SealedPairs::default();
     if let Some(sealer) = sealer {
         for (place, pair) in &complete {
-            *pairs.of_mut(place.environment) = Some(place.seal(&sealer, pair)?);
+            *pairs.of_mut(place.environment) = Some(place.seal(sealer, pair)?);
         }
     }
-    let created = store::upsert_base(&mut change, account, &update.supplier, &pairs, actor.name(), now).await.map_err(
-        |error| {
+    let created =
+        store::upsert_base(change, account, &update.supplier, &pairs, actor.name(), now).await.map_err(|error| {
             // The supplier left the directory since we looked.
             if violates(&error, "supplier_credentials_supplier_fkey") {
                 Error::missing(Missing::Supplier)
             } else {
                 error.into()
             }
-        },
-    )?;
-    let result = store::find(&mut *change, account, &update.supplier).await?;
+        })?;
+    held.require_new(created)?;
+    let result = store::find(&mut **change, account, &update.supplier).await?;
     let result = result.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };
     let event = Event::of_supplier(action, &update.supplier);
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit().await?;
+    audit::record(change, &core.audit_key, account, actor, now, &[event]).await?;
     Ok(result)
 }
 

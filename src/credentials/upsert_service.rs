@@ -1,7 +1,8 @@
 //! Create or update the credentials of an account for one service and environment of a supplier.
 
-use super::{ServiceCredential, store};
+use super::{Conditions, ServiceCredential, Tag, store};
 use crate::audit::{self, Action, Event};
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::postgres::violates;
@@ -9,10 +10,13 @@ use crate::principal::Actor;
 use crate::sealed_pair::{Place, Storage};
 use crate::suppliers;
 use crate::types::{AccountId, Environment, Pair, Service, SupplierCode};
+use crate::vault::Sealer;
 
 /// What to store.
 #[derive(Clone, Debug)]
 pub struct ServiceUpdate {
+    /// For this supplier.
+    pub supplier: SupplierCode,
     /// For this service.
     pub service: Service,
     /// In this environment.
@@ -21,27 +25,30 @@ pub struct ServiceUpdate {
     pub pair: Pair,
 }
 
-/// Stores a service pair beneath base credentials that exist.
+/// Stores a service pair beneath base credentials that exist. Answers with the tag of all that is stored for the supplier
+/// as well. For the change and the sealer see [`upsert_base`](super::upsert_base).
 pub async fn upsert_service(
     core: &Core,
     actor: &Actor,
     account: AccountId,
-    supplier: &SupplierCode,
+    change: &mut Change,
     update: ServiceUpdate,
-) -> Result<ServiceCredential, Error> {
-    let ServiceUpdate { service, environment, pair } = update;
+    sealer: &Sealer,
+    conditions: &Conditions,
+) -> Result<(ServiceCredential, Tag), Error> {
+    let ServiceUpdate { supplier, service, environment, pair } = update;
+    let supplier = &supplier;
     let now = core.clock.now();
-    // Before the transaction: a key service may be slow.
-    let sealer = core.vault.sealer(account, now).await?;
-    let mut change = core.cluster.begin(account).await?;
+    let held = conditions.hold(change, account, supplier).await?;
     // Locked against deletion.
-    if !store::lock_base_for_child(&mut change, account, supplier).await? {
-        return Err(suppliers::not_found(&mut change, Missing::ParentCredentials, supplier.as_str()).await);
+    if !store::lock_base_for_child(change, account, supplier).await? {
+        return Err(suppliers::not_found(change, Missing::ParentCredentials, supplier.as_str()).await);
     }
+    held.require()?;
     let place = Place { supplier, storage: Storage::Service(service), environment };
-    let password = place.seal_password(&sealer, &pair.username, &pair.password)?;
+    let password = place.seal_password(sealer, &pair.username, &pair.password)?;
     let created = store::upsert_service(
-        &mut change,
+        change,
         account,
         supplier,
         (service, environment),
@@ -57,9 +64,11 @@ pub async fn upsert_service(
             error.into()
         }
     })?;
+    held.require_new(created)?;
+    let whole = store::find(&mut **change, account, supplier).await?;
+    let tag = whole.ok_or(Error::Database(sqlx::Error::RowNotFound))?.tag;
     let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
     let event = Event::of_service(action, supplier, service, environment);
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
-    change.commit().await?;
-    Ok(ServiceCredential { service, environment, username: pair.username.expose().to_owned() })
+    audit::record(change, &core.audit_key, account, actor, now, &[event]).await?;
+    Ok((ServiceCredential { service, environment, username: pair.username.expose().to_owned() }, tag))
 }

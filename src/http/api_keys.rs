@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,10 +17,12 @@ use super::body::{JsonBody, Object, OptionalBody};
 use super::caller::{Caller, ManageKeys, Parent};
 use super::credentials::Listing;
 use super::error::HttpError;
+use super::idempotency::Once;
 use super::number;
 use super::query::{NoParameters, Query};
 use super::reference::words;
 use super::subaccounts::account_in_path;
+use super::write::{Instead, Made, Write};
 use crate::accounts::subaccounts;
 use crate::api_credentials::{self, KeySummary, MAX_OVERLAP, NewKey};
 use crate::api_key::{ApiKey, Kind};
@@ -117,14 +120,20 @@ impl From<KeySummary> for KeyBody {
 pub struct MadeKey {
     #[serde(flatten)]
     summary: KeyBody,
-    /// The key, this once.
-    #[schema(example = "czs_…")]
-    key: String,
+    /// The key, this once; null in the answer to a request that was carried out before.
+    #[schema(example = "czs_…", required)]
+    key: Option<String>,
 }
 
 impl MadeKey {
-    fn new((summary, key): (KeySummary, ApiKey)) -> (StatusCode, Json<Self>) {
-        (StatusCode::CREATED, Json(Self { summary: summary.into(), key: key.expose().to_owned() }))
+    fn new((summary, key): (KeySummary, ApiKey)) -> Self {
+        Self { summary: summary.into(), key: Some(key.expose().to_owned()) }
+    }
+}
+
+impl Made for MadeKey {
+    fn without_secrets(self) -> Self {
+        Self { key: None, ..self }
     }
 }
 
@@ -239,13 +248,15 @@ pub async fn create(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-    JsonBody(Object(body)): JsonBody<Object<CreateBody>>,
-) -> Result<(StatusCode, Json<MadeKey>), HttpError> {
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
+) -> Result<Response, Instead> {
     let new = NewKey {
         user_email: caller.owner_of_what_is_made().map(str::to_owned),
         ..body.parse(&caller.principal, app.clock.now())?
     };
-    Ok(MadeKey::new(api_credentials::create(&app, &caller.actor, caller.account(), &new).await?))
+    let mut write = Write::begin(&app, &caller.principal, caller.account(), keyed).await?;
+    let made = api_credentials::create_in(&app, &caller.actor, caller.account(), write.change(), &new).await;
+    write.created(made, |made| (None, MadeKey::new(made))).await
 }
 
 /// Rotate an API key
@@ -267,12 +278,13 @@ pub async fn rotate(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
-    OptionalBody(body): OptionalBody<RotateBody>,
-) -> Result<(StatusCode, Json<MadeKey>), HttpError> {
-    let (id, overlap) = (key_in_path(&id)?, body.parse()?);
-    Ok(MadeKey::new(
-        api_credentials::rotate(&app, &caller.actor, &caller.principal, caller.account(), id, overlap).await?,
-    ))
+    Once(keyed, OptionalBody(body)): Once<OptionalBody<RotateBody>>,
+) -> Result<Response, Instead> {
+    let (account, id, overlap) = (caller.account(), key_in_path(&id)?, body.parse()?);
+    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
+    let (actor, by, change) = (&caller.actor, &caller.principal, write.change());
+    let made = api_credentials::rotate(&app, actor, by, account, change, id, overlap).await;
+    write.created(made, |made| (None, MadeKey::new(made))).await
 }
 
 /// Revoke an API key
@@ -339,11 +351,13 @@ pub async fn create_for_subaccount(
     State(app): State<Arc<App>>,
     Path(account): Path<String>,
     _: Query<NoParameters>,
-    JsonBody(Object(body)): JsonBody<Object<CreateBody>>,
-) -> Result<(StatusCode, Json<MadeKey>), HttpError> {
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
+) -> Result<Response, Instead> {
     let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
     let new = body.parse(&caller.principal, app.clock.now())?;
-    Ok(MadeKey::new(api_credentials::create(&app, &caller.actor, account, &new).await?))
+    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
+    let made = api_credentials::create_in(&app, &caller.actor, account, write.change(), &new).await;
+    write.created(made, |made| (None, MadeKey::new(made))).await
 }
 
 /// Revoke an API key of a sub-account

@@ -18,6 +18,7 @@ use serde_json::error::Category;
 use super::admission;
 use super::edge::RequestContext;
 use super::error::HttpError;
+use super::idempotency::BodySeen;
 use crate::app::App;
 use crate::error::{Error, FieldError};
 
@@ -68,7 +69,12 @@ pub(super) async fn read(request: Request, app: &Arc<App>) -> Result<Bytes, Http
     if let Some(context) = &context {
         context.admitted.pause();
     }
+    let seen = request.extensions().get::<BodySeen>().cloned();
     let body = Bytes::from_request(request, app).await;
+    if let (Some(BodySeen(seen)), Ok(body)) = (seen, &body) {
+        // A body is read once.
+        let _ = seen.set(body.clone());
+    }
     if let Some(context) = &context {
         context.admitted.go_on()?;
         if let Some(principal) = context.principal.get() {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -12,12 +13,16 @@ use utoipa::ToSchema;
 
 use super::body::{JsonBody, Object};
 use super::caller::{Caller, ReadCredentials, WriteCredentials};
+use super::conditions::{Given, etag};
 use super::error::HttpError;
+use super::idempotency::Once;
+use super::preview::{Manner, PreviewBody};
 use super::query::{NoParameters, Query};
 use super::reference::words;
 use super::services::ServiceCredentialBody;
+use super::write::{Instead, Made, Write};
 use crate::app::App;
-use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps};
+use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps, Tags};
 use crate::error::{Error, FieldErrors, Missing};
 use crate::types::{Environment, HalfPair, Password, Service, SupplierCode, Username};
 
@@ -82,6 +87,12 @@ pub struct BaseCredentialsBody {
     has_production_credentials: bool,
     /// By service, production before staging.
     service_credentials: Vec<ServiceCredentialBody>,
+}
+
+impl Made for BaseCredentialsBody {
+    fn without_secrets(self) -> Self {
+        self
+    }
 }
 
 impl From<BaseCredentials> for BaseCredentialsBody {
@@ -204,8 +215,10 @@ pub async fn list(
     post,
     path = "",
     operation_id = "upsert_credentials",
+    params(Manner),
     request_body = UpsertBody,
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 201, description = "Stored", body = BaseCredentialsBody),
         (status = 404, description = "Supplier not found"),
     ),
@@ -214,11 +227,16 @@ pub async fn list(
 pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
-    _: Query<NoParameters>,
-    JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<(StatusCode, Json<BaseCredentialsBody>), HttpError> {
-    let stored = credentials::upsert_base(&app, &caller.actor, caller.account(), body.parse()?).await?;
-    Ok((StatusCode::CREATED, Json(stored.into())))
+    Query(manner): Query<Manner>,
+    Given(conditions): Given,
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<UpsertBody>>>,
+) -> Result<Response, Instead> {
+    let (account, update) = (caller.account(), body.parse()?);
+    let sealer = if update.brings_values() { Some(manner.sealer(&app, account).await?) } else { None };
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
+    let (actor, change) = (&caller.actor, write.change());
+    let stored = credentials::upsert_base(&app, actor, account, change, update, sealer.as_ref(), &conditions).await;
+    write.created(stored, |stored| (Some(stored.tag.clone()), BaseCredentialsBody::from(stored))).await
 }
 
 /// Get the credentials for a supplier
@@ -237,9 +255,18 @@ pub async fn find(
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<BaseCredentialsBody>, HttpError> {
+    Given(conditions): Given,
+) -> Result<Response, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    Ok(Json(credentials::find(&app, caller.account(), &supplier).await?.into()))
+    let found = credentials::find(&app, caller.account(), &supplier).await?;
+    if !conditions.matches(Some(&found.tag)) {
+        return Err(Error::PreconditionFailed.into());
+    }
+    let etag = etag(&found.tag);
+    if conditions.if_none_match == Some(Tags::Any) || conditions.lists(Some(&found.tag)) {
+        return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
+    }
+    Ok((etag, Json(BaseCredentialsBody::from(found))).into_response())
 }
 
 /// Delete the credentials for a supplier
@@ -249,7 +276,9 @@ pub async fn find(
     delete,
     path = "",
     operation_id = "delete_credentials",
+    params(Manner),
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 204, description = "Deleted"),
         (status = 404, description = "Credentials not found"),
     ),
@@ -259,11 +288,13 @@ pub async fn delete(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
-    _: Query<NoParameters>,
-) -> Result<StatusCode, HttpError> {
-    let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    credentials::delete_base(&app, &caller.actor, caller.account(), &supplier).await?;
-    Ok(StatusCode::NO_CONTENT)
+    Query(manner): Query<Manner>,
+    Given(conditions): Given,
+) -> Result<Response, Instead> {
+    let (account, supplier) = (caller.account(), supplier_in_path(&code, Missing::Credentials)?);
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &supplier, manner, None).await?;
+    credentials::delete_base(&app, &caller.actor, account, write.change(), &supplier, &conditions).await?;
+    write.deleted().await
 }
 
 /// Get the audit fields

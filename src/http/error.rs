@@ -89,6 +89,9 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
             let (status, body) = detail(StatusCode::NOT_FOUND, what.sentence());
             (status, ErrorBody { hint: hint.clone(), ..body })
         }
+        Error::UnderWay => plain(StatusCode::CONFLICT),
+        Error::KeyReused => plain(StatusCode::UNPROCESSABLE_ENTITY),
+        Error::PreconditionFailed => plain(StatusCode::PRECONDITION_FAILED),
         Error::Denied(denied @ (Denied::TooManyFailures | Denied::TooFast(_) | Denied::TooManyAtOnce)) => {
             detail(StatusCode::TOO_MANY_REQUESTS, &denial(*denied))
         }
@@ -156,6 +159,9 @@ fn sentence(status: StatusCode) -> &'static str {
         StatusCode::BAD_REQUEST => "The request could not be read",
         StatusCode::NOT_FOUND => "Not found",
         StatusCode::METHOD_NOT_ALLOWED => "Method not allowed",
+        StatusCode::CONFLICT => "A request with this Idempotency-Key is still under way",
+        StatusCode::UNPROCESSABLE_ENTITY => "This Idempotency-Key was used for another request",
+        StatusCode::PRECONDITION_FAILED => "The credentials are not in the state that the request asks for",
         StatusCode::PAYLOAD_TOO_LARGE => "The request body is too large",
         StatusCode::UNSUPPORTED_MEDIA_TYPE => "The request body must be application/json",
         StatusCode::TOO_MANY_REQUESTS => "Too many requests, please slow down",

@@ -6,6 +6,7 @@ mod audit_events;
 mod body;
 mod caller;
 mod client_address;
+mod conditions;
 mod cors;
 mod credentials;
 mod directory;
@@ -14,12 +15,14 @@ mod error;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod health;
+mod idempotency;
 mod import;
 mod me;
 mod metrics;
 mod number;
 mod oauth;
 mod oauth_clients;
+mod preview;
 mod query;
 mod reference;
 mod rejection;
@@ -30,6 +33,7 @@ pub mod server;
 mod services;
 mod subaccounts;
 pub mod tls;
+mod write;
 
 use std::sync::Arc;
 

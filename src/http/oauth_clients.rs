@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,9 +16,11 @@ use super::body::{JsonBody, Object, OptionalBody};
 use super::caller::{Caller, ManageKeys};
 use super::credentials::Listing;
 use super::error::HttpError;
+use super::idempotency::Once;
 use super::number;
 use super::query::{NoParameters, Query};
 use super::reference::words;
+use super::write::{Instead, Made, Write};
 use crate::api_key::ApiKey;
 use crate::app::App;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
@@ -104,14 +107,20 @@ impl CreateBody {
 pub struct MadeClient {
     #[serde(flatten)]
     summary: ClientBody,
-    /// The secret, this once.
-    #[schema(example = "czc_…")]
-    client_secret: String,
+    /// The secret, this once; null in the answer to a request that was carried out before.
+    #[schema(example = "czo_…", required)]
+    client_secret: Option<String>,
 }
 
 impl MadeClient {
-    fn new((summary, secret): (ClientSummary, ApiKey)) -> (StatusCode, Json<Self>) {
-        (StatusCode::CREATED, Json(Self { summary: summary.into(), client_secret: secret.expose().to_owned() }))
+    fn new((summary, secret): (ClientSummary, ApiKey)) -> Self {
+        Self { summary: summary.into(), client_secret: Some(secret.expose().to_owned()) }
+    }
+}
+
+impl Made for MadeClient {
+    fn without_secrets(self) -> Self {
+        Self { client_secret: None, ..self }
     }
 }
 
@@ -147,11 +156,13 @@ pub async fn create(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-    JsonBody(Object(body)): JsonBody<Object<CreateBody>>,
-) -> Result<(StatusCode, Json<MadeClient>), HttpError> {
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
+) -> Result<Response, Instead> {
     let new = body.parse(&caller.principal)?;
-    let owner = caller.owner_of_what_is_made();
-    Ok(MadeClient::new(clients::create(&app, &caller.actor, caller.account(), owner, &new).await?))
+    let (account, owner) = (caller.account(), caller.owner_of_what_is_made());
+    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
+    let made = clients::create(&app, &caller.actor, account, write.change(), owner, &new).await;
+    write.created(made, |made| (None, MadeClient::new(made))).await
 }
 
 /// Get an OAuth2 client
@@ -193,10 +204,13 @@ pub async fn rotate(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
-    OptionalBody(body): OptionalBody<RotateBody>,
-) -> Result<(StatusCode, Json<MadeClient>), HttpError> {
-    let (id, overlap) = (client_in_path(&id)?, body.parse()?);
-    Ok(MadeClient::new(clients::rotate(&app, &caller.actor, &caller.principal, caller.account(), id, overlap).await?))
+    Once(keyed, OptionalBody(body)): Once<OptionalBody<RotateBody>>,
+) -> Result<Response, Instead> {
+    let (account, id, overlap) = (caller.account(), client_in_path(&id)?, body.parse()?);
+    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
+    let (actor, by, change) = (&caller.actor, &caller.principal, write.change());
+    let made = clients::rotate(&app, actor, by, account, change, id, overlap).await;
+    write.created(made, |made| (None, MadeClient::new(made))).await
 }
 
 /// Revoke an OAuth2 client

@@ -2,19 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::response::Response;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::body::{JsonBody, Object};
 use super::caller::{Caller, WriteCredentials};
+use super::conditions::Given;
 use super::credentials::supplier_in_path;
-use super::error::HttpError;
-use super::query::{NoParameters, Query};
+use super::idempotency::Once;
+use super::preview::{Manner, PreviewBody};
+use super::query::Query;
 use super::reference::words;
+use super::write::{Instead, Made, Write};
 use crate::app::App;
 use crate::credentials::{self, ServiceCredential, ServiceUpdate};
 use crate::error::{Error, FieldErrors, Missing};
@@ -51,6 +53,12 @@ pub struct ServiceCredentialBody {
     username: String,
 }
 
+impl Made for ServiceCredentialBody {
+    fn without_secrets(self) -> Self {
+        self
+    }
+}
+
 impl From<ServiceCredential> for ServiceCredentialBody {
     fn from(stored: ServiceCredential) -> Self {
         let ServiceCredential { service, environment, username } = stored;
@@ -59,7 +67,7 @@ impl From<ServiceCredential> for ServiceCredentialBody {
 }
 
 impl UpsertBody {
-    fn parse(self) -> Result<ServiceUpdate, Error> {
+    fn parse(self, code: &str) -> Result<ServiceUpdate, Error> {
         let mut errors = FieldErrors::default();
         let service = errors.required_service("service", self.service.as_deref());
         let environment = errors.required_environment("environment", self.environment.as_deref());
@@ -67,7 +75,9 @@ impl UpsertBody {
         let password = errors.required("password", self.password, Password::parse);
         let pair = username.zip(password).map(|(username, password)| Pair { username, password });
         let ((service, environment), pair) = errors.complete(service.zip(environment).zip(pair))?;
-        Ok(ServiceUpdate { service, environment, pair })
+        // A code that can be nobody's has no credentials, and so has no services.
+        let supplier = supplier_in_path(code, Missing::ParentCredentials)?;
+        Ok(ServiceUpdate { supplier, service, environment, pair })
     }
 }
 
@@ -78,8 +88,10 @@ impl UpsertBody {
     post,
     path = "",
     operation_id = "upsert_service_credentials",
+    params(Manner),
     request_body = UpsertBody,
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 201, description = "Stored", body = ServiceCredentialBody),
         (status = 404, description = "Parent credentials must exist first"),
     ),
@@ -89,13 +101,16 @@ pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
-    _: Query<NoParameters>,
-    JsonBody(Object(body)): JsonBody<Object<UpsertBody>>,
-) -> Result<(StatusCode, Json<ServiceCredentialBody>), HttpError> {
-    let update = body.parse()?;
-    let supplier = supplier_in_path(&code, Missing::ParentCredentials)?;
-    let stored = credentials::upsert_service(&app, &caller.actor, caller.account(), &supplier, update).await?;
-    Ok((StatusCode::CREATED, Json(stored.into())))
+    Query(manner): Query<Manner>,
+    Given(conditions): Given,
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<UpsertBody>>>,
+) -> Result<Response, Instead> {
+    let (account, update) = (caller.account(), body.parse(&code)?);
+    let sealer = manner.sealer(&app, account).await?;
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
+    let (actor, change) = (&caller.actor, write.change());
+    let stored = credentials::upsert_service(&app, actor, account, change, update, &sealer, &conditions).await;
+    write.created(stored, |(stored, tag)| (Some(tag), ServiceCredentialBody::from(stored))).await
 }
 
 /// Delete service credentials
@@ -105,7 +120,9 @@ pub async fn upsert(
     delete,
     path = "",
     operation_id = "delete_service_credentials",
+    params(Manner),
     responses(
+        (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 204, description = "Deleted"),
         (status = 404, description = "Service credential not found"),
     ),
@@ -115,13 +132,16 @@ pub async fn delete(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path((code, service, environment)): Path<(String, String, String)>,
-    _: Query<NoParameters>,
-) -> Result<StatusCode, HttpError> {
+    Query(manner): Query<Manner>,
+    Given(conditions): Given,
+) -> Result<Response, Instead> {
     let missing = || Error::missing(Missing::ServiceCredential);
     let supplier = supplier_in_path(&code, Missing::ServiceCredential)?;
     // The path names a thing; a service or environment that cannot be is a thing that is not there.
     let service = Service::parse(&service).ok_or_else(missing)?;
     let environment = Environment::parse(&environment).ok_or_else(missing)?;
-    credentials::delete_service(&app, &caller.actor, caller.account(), &supplier, service, environment).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let (account, which) = (caller.account(), (service, environment));
+    let mut write = Write::to_credentials(&app, &caller.principal, account, &supplier, manner, None).await?;
+    credentials::delete_service(&app, &caller.actor, account, write.change(), &supplier, which, &conditions).await?;
+    write.deleted().await
 }

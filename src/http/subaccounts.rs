@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -13,8 +14,10 @@ use super::body::{JsonBody, Object};
 use super::caller::Parent;
 use super::credentials::Listing;
 use super::error::HttpError;
+use super::idempotency::Once;
 use super::query::{NoParameters, Query};
 use super::reference::words;
+use super::write::{Instead, Made, Write};
 use crate::accounts::subaccounts::{self, NewSubAccount, SubAccount, SubAccountUpdate};
 use crate::app::App;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
@@ -67,6 +70,12 @@ pub struct SubAccountBody {
     is_active: bool,
     created_at: DateTime<Utc>,
     modified_on: DateTime<Utc>,
+}
+
+impl Made for SubAccountBody {
+    fn without_secrets(self) -> Self {
+        self
+    }
 }
 
 impl From<SubAccount> for SubAccountBody {
@@ -207,10 +216,12 @@ pub async fn create(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-    JsonBody(Object(body)): JsonBody<Object<CreateBody>>,
-) -> Result<(StatusCode, Json<SubAccountBody>), HttpError> {
-    let created = subaccounts::create(&app, &caller.actor, caller.account(), &body.parse()?).await?;
-    Ok((StatusCode::CREATED, Json(created.into())))
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
+) -> Result<Response, Instead> {
+    let (account, new) = (caller.account(), body.parse()?);
+    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
+    let created = subaccounts::create(&app, &caller.actor, account, write.change(), &new).await;
+    write.created(created, |created| (None, SubAccountBody::from(created))).await
 }
 
 /// Get a sub-account

@@ -10,6 +10,7 @@ use super::store;
 use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::{Error, FieldError, Missing};
 use crate::principal::{Actor, Principal, Scope};
@@ -66,31 +67,31 @@ pub(super) fn is_client_id(text: &str) -> bool {
 
 /// Makes a client. Its secret is returned this once.
 ///
-/// The client belongs to the user with `user_email`, or to the account's oldest user.
+/// The client belongs to the user with `user_email`, or to the account's oldest user. The change is its caller's to begin and
+/// to commit.
 pub async fn create(
     core: &Core,
     actor: &Actor,
     account: AccountId,
+    change: &mut Change,
     user_email: Option<&str>,
     new: &NewClient,
 ) -> Result<(ClientSummary, ApiKey), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
-    accounts::lock(&mut change, account).await?;
-    if store::count(&mut change, account).await? >= MAX_CLIENTS {
+    accounts::lock(change, account).await?;
+    if store::count(change, account).await? >= MAX_CLIENTS {
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
         return Err(Error::invalid(FieldError::sentence_alone("oauth_clients", &message)));
     }
-    let (user_id, _) = users::find(&mut change, account, user_email).await?;
+    let (user_id, _) = users::find(change, account, user_email).await?;
     let id = Uuid::now_v7();
     let client_id = format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM));
-    store::insert(&mut change, account, (id, user_id, &client_id), new, now).await?;
+    store::insert(change, account, (id, user_id, &client_id), new, now).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
-    store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
-    let summary = store::find(&mut change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    store::insert_secret(change, account, id, &core.pepper.hash(&secret), now).await?;
+    let summary = store::find(change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let events = [Event::about(Action::OauthClientCreated, id)];
-    audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
-    change.commit().await?;
+    audit::record(change, &core.audit_key, account, actor, now, &events).await?;
     Ok((summary, secret))
 }
 
@@ -105,32 +106,31 @@ pub async fn find(core: &Core, account: AccountId, id: Uuid) -> Result<ClientSum
 }
 
 /// Gives a client a new secret; the old ones end after an overlap. Whoever does that sees the secret, so they must have all
-/// of the client's rights themselves.
+/// of the client's rights themselves. The change is its caller's to begin and to commit.
 pub async fn rotate(
     core: &Core,
     actor: &Actor,
     by: &Principal,
     account: AccountId,
+    change: &mut Change,
     id: Uuid,
     overlap: Duration,
 ) -> Result<(ClientSummary, ApiKey), Error> {
     let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
     // Puts rotations in a row, so that one overlap does not end what another has just made.
-    accounts::lock(&mut change, account).await?;
-    let summary = store::find(&mut change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    accounts::lock(change, account).await?;
+    let summary = store::find(change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     by.require_all(&scopes)?;
-    let left = store::expire_secrets(&mut change, account, id, now + overlap, now).await?;
+    let left = store::expire_secrets(change, account, id, now + overlap, now).await?;
     if !overlap.is_zero() && left >= MAX_SECRETS {
         let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
         return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
     }
     let secret = ApiKey::generate(Kind::ClientSecret);
-    store::insert_secret(&mut change, account, id, &core.pepper.hash(&secret), now).await?;
+    store::insert_secret(change, account, id, &core.pepper.hash(&secret), now).await?;
     let events = [Event::about(Action::OauthClientRotated, id)];
-    audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
-    change.commit().await?;
+    audit::record(change, &core.audit_key, account, actor, now, &events).await?;
     Ok((summary, secret))
 }
 

@@ -2,17 +2,21 @@
 //!
 //! - [`precedence`]: the choice, a pure function.
 //! - `bundle`: what is cached, and how it is loaded.
+//! - [`Sources`]: the choice for every call, as a transaction sees it that may not be committed.
 //! - [`Resolver`]: bundles from memory, the choice over them, and the one pair that won opened for the call.
 
 mod bundle;
 mod counted;
 pub mod precedence;
+mod sources;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::PgPool;
+
+pub use sources::{Moved, Sources};
 
 use crate::accounts::AccountStatuses;
 use crate::cluster::{Cluster, Coherent, Held, Limits, Owner, stale};

@@ -14,7 +14,7 @@ async fn what_is_left_of_an_account_is_its_audit_trail() {
     let stays = app.account_that_resolves("stays@platform.example").await;
     for caller in [&gone, &stays] {
         let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
-        caller.post("/extra/v2/credentials", base).await.expect(201);
+        caller.with_header("idempotency-key", "k").post("/extra/v2/credentials", base).await.expect(201);
         let own = json!({"service": "INV", "environment": "PROD", "username": "u", "password": "p"});
         caller.post("/extra/v2/credentials/HIT/services", own).await.expect(201);
         caller.resolve("HIT", "Product", "PROD").await.expect(200);

@@ -18,7 +18,8 @@ fn nothing_that_holds_a_secret_prints_it() {
     let pair = pair_of(USERNAME, PASSWORD);
     let half = HalfPair { username: Some(pair.username.clone()), password: Some(pair.password.clone()) };
     let key = ApiKey::generate(Kind::Private);
-    let update = ServiceUpdate { service: Service::Inv, environment: Environment::Production, pair: pair.clone() };
+    let (service, environment) = (Service::Inv, Environment::Production);
+    let update = ServiceUpdate { supplier: code("HIT"), service, environment, pair: pair.clone() };
     let printed = [
         format!("{:?}", Username::parse(USERNAME.into())),
         format!("{:?}", Password::parse(PASSWORD.into())),

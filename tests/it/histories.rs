@@ -5,8 +5,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use credenza::credentials::{self, BaseUpdate};
-use credenza::principal::Actor;
+use credenza::credentials::BaseUpdate;
 use credenza::resolver::Call;
 use credenza::types::{Environment, HalfPair, Pair, Service};
 use rand::RngExt;
@@ -15,6 +14,7 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use crate::support::app::{code, pair_of};
+use crate::support::behind::store_base;
 use crate::support::{Caller, TestApp};
 
 /// Makes the first read of base credentials after `restart` wait in the database, after it has decided what it sees, for
@@ -99,7 +99,7 @@ async fn what_is_loaded_during_a_commit_is_void_when_the_commit_is_acknowledged(
         let Pair { username, password } = pair_of("u", password);
         let production = HalfPair { username: Some(username), password: Some(password) };
         let update = BaseUpdate { supplier: code("HIT"), staging: HalfPair::default(), production };
-        credentials::upsert_base(&alone, &Actor::operator(), account, update).await.unwrap();
+        store_base(&alone, account, update).await;
     };
     let read = async || {
         let (service, environment) = (Service::Inv, Environment::Production);

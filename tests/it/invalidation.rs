@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use credenza::api_credentials;
-use credenza::credentials::{self, BaseUpdate};
+use credenza::credentials::{self, BaseUpdate, Conditions};
 use credenza::principal::Actor;
 use credenza::suppliers::{defaults, import};
 use credenza::types::{Environment, HalfPair, Service};
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::support::TestApp;
 use crate::support::app::{code, pair_of};
-use crate::support::behind::CACHED;
+use crate::support::behind::{CACHED, store_base};
 use crate::support::furnished::{SOON, furnished, seen, soon_sees};
 
 #[tokio::test]
@@ -72,9 +72,12 @@ async fn writes_of_another_process_are_seen_at_once() {
     let password = pair_of("u", "base2").password;
     let production = HalfPair { username: None, password: Some(password) };
     let update = BaseUpdate { supplier: hit.clone(), staging: HalfPair::default(), production };
-    credentials::upsert_base(&other, &operator, caller.account, update).await.unwrap();
+    store_base(&other, caller.account, update).await;
     assert_eq!(seen(&caller).await, "own base2 shared", "upsert");
-    credentials::delete_base(&other, &operator, caller.account, &hit).await.unwrap();
+    let mut change = other.cluster.begin(caller.account).await.unwrap();
+    let whatever = Conditions::default();
+    credentials::delete_base(&other, &operator, caller.account, &mut change, &hit, &whatever).await.unwrap();
+    change.commit().await.unwrap();
     assert_eq!(seen(&caller).await, "shared shared shared", "delete");
     let only_inventory = vec![Service::Inv];
     defaults::set(&other, &hit, Environment::Production, only_inventory, &pair_of("u", "shared2")).await.unwrap();

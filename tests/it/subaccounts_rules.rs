@@ -140,7 +140,9 @@ async fn somebody_whom_the_outside_issuer_knows_by_no_address_makes_sub_accounts
             organization_contact_email: None,
             account_notes: None,
         };
-        let made = subaccounts::create(&app.app, &actor, parent, &new).await.unwrap();
+        let mut change = app.app.cluster.begin(parent).await.unwrap();
+        let made = subaccounts::create(&app.app, &actor, parent, &mut change, &new).await.unwrap();
+        change.commit().await.unwrap();
         let users = app.rows(&format!("select email from users where account_id = {}", made.id)).await;
         assert_eq!(users, [json!({"email": "devs@platform.example"})]);
     }

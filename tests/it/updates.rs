@@ -199,7 +199,7 @@ async fn text_comes_back_as_it_was_sent() {
 async fn an_option_that_is_not_understood_is_refused_and_nothing_happens() {
     let app = TestApp::start().await;
     let caller = caller(&app).await;
-    let option = "?dry_run=true";
+    let option = "?dryrun=true";
     let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
     caller.post(&format!("{BASE}{option}"), body.clone()).await.expect(400);
     caller.get(&format!("{BASE}/HIT")).await.expect(404);

@@ -5,8 +5,8 @@
 use std::collections::HashSet;
 
 use super::MOST_ERRORS;
-use super::rows::{BASE, Keyed, Parsed, Row, Rows, SERVICE, ServiceRow, parse};
-use crate::credentials::BaseUpdate;
+use super::rows::{BASE, Keyed, Parsed, Row, Rows, SERVICE, parse};
+use crate::credentials::{BaseUpdate, ServiceUpdate};
 use crate::types::{HalfPair, Password, Username};
 
 /// What is read can be written and read again; no row is about what another one is about; every row is read or refused, in
@@ -75,7 +75,7 @@ impl TryFrom<Rows> for Vec<Row<BaseUpdate>> {
     }
 }
 
-impl TryFrom<Rows> for Vec<Row<ServiceRow>> {
+impl TryFrom<Rows> for Vec<Row<ServiceUpdate>> {
     type Error = ();
 
     fn try_from(rows: Rows) -> Result<Self, ()> {
@@ -93,8 +93,8 @@ fn base_fields(update: &BaseUpdate) -> [String; 5] {
     [update.supplier.to_string(), staging.0, staging.1, production.0, production.1]
 }
 
-fn service_fields(ServiceRow { supplier, update }: &ServiceRow) -> [String; 5] {
-    let (service, environment) = (update.service.to_string(), update.environment.to_string());
-    let (username, password) = (update.pair.username.expose().to_owned(), update.pair.password.expose().to_owned());
+fn service_fields(ServiceUpdate { supplier, service, environment, pair }: &ServiceUpdate) -> [String; 5] {
+    let (service, environment) = (service.to_string(), environment.to_string());
+    let (username, password) = (pair.username.expose().to_owned(), pair.password.expose().to_owned());
     [supplier.to_string(), service, environment, username, password]
 }

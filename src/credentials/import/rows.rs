@@ -32,19 +32,13 @@ pub(super) struct Parsed {
 /// Rows of either kind, in the order of the file; none twice.
 pub(super) enum Rows {
     Base(Vec<Row<BaseUpdate>>),
-    Service(Vec<Row<ServiceRow>>),
+    Service(Vec<Row<ServiceUpdate>>),
 }
 
 /// A row, with the line on which it begins.
 pub(super) struct Row<T> {
     pub line: u64,
     pub value: T,
-}
-
-/// Credentials of a service.
-pub(super) struct ServiceRow {
-    pub supplier: SupplierCode,
-    pub update: ServiceUpdate,
 }
 
 /// Which row of the account's a row of the file is about. Rows are stored in this order, so that two imports at once wait
@@ -62,9 +56,9 @@ impl Keyed for BaseUpdate {
     }
 }
 
-impl Keyed for ServiceRow {
+impl Keyed for ServiceUpdate {
     fn key(&self) -> Key {
-        (self.supplier.clone(), Some((self.update.service, self.update.environment)))
+        (self.supplier.clone(), Some((self.service, self.environment)))
     }
 }
 
@@ -174,7 +168,7 @@ fn base_row(fields: [Field<'_>; 5]) -> Result<BaseUpdate, Vec<FieldError>> {
     errors.check(supplier.map(|supplier| BaseUpdate { supplier, staging, production }))
 }
 
-fn service_row(fields: [Field<'_>; 5]) -> Result<ServiceRow, Vec<FieldError>> {
+fn service_row(fields: [Field<'_>; 5]) -> Result<ServiceUpdate, Vec<FieldError>> {
     let mut errors = FieldErrors::default();
     let [supplier, service, environment, username, password] = fields;
     let supplier = supplier_code(&mut errors, supplier);
@@ -185,9 +179,11 @@ fn service_row(fields: [Field<'_>; 5]) -> Result<ServiceRow, Vec<FieldError>> {
     let password = errors.required(SERVICE[4], text(password), Password::parse);
     let pair = username.zip(password).map(|(username, password)| Pair { username, password });
     let whole = supplier.zip(service.zip(environment)).zip(pair);
-    errors.check(whole.map(|((supplier, (service, environment)), pair)| ServiceRow {
+    errors.check(whole.map(|((supplier, (service, environment)), pair)| ServiceUpdate {
         supplier,
-        update: ServiceUpdate { service, environment, pair },
+        service,
+        environment,
+        pair,
     }))
 }
 

@@ -2,24 +2,25 @@
 
 use sqlx::PgConnection;
 
-use super::rows::{Key, Row, ServiceRow};
+use super::rows::{Key, Row};
 use super::store::{self, NewServiceRows, ServiceColumns, ServiceKeys, Stamp};
 use super::work::{Found, Importable, Lock, is_unreadable};
 use crate::audit::{Action, Event};
+use crate::credentials::ServiceUpdate;
 use crate::error::{Error, FieldError, Missing, SealError};
 use crate::sealed_pair::{Place, Storage};
 use crate::types::{AccountId, SupplierCode, Username};
 use crate::vault::{Sealed, Sealers, Vault};
 
-impl ServiceRow {
+impl ServiceUpdate {
     fn place(&self) -> Place<'_> {
-        let storage = Storage::Service(self.update.service);
-        Place { supplier: &self.supplier, storage, environment: self.update.environment }
+        let storage = Storage::Service(self.service);
+        Place { supplier: &self.supplier, storage, environment: self.environment }
     }
 
     /// Whether the stored pair is the row's.
     async fn is_stored(&self, vault: &Vault, account: AccountId, stored: &ServiceColumns) -> Result<bool, Error> {
-        let pair = &self.update.pair;
+        let pair = &self.pair;
         let Ok(username) = Username::parse(stored.username.clone().into()) else { return Ok(false) };
         let Ok(password) = Sealed::parse(stored.password.clone()) else { return Ok(false) };
         match self.place().open_password(vault, account, &username, &password).await {
@@ -31,7 +32,7 @@ impl ServiceRow {
     }
 }
 
-impl Importable for ServiceRow {
+impl Importable for ServiceUpdate {
     type Stored = ServiceColumns;
     /// The row's own pair.
     type Change = ();
@@ -49,8 +50,8 @@ impl Importable for ServiceRow {
         lock: Lock,
     ) -> Result<Found<ServiceColumns>, sqlx::Error> {
         let mut keys = ServiceKeys::default();
-        for Row { value: Self { supplier, update }, .. } in rows {
-            keys.push(supplier, update.service, update.environment);
+        for Row { value: Self { supplier, service, environment, .. }, .. } in rows {
+            keys.push(supplier, *service, *environment);
         }
         let (parents, stored) = match lock {
             Lock::No => (
@@ -87,7 +88,7 @@ impl Importable for ServiceRow {
     }
 
     fn seal(&self, (): &(), sealers: &mut Sealers) -> Result<Sealed, SealError> {
-        let pair = &self.update.pair;
+        let pair = &self.pair;
         self.place().seal_password(sealers.take(1)?, &pair.username, &pair.password)
     }
 
@@ -98,9 +99,8 @@ impl Importable for ServiceRow {
         stamp: Stamp<'_>,
     ) -> Result<Vec<Key>, sqlx::Error> {
         let mut rows = NewServiceRows::default();
-        for (Self { supplier, update }, password) in changes {
-            let username = update.pair.username.expose();
-            rows.push((supplier, update.service, update.environment), (username, password));
+        for (Self { supplier, service, environment, pair }, password) in changes {
+            rows.push((supplier, *service, *environment), (pair.username.expose(), password));
         }
         let stored = store::upsert_service_rows(connection, account, &rows, stamp).await?;
         let created = stored.into_iter().filter(|(.., is_new)| *is_new);
@@ -113,6 +113,6 @@ impl Importable for ServiceRow {
 
     fn event(&self, is_new: bool) -> Event {
         let action = if is_new { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
-        Event::of_service(action, &self.supplier, self.update.service, self.update.environment)
+        Event::of_service(action, &self.supplier, self.service, self.environment)
     }
 }

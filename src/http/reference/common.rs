@@ -5,7 +5,7 @@ use utoipa::openapi::OpenApi;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::security::{self, Protection};
-use super::{Listener, answers, example, words};
+use super::{Listener, answers, example, requests, words};
 use crate::http::error::ErrorBody;
 
 /// The parts of the reference in their order: the paths that begin so, what they are called, what they are about.
@@ -98,6 +98,7 @@ fn complete_operation(path: &str, operation: &mut Value, document: &Value) {
     let acting_for = ["Credentials", "Audit"].contains(&tag).then(acting_for);
     operation["tags"] = json!([tag]);
     operation["parameters"] = path_parameters(path).chain(own).chain(acting_for).collect();
+    requests::complete(operation);
     operation["security"] = protection.requirements(operation);
     if let Some(body) = operation.get_mut("requestBody") {
         example::add(&mut body["content"], document);

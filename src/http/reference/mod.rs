@@ -8,6 +8,7 @@ mod common;
 mod example;
 mod html;
 mod page;
+mod requests;
 mod security;
 pub(super) mod words;
 

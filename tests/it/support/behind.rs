@@ -1,10 +1,12 @@
 //! What happens behind the application's back: SQL by a person, and changes by another process.
 
+use credenza::app::App;
 use credenza::audit::checkpoint::{self, Checkpoint};
 use credenza::audit::verify::verify;
 use credenza::cluster::Owner;
+use credenza::credentials::{self, BaseUpdate, Conditions};
 use credenza::postgres::Tenant;
-use credenza::principal::Scope;
+use credenza::principal::{Actor, Scope};
 use credenza::suppliers;
 use credenza::types::AccountId;
 use sqlx::{ConnectOptions, PgConnection};
@@ -127,4 +129,13 @@ impl TestApp {
         .unwrap();
         checkpoints
     }
+}
+
+/// Stores base credentials as another process does.
+pub async fn store_base(app: &App, account: AccountId, update: BaseUpdate) {
+    let sealer = app.vault.sealer(account, app.clock.now()).await.unwrap();
+    let mut change = app.cluster.begin(account).await.unwrap();
+    let (operator, whatever) = (Actor::operator(), Conditions::default());
+    credentials::upsert_base(app, &operator, account, &mut change, update, Some(&sealer), &whatever).await.unwrap();
+    change.commit().await.unwrap();
 }

@@ -12,6 +12,7 @@ pub mod forge;
 pub mod furnished;
 pub mod installation;
 pub mod logs;
+pub mod meanwhile;
 pub mod oauth;
 pub mod openapi;
 pub mod operations;

@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longest wait for anything that another process does. Only a failing test waits that long.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A command of the program, with an environment that holds nothing but what finds Postgres.
 pub fn credenza<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Command {

@@ -1,0 +1,32 @@
+//! Target 1: resolves over HTTP that are answered from memory, against the floor.
+
+use anyhow::Result;
+
+use super::{Bench, CONNECTIONS, STANDARD, under_load};
+use crate::load::{Order, drive};
+use crate::report::{Limit, Row, micros, per_second};
+use crate::requests::resolves;
+use crate::rounds::Compared;
+
+pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
+    let world = bench.standard().await?;
+    let requests = resolves(&world);
+    let service = bench.installation.serve(STANDARD).await?;
+    let floor = bench.floor(&world).await?;
+    // Everything is in memory from here on.
+    for server in [&service.server, &floor] {
+        drive(server.address, &requests, CONNECTIONS, Order::Each).await?;
+    }
+    let (mut cost, mut rate) = (Compared::default(), Compared::default());
+    for _ in 0..bench.effort.rounds {
+        let theirs = under_load(&floor, floor.address, &requests, bench.effort.load).await?;
+        let ours = under_load(&service.server, service.server.address, &requests, bench.effort.load).await?;
+        cost.note(ours.cost, theirs.cost);
+        rate.note(ours.outcome.rate(), theirs.outcome.rate());
+    }
+    service.server.stop().await?;
+    Ok(vec![
+        Row::compared(1, "cached resolve: processor time, floor", &cost, micros, Limit::AtMost(1.35)),
+        Row::informing(1, "cached resolve: rate, floor", &rate, per_second),
+    ])
+}

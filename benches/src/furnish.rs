@@ -10,7 +10,7 @@ use credenza::principal::{Actor, Scope};
 use credenza::sealed_pair::{Place, Storage};
 use credenza::suppliers::defaults;
 use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
-use sqlx::PgConnection;
+use sqlx::{Connection, PgConnection};
 
 use crate::world::{Tenant, World, password, username};
 
@@ -20,20 +20,29 @@ pub const SERVICE: Service = Service::Inv;
 /// Makes accounts with a key each, suppliers, and what every account has with every supplier: base credentials for both
 /// environments and service credentials for one service.
 pub async fn furnish(app: &App, admin: &mut PgConnection, accounts: usize, suppliers: usize) -> Result<World> {
-    let codes: Vec<_> = (1..=suppliers).map(World::supplier).collect();
-    directory(admin, &codes).await?;
-    let mut world = World { tenants: Vec::with_capacity(accounts), suppliers: codes };
-    for number in 1..=accounts {
-        let tenant = tenant(app, number).await?;
-        credentials(app, admin, AccountId(tenant.account), &world.suppliers).await?;
-        world.tenants.push(tenant);
+    let world = furnish_empty(app, admin, accounts, suppliers).await?;
+    let mut transaction = admin.begin().await?;
+    for tenant in &world.tenants {
+        credentials(app, &mut transaction, AccountId(tenant.account), &world.suppliers).await?;
     }
+    transaction.commit().await?;
     sqlx::query("analyze").execute(admin).await?;
     Ok(world)
 }
 
+/// The same without any credentials.
+pub async fn furnish_empty(app: &App, admin: &mut PgConnection, accounts: usize, suppliers: usize) -> Result<World> {
+    let suppliers: Vec<_> = (1..=suppliers).map(World::supplier).collect();
+    directory(admin, &suppliers).await?;
+    let mut tenants = Vec::with_capacity(accounts);
+    for number in 1..=accounts {
+        tenants.push(tenant(app, number).await?);
+    }
+    Ok(World { tenants, suppliers })
+}
+
 /// Puts suppliers into the directory.
-async fn directory(admin: &mut PgConnection, codes: &[String]) -> Result<()> {
+pub async fn directory(admin: &mut PgConnection, codes: &[String]) -> Result<()> {
     sqlx::query(
         "insert into suppliers (code, name, created_at, modified_on)
          select code, 'Supplier ' || code, now(), now() from unnest($1::text[]) code",
@@ -85,10 +94,10 @@ struct Columns {
     passwords: Vec<Vec<u8>>,
 }
 
-/// What an account has with the suppliers.
+/// What an account has with the suppliers: five sealed values for each.
 pub async fn credentials(app: &App, admin: &mut PgConnection, account: AccountId, suppliers: &[String]) -> Result<()> {
     let seals = u32::try_from(suppliers.len() * 5)?;
-    let sealer = app.vault.sealer_of(seals, account, app.clock.now()).await?;
+    let data_key = app.vault.sealer_of(seals, account, app.clock.now()).await?;
     let mut columns = Columns::default();
     for code in suppliers {
         let supplier = SupplierCode::parse(code)?;
@@ -97,12 +106,12 @@ pub async fn credentials(app: &App, admin: &mut PgConnection, account: AccountId
         for (environment, (usernames, passwords)) in
             [(Environment::Staging, &mut columns.staging), (Environment::Production, &mut columns.production)]
         {
-            let sealed = place(Storage::Base, environment).seal(&sealer, &pair)?;
+            let sealed = place(Storage::Base, environment).seal(&data_key, &pair)?;
             usernames.push(sealed.username.as_bytes().to_vec());
             passwords.push(sealed.password.as_bytes().to_vec());
         }
         let sealed = place(Storage::Service(SERVICE), Environment::Production);
-        let sealed = sealed.seal_password(&sealer, &pair.username, &pair.password)?;
+        let sealed = sealed.seal_password(&data_key, &pair.username, &pair.password)?;
         columns.usernames.push(pair.username.expose().to_owned());
         columns.passwords.push(sealed.as_bytes().to_vec());
     }

@@ -1,8 +1,11 @@
 //! An installation as an operator has one: Postgres with fsync, databases on it, and the program with its settings in the
 //! environment. Every setting that has a default keeps it, but for addresses.
 
+use std::net::SocketAddr;
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 use std::{env, fs};
 
 use anyhow::{Context, Result};
@@ -15,11 +18,12 @@ use credenza::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
 use credenza::postgres::embedded::{Embedded, Options};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
+use tokio::task::JoinHandle;
 
 use crate::cores::Cores;
 use crate::process::{self, Server, free_address};
+use crate::world::World;
 
 const PREFIX: &str = "credenza-benches-";
 /// Of both roles. The server listens on a socket in a folder that is closed to others, and ends with us.
@@ -105,14 +109,14 @@ impl Installation {
     }
 
     /// The application over a database in this process, to write with. It answers nothing from memory.
-    pub async fn writer(&self, database: &str) -> Result<App> {
+    pub async fn writer(&self, database: &str) -> Result<Writer> {
         let settings = self.settings(database);
         let config = Config::load(&Source::from_pairs(settings.iter().map(|(name, value)| (*name, value.as_str()))))?;
         let pool = postgres::pool(&config.database, 2);
         let app = App::new(pool, Clock::system(), config.secrets, config.settings);
-        tokio::spawn(feed::run(app.cluster.clone(), config.listener_database, Role::Writer));
+        let feed = tokio::spawn(feed::run(app.cluster.clone(), config.listener_database, Role::Writer));
         app.cluster.connected().await;
-        Ok(app)
+        Ok(Writer { app, feed })
     }
 
     fn command(&self, program: &Path, database: &str, further: &[(&str, &str)]) -> Command {
@@ -122,12 +126,7 @@ impl Installation {
     }
 
     /// Runs a command of the service to its end, with further settings.
-    pub async fn run(
-        &self,
-        database: &str,
-        arguments: &[&str],
-        further: &[(&str, &str)],
-    ) -> Result<std::time::Duration> {
+    pub async fn run(&self, database: &str, arguments: &[&str], further: &[(&str, &str)]) -> Result<Duration> {
         let mut command = self.command(&self.credenza, database, further);
         command.args(arguments);
         process::run(&self.cores, command, &self.file("commands.log")).await
@@ -150,20 +149,29 @@ impl Installation {
         Ok(Service { server, public })
     }
 
-    /// Starts a server of the benchmark's own.
-    pub async fn start_program(&self, name: &str, database: &str, arguments: &[&str]) -> Result<Server> {
+    /// Starts a server to compare with, `floor` or `bare`.
+    pub async fn reference(&self, which: &str, database: &str, world: &World) -> Result<Server> {
         let address = free_address()?;
-        let mut command = self.command(&self.programs.join(name), database, &[]);
-        command.arg(address.to_string()).args(arguments);
-        Server::start(&self.cores, command, &self.file(&format!("{name}.log")), address, "/readyz").await
+        let path = self.write(world)?;
+        let mut command = self.command(&self.programs.join("reference"), database, &[]);
+        command.arg(address.to_string()).arg(which).arg(path);
+        Server::start(&self.cores, command, &self.file("reference.log"), address, "/readyz").await
     }
 
-    /// Runs a program of the benchmark's own on the server's processor; what it wrote to the file that it was given last.
-    pub async fn run_program(&self, name: &str, database: &str, arguments: &[&str]) -> Result<Vec<u8>> {
+    /// Says to a program what is stored.
+    fn write(&self, world: &World) -> Result<PathBuf> {
+        let path = self.file("world.json");
+        world.write(&path)?;
+        Ok(path)
+    }
+
+    /// Runs this program again, on the server's processor and with the settings of a database, for a part of the
+    /// benchmark that wants a world; what it wrote to the file that it was given last.
+    pub async fn run_part(&self, part: &str, database: &str, world: &World, argument: &str) -> Result<Vec<u8>> {
         let result = self.file("result.json");
-        let mut command = self.command(&self.programs.join(name), database, &[]);
-        command.args(arguments).arg(&result);
-        process::run(&self.cores, command, &self.file(&format!("{name}.log"))).await?;
+        let mut command = self.command(&env::current_exe()?, database, &[]);
+        command.arg(part).arg(self.write(world)?).arg(argument).arg(&result);
+        process::run(&self.cores, command, &self.file("parts.log")).await?;
         Ok(fs::read(result)?)
     }
 
@@ -191,12 +199,29 @@ pub struct Service {
     /// The process, and its internal listener.
     pub server: Server,
     /// Its public listener.
-    pub public: std::net::SocketAddr,
+    pub public: SocketAddr,
 }
 
-/// How the application's role connects, for programs that get the settings of [`Installation::settings`].
-pub fn application_options() -> Result<PgConnectOptions> {
-    Ok(Source::load(None)?.get("DATABASE_URL").context("DATABASE_URL is not set")?.parse()?)
+/// An application of this process.
+pub struct Writer {
+    app: App,
+    feed: JoinHandle<()>,
+}
+
+impl Deref for Writer {
+    type Target = App;
+
+    fn deref(&self) -> &App {
+        &self.app
+    }
+}
+
+impl Writer {
+    /// Lets go of the database.
+    pub async fn close(self) {
+        self.feed.abort();
+        self.app.close().await;
+    }
 }
 
 /// Removes what runs left that were killed.

@@ -5,6 +5,7 @@
 //! [`targets`] (one file for each).
 
 pub mod cores;
+pub mod crowd;
 pub mod facts;
 pub mod furnish;
 pub mod installation;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use hdrhistogram::Histogram;
 use memchr::memmem;
-use rand::rngs::StdRng;
+use rand::rngs::Xoshiro256PlusPlus;
 use rand::{RngExt, SeedableRng};
 use tokio::task::JoinSet;
 
@@ -74,7 +74,7 @@ pub async fn drive(
     let mut clients = JoinSet::new();
     for (seed, connection) in (1..).zip(opened) {
         let choice = match order {
-            Order::AtRandom(time) => Choice::AtRandom(StdRng::seed_from_u64(seed), begin + time),
+            Order::AtRandom(time) => Choice::AtRandom(Xoshiro256PlusPlus::seed_from_u64(seed), begin + time),
             Order::Each => Choice::Each(Arc::clone(&next)),
         };
         clients.spawn(client(connection, Arc::clone(requests), choice));
@@ -87,7 +87,7 @@ pub async fn drive(
 }
 
 enum Choice {
-    AtRandom(StdRng, Instant),
+    AtRandom(Xoshiro256PlusPlus, Instant),
     Each(Arc<AtomicUsize>),
 }
 

@@ -88,6 +88,20 @@ impl Row {
         }
     }
 
+    /// Something that the service cannot do yet.
+    pub fn absent(target: u8, work: &str) -> Self {
+        let (ours, none) = ("not there".to_owned(), String::new());
+        Self {
+            target,
+            work: work.to_owned(),
+            ours,
+            theirs: none.clone(),
+            measured: none.clone(),
+            limit: none,
+            met: None,
+        }
+    }
+
     fn verdict(&self) -> &'static str {
         match self.met {
             Some(true) => "met",
@@ -115,6 +129,11 @@ pub fn per_second(value: f64) -> String {
 /// A time as microseconds.
 pub fn in_micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
+}
+
+/// A time as milliseconds.
+pub fn in_millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
 }
 
 const HEADINGS: [&str; 7] = ["#", "work", "Credenza", "compared with", "ratio (lowest–highest)", "target", ""];

@@ -12,15 +12,16 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let world = bench.standard().await?;
     let requests = resolves(&world);
     let service = bench.installation.serve(STANDARD).await?;
-    let floor = bench.floor(&world).await?;
+    let floor = bench.installation.reference("floor", STANDARD, &world).await?;
     // Everything is in memory from here on.
     for server in [&service.server, &floor] {
         drive(server.address, &requests, CONNECTIONS, Order::Each).await?;
     }
     let (mut cost, mut rate) = (Compared::default(), Compared::default());
     for _ in 0..bench.effort.rounds {
-        let theirs = under_load(&floor, floor.address, &requests, bench.effort.load).await?;
-        let ours = under_load(&service.server, service.server.address, &requests, bench.effort.load).await?;
+        let measured =
+            async |server| under_load(server, server.address, &requests, CONNECTIONS, bench.effort.load).await;
+        let (theirs, ours) = (measured(&floor).await?, measured(&service.server).await?);
         cost.note(ours.cost, theirs.cost);
         rate.note(ours.outcome.rate(), theirs.outcome.rate());
     }

@@ -1,4 +1,4 @@
-//! Target 3: `Resolver::resolve` in process, without HTTP around it; see `src/bin/in_process.rs`.
+//! Target 3: `Resolver::resolve` in process, without HTTP around it; see `src/bin/bench/in_process.rs`.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
@@ -7,6 +7,9 @@ use super::{Bench, STANDARD};
 use crate::furnish::furnish_defaults;
 use crate::report::{Limit, Row};
 use crate::rounds::median;
+
+/// The argument that has the program measure this.
+pub const IN_PROCESS: &str = "in-process";
 
 /// What the program found at one level.
 #[derive(Debug, Deserialize, Serialize)]
@@ -24,10 +27,8 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let app = bench.installation.writer(STANDARD).await?;
     furnish_defaults(&app, &mut bench.installation.admin(STANDARD).await?, world.suppliers.len()).await?;
     app.close().await;
-    let path = bench.installation.file("world.json");
-    world.write(&path)?;
-    let (path, rounds) = (path.display().to_string(), bench.effort.rounds.to_string());
-    let found = bench.installation.run_program("in-process", STANDARD, &[&path, &rounds]).await?;
+    let rounds = bench.effort.rounds.to_string();
+    let found = bench.installation.run_part(IN_PROCESS, STANDARD, &world, &rounds).await?;
     let levels: Vec<LevelCost> = serde_json::from_slice(&found)?;
     let mut rows = Vec::new();
     for LevelCost { level, nanoseconds, allocations } in &levels {

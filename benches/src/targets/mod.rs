@@ -1,10 +1,20 @@
-//! The targets, one file for each, and what they share.
+//! The targets, one file for each idea, and what they share.
 
 mod cached;
+mod cluster;
+mod cold;
+mod growth;
+mod import;
 mod in_process;
+mod keys;
+mod listing;
+mod memory;
+mod start;
+mod writes;
 
-pub use in_process::LevelCost;
+pub use in_process::{IN_PROCESS, LevelCost};
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +22,7 @@ use anyhow::Result;
 use sqlx::Connection;
 use tokio::sync::OnceCell;
 
+use crate::crowd::bare_table;
 use crate::furnish::furnish;
 use crate::installation::Installation;
 use crate::load::{Order, Outcome, Request, drive};
@@ -20,7 +31,7 @@ use crate::report::{Row, in_micros};
 use crate::world::World;
 
 /// The numbers of the targets.
-pub const NUMBERS: [u8; 2] = [1, 3];
+pub const NUMBERS: [u8; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 
 /// Connections of the load generator, unless a target says otherwise.
 const CONNECTIONS: usize = 16;
@@ -54,30 +65,43 @@ impl Bench {
     pub async fn measure(&self, target: u8) -> Result<Vec<Row>> {
         match target {
             1 => cached::measure(self).await,
+            2 => cluster::cached(self).await,
             3 => in_process::measure(self).await,
+            4 => cold::measure(self).await,
+            5 => writes::measure(self).await,
+            6 => cluster::writes(self).await,
+            7 => listing::measure(self).await,
+            8 => growth::measure(self).await,
+            9 => memory::measure(self).await,
+            10 => start::measure(self).await,
+            11 => import::measure(self).await,
+            12 => keys::measure(self).await,
             _ => anyhow::bail!("there is no target {target}"),
         }
     }
 
-    /// The database with 100 accounts that each have credentials for 100 suppliers, filled when it is first needed.
+    /// The database with 100 accounts that each have credentials for 100 suppliers, and the table of the bare handlers with
+    /// as much; filled when it is first needed.
     async fn standard(&self) -> Result<Arc<World>> {
         let fill = async || {
-            self.installation.database(STANDARD).await?;
-            let app = self.installation.writer(STANDARD).await?;
+            let world = self.filled(STANDARD, 100, 100).await?;
             let mut admin = self.installation.admin(STANDARD).await?;
-            let world = furnish(&app, &mut admin, 100, 100).await?;
+            bare_table(&mut admin).await?;
             admin.close().await?;
-            app.close().await;
             anyhow::Ok(Arc::new(world))
         };
         self.standard.get_or_try_init(fill).await.cloned()
     }
 
-    /// Starts the floor with the same content.
-    async fn floor(&self, world: &World) -> Result<Server> {
-        let path = self.installation.file("world.json");
-        world.write(&path)?;
-        self.installation.start_program("floor", STANDARD, &[&path.display().to_string()]).await
+    /// A new database with so many accounts that each have credentials for so many suppliers.
+    async fn filled(&self, database: &'static str, accounts: usize, suppliers: usize) -> Result<World> {
+        self.installation.database(database).await?;
+        let app = self.installation.writer(database).await?;
+        let mut admin = self.installation.admin(database).await?;
+        let world = furnish(&app, &mut admin, accounts, suppliers).await?;
+        admin.close().await?;
+        app.close().await;
+        Ok(world)
     }
 }
 
@@ -88,15 +112,16 @@ struct Loaded {
     cost: f64,
 }
 
-/// Asks at random for a time, and reads what it cost the server.
+/// Asks at random for a time, and reads what it cost the server, which listens at the address among others.
 async fn under_load(
     server: &Server,
-    address: std::net::SocketAddr,
+    address: SocketAddr,
     requests: &Arc<Vec<Request>>,
+    connections: usize,
     time: Duration,
 ) -> Result<Loaded> {
     let before = server.processor_time()?;
-    let outcome = drive(address, requests, CONNECTIONS, Order::AtRandom(time)).await?;
+    let outcome = drive(address, requests, connections, Order::AtRandom(time)).await?;
     let used = server.processor_time()?.saturating_sub(before);
     #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
     let cost = in_micros(used) / outcome.answered as f64;

@@ -1,7 +1,6 @@
 //! `Resolver::resolve` without HTTP around it: time and allocations of a call that is answered from memory, at each level.
 //! The allocator of this program counts.
 
-use std::env;
 use std::fs;
 use std::hint::black_box;
 use std::path::Path;
@@ -16,6 +15,7 @@ use credenza::postgres;
 use credenza::resolver::{Call, Resolver};
 use credenza::types::{AccountId, Environment, HalfPair, Service, SupplierCode};
 use credenza_benches::furnish::SERVICE;
+pub(crate) use credenza_benches::targets::IN_PROCESS as NAME;
 use credenza_benches::targets::LevelCost;
 use credenza_benches::world::World;
 use rand::SeedableRng;
@@ -26,9 +26,9 @@ use tokio::time::sleep;
 /// Passes over all calls in a round.
 const PASSES: usize = 20;
 
-fn main() -> Result<()> {
-    let arguments: Vec<_> = env::args().collect();
-    let [_, world, rounds, result] = arguments.as_slice() else { bail!("usage: in-process WORLD ROUNDS RESULT") };
+/// Measures; writes what it found to a file.
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let [world, rounds, result] = arguments else { bail!("usage: bench in-process WORLD ROUNDS RESULT") };
     let (world, rounds) = (World::read(Path::new(world))?, rounds.parse()?);
     // Changes are heard on the other thread; this one only resolves.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;

@@ -1,5 +1,7 @@
 //! Measures the targets, prints one table and writes it to a file. Started by `benches/run`.
 
+mod in_process;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -35,7 +37,13 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    match measure(&Options::parse()) {
+    // The program starts itself for what runs on the other processor.
+    let arguments: Vec<_> = env::args().skip(1).collect();
+    let outcome = match arguments.as_slice() {
+        [name, arguments @ ..] if name == in_process::NAME => in_process::run(arguments).map(|()| ExitCode::SUCCESS),
+        _ => measure(&Options::parse()),
+    };
+    match outcome {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error:#}");

@@ -88,18 +88,10 @@ impl Row {
         }
     }
 
-    /// Something that the service cannot do yet.
-    pub fn absent(target: u8, work: &str) -> Self {
-        let (ours, none) = ("not there".to_owned(), String::new());
-        Self {
-            target,
-            work: work.to_owned(),
-            ours,
-            theirs: none.clone(),
-            measured: none.clone(),
-            limit: none,
-            met: None,
-        }
+    /// Something that was not measured, and why.
+    pub fn without_figure(target: u8, work: &str, why: &str) -> Self {
+        let (work, ours, none) = (work.to_owned(), why.to_owned(), String::new());
+        Self { target, work, ours, theirs: none.clone(), measured: none.clone(), limit: none, met: None }
     }
 
     fn verdict(&self) -> &'static str {

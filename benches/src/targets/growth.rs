@@ -29,7 +29,7 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     crowd(&mut admin, CROWD).await?;
     admin.close().await?;
     let (mut cached, mut cold, mut written) = (Compared::default(), Compared::default(), Compared::default());
-    for _ in 0..bench.effort.rounds {
+    for _ in 0..bench.effort.long_rounds {
         let (theirs, ours) = (round(bench, SMALL, &small).await?, round(bench, LARGE, &large).await?);
         cached.note(ours.cached, theirs.cached);
         cold.note(ours.cold, theirs.cold);

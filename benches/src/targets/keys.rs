@@ -27,7 +27,7 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let first = bench.installation.settings(DATABASE);
     let first = first.iter().find(|(name, _)| *name == "CREDENZA_MASTER_KEYS").context("there is no master key")?;
     let (mut keys, mut rewrapped, mut resealed) = (first.1.clone(), Vec::new(), Vec::new());
-    for round in 0..bench.effort.rounds {
+    for round in 0..bench.effort.long_rounds {
         let fresh = Keyring::generate(&format!("round-{round}"))?;
         keys = format!("{},{keys}", fresh.expose_secret());
         let settings = [("CREDENZA_MASTER_KEYS", keys.as_str())];

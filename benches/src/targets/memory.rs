@@ -19,7 +19,7 @@ const BUDGET: f64 = 64.0 * MEBIBYTE;
 const MEBIBYTE: f64 = 1024.0 * 1024.0;
 /// So many entries are more than fit.
 const ACCOUNTS: usize = 100;
-const SUPPLIERS: usize = 1_800;
+const SUPPLIERS: usize = 1_200;
 /// How long memory that was asked for in passing may take to go back.
 const SETTLE: Duration = Duration::from_secs(3);
 

@@ -43,6 +43,8 @@ const STANDARD: &str = "standard";
 pub struct Effort {
     /// Rounds of each comparison.
     pub rounds: usize,
+    /// The same where one round takes many seconds.
+    pub long_rounds: usize,
     /// Length of one measurement under load.
     pub load: Duration,
 }

@@ -1,0 +1,30 @@
+//! What Credenza is compared with: servers that do the least possible for the same requests.
+
+mod bare;
+mod floor;
+
+use std::env;
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use axum::Router;
+use axum::routing::get;
+use credenza_benches::world::World;
+use tokio::net::TcpListener;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let arguments: Vec<_> = env::args().collect();
+    let [_, address, which, world] = arguments.as_slice() else { bail!("usage: reference ADDRESS floor|bare WORLD") };
+    let world = World::read(Path::new(world))?;
+    let router = match which.as_str() {
+        "floor" => floor::router(&world)?,
+        "bare" => bare::router(&world)?,
+        _ => bail!("there is no `{which}`"),
+    };
+    serve(address, router.route("/readyz", get(async || "ready"))).await
+}
+
+async fn serve(address: &str, router: Router) -> Result<()> {
+    Ok(axum::serve(TcpListener::bind(address).await?, router).await?)
+}

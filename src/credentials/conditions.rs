@@ -115,5 +115,5 @@ pub async fn hold(
         return Ok(None);
     }
     store::lock_services(connection, account, supplier).await?;
-    Ok(store::find(connection, account, supplier).await?)
+    Ok(store::find_within(connection, account, supplier).await?)
 }

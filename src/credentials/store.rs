@@ -286,6 +286,30 @@ pub(super) async fn find(
     Ok(configured(executor, account, Some(supplier)).await?.pop())
 }
 
+/// The same in a transaction on the account's own rows, which needs no function that looks past the tenant of its connection,
+/// and is several times cheaper without.
+pub(super) async fn find_within(
+    connection: &mut PgConnection,
+    account: AccountId,
+    supplier: &SupplierCode,
+) -> Result<Option<BaseCredentials>, sqlx::Error> {
+    let rows = sqlx::query_as(
+        "select b.supplier_code, d.name as supplier_name,
+             b.staging_username is not null and b.staging_password is not null as has_staging,
+             b.production_username is not null and b.production_password is not null as has_production, b.version,
+             s.service, s.environment, s.username, s.version as service_version
+         from supplier_credentials b
+         join suppliers d on d.code = b.supplier_code
+         left join service_credentials s on s.account_id = b.account_id and s.supplier_code = b.supplier_code
+         where b.account_id = $1 and b.supplier_code = $2",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .fetch_all(connection)
+    .await?;
+    Ok(fold(rows).pop())
+}
+
 async fn configured(
     executor: impl PgExecutor<'_>,
     account: AccountId,

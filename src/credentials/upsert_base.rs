@@ -97,7 +97,7 @@ pub async fn upsert_base(
             }
         })?;
     held.require_new(created)?;
-    let result = store::find(&mut **change, account, &update.supplier).await?;
+    let result = store::find_within(change, account, &update.supplier).await?;
     let result = result.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };
     let event = Event::of_supplier(action, &update.supplier);

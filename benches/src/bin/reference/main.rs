@@ -12,6 +12,10 @@ use axum::routing::get;
 use credenza_benches::world::World;
 use tokio::net::TcpListener;
 
+/// The service's own, so that what is compared is work and not allocators.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> Result<()> {
     let arguments: Vec<_> = env::args().collect();

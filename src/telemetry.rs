@@ -88,6 +88,8 @@ pub fn metrics() -> &'static PrometheusHandle {
 /// Every metric: its name, and what it tells. Operators find them in `docs/OPERATIONS.md`, in the dashboard and in the alerts.
 pub const METRICS: &[(&str, &str)] = &[
     ("credenza_acknowledgement_wait_seconds", "How long writes waited for other instances"),
+    ("credenza_audit_backlog", "Events of resolves that wait to be written"),
+    ("credenza_audit_backlog_limit", "Most events of resolves that may wait; with so many no password leaves"),
     ("credenza_build_info", "1, with the version of the program"),
     ("credenza_cache_bypasses_total", "Readings that a cache could not be asked for, by cache"),
     ("credenza_cache_drops_total", "How often everything cached became void, by reason"),

@@ -25,6 +25,8 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     // What is a state and not an event is looked up when somebody asks.
     tell_cluster(&app).await;
     tell_admission(&app);
+    gauge!("credenza_audit_backlog").set(number(app.recorder.backlog()));
+    gauge!("credenza_audit_backlog_limit").set(number(app.settings.audit.backlog));
     tell_process();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
 }

@@ -92,6 +92,7 @@ async fn requests_resolutions_caches_and_rejections_are_counted() {
     let asked = cache("hits_total") + cache("loads_total") + cache("bypasses_total");
     assert!(cache("hits_total") >= 1.0 && cache("loads_total") >= 1.0 && (asked - 4.0).abs() < 0.1, "{}", page.0);
     assert!(cache("entries") >= 1.0 && cache("weight_bytes") > 100.0, "{}", page.0);
+    assert!((page.value("credenza_audit_backlog_limit") - 65_536.0).abs() < 0.1);
     assert!((page.value("credenza_pool_connections_limit") - 16.0).abs() < 0.1);
     assert!(page.value("credenza_pool_connections") >= 1.0);
     assert!(page.value("process_resident_memory_bytes") > 1_000_000.0 || !Path::new("/proc").exists());

@@ -40,3 +40,9 @@ impl Preview {
         Ok(self.before.moved_to(&after))
     }
 }
+
+impl From<Preview> for Change {
+    fn from(preview: Preview) -> Self {
+        preview.change
+    }
+}

@@ -37,7 +37,11 @@ pub(super) async fn run(options: Options, app: &App) -> anyhow::Result<()> {
     let mode = if dry_run { Mode::DryRun } else { Mode::Store };
     let mut bar = Bar::new();
     let mut show = |what: &'static str, done, total| bar.show(Progress { what, done, total });
-    let report = import::import(app, &Actor::operator(), account, file, mode, &mut show).await?;
+    let begin = || app.cluster.begin(account);
+    let (report, change) = import::import(app, &Actor::operator(), account, file, mode, begin, &mut show).await?;
+    if let Some(change) = change {
+        change.commit().await?;
+    }
     bar.end();
     if json {
         super::print_json(&report)?;

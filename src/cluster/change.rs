@@ -141,6 +141,12 @@ impl Cluster {
     }
 }
 
+impl AsMut<Change> for Change {
+    fn as_mut(&mut self) -> &mut Change {
+        self
+    }
+}
+
 impl Deref for Change {
     type Target = PgConnection;
 

@@ -14,8 +14,10 @@ use utoipa::{IntoParams, ToSchema};
 use super::body;
 use super::caller::{Caller, WriteCredentials};
 use super::error::HttpError;
+use super::idempotency::Once;
 use super::query::Query;
 use super::reference::words;
+use super::write::{Instead, Made, Write};
 use crate::app::App;
 use crate::credentials::import::{self, Mode, Report, RowError};
 
@@ -114,18 +116,21 @@ pub struct WrongRow {
     message: String,
 }
 
-/// The answer to an import.
-fn answer(report: Report) -> Response {
+impl Made for ImportBody {
+    fn without_secrets(self) -> Self {
+        self
+    }
+}
+
+/// What came of an import: whether it is, or would be, done.
+fn shown(report: Report) -> Result<ImportBody, ImportRefusalBody> {
     let summary = report.errors.summary();
     let Report { rows, created, updated, unchanged, errors } = report;
     let wrong = |RowError { row, field, message }| WrongRow { row, field, message };
     let errors = errors.listed.into_iter().map(wrong).collect();
     match summary {
-        None => Json(ImportBody { rows, created, updated, unchanged, errors }).into_response(),
-        Some(detail) => {
-            let body = ImportRefusalBody { detail, rows, created, updated, unchanged, errors };
-            (StatusCode::BAD_REQUEST, Json(body)).into_response()
-        }
+        None => Ok(ImportBody { rows, created, updated, unchanged, errors }),
+        Some(detail) => Err(ImportRefusalBody { detail, rows, created, updated, unchanged, errors }),
     }
 }
 
@@ -152,9 +157,15 @@ pub async fn import(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Query(parameters): Query<ImportParameters>,
-    CsvBody(file): CsvBody,
-) -> Result<Response, HttpError> {
-    let mode = if parameters.dry_run { Mode::DryRun } else { Mode::Store };
-    let report = import::import(&app, &caller.actor, caller.account(), file, mode, &mut |_, _, _| ()).await?;
-    Ok(answer(report))
+    Once(keyed, CsvBody(file)): Once<CsvBody>,
+) -> Result<Response, Instead> {
+    let (account, mode) = (caller.account(), if parameters.dry_run { Mode::DryRun } else { Mode::Store });
+    let request = keyed.map(|keyed| keyed.request(&app, &caller.principal, account));
+    let begin = || Write::begin_once(&app, account, request.clone());
+    let (report, write) = import::import(&app, &caller.actor, account, file, mode, begin, &mut |_, _, _| ()).await?;
+    match (shown(report), write) {
+        (Ok(body), Some(write)) => write.done(StatusCode::OK, None, body).await,
+        (Ok(body), None) => Ok(Json(body).into_response()),
+        (Err(refusal), _) => Ok((StatusCode::BAD_REQUEST, Json(refusal)).into_response()),
+    }
 }

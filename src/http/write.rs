@@ -54,7 +54,11 @@ impl Write {
         account: AccountId,
         keyed: Option<Keyed>,
     ) -> Result<Self, Instead> {
-        let request = keyed.map(|keyed| keyed.request(app, caller, account));
+        Self::begin_once(app, account, keyed.map(|keyed| keyed.request(app, caller, account))).await
+    }
+
+    /// The same for a request that is already recognised, for whoever may have to begin more than once.
+    pub async fn begin_once(app: &App, account: AccountId, request: Option<Request>) -> Result<Self, Instead> {
         let mut change = app.cluster.begin(account).await?;
         let Some(request) = request else { return Ok(Write::Real(change, None)) };
         let instead = match idempotency::claim(&mut change, &request, app.clock.now()).await {
@@ -95,25 +99,29 @@ impl Write {
         made: Result<T, Error>,
         show: impl FnOnce(T) -> (Option<Tag>, B),
     ) -> Result<Response, Instead> {
-        let (mut change, keyed) = match self {
-            Write::Real(change, keyed) => (change, keyed),
-            Write::Preview(preview) => {
-                made?;
-                return tried(preview).await;
+        match made {
+            Ok(made) => {
+                let (tag, body) = show(made);
+                self.done(StatusCode::CREATED, tag, body).await
             }
-        };
-        let (tag, body) = match made {
-            Ok(made) => show(made),
             Err(refused) => {
-                if keyed.is_some() {
+                if let Write::Real(change, Some(_)) = self {
                     free(change).await;
                 }
-                return Err(refused.into());
+                Err(refused.into())
             }
+        }
+    }
+
+    /// Commits what a use case did, and answers so; a preview answers with what would change.
+    pub async fn done<B: Made>(self, status: StatusCode, tag: Option<Tag>, body: B) -> Result<Response, Instead> {
+        let (mut change, keyed) = match self {
+            Write::Real(change, keyed) => (change, keyed),
+            Write::Preview(preview) => return tried(preview).await,
         };
-        let answer = (StatusCode::CREATED, tag.as_ref().map(etag), Json(&body)).into_response();
+        let answer = (status, tag.as_ref().map(etag), Json(&body)).into_response();
         if let Some((request, clock)) = keyed {
-            let outcome = (StatusCode::CREATED.as_u16(), tag.as_ref().map(Tag::to_string), &body.without_secrets());
+            let outcome = (status.as_u16(), tag.as_ref().map(Tag::to_string), &body.without_secrets());
             idempotency::keep(&mut change, &request, outcome, clock.now()).await?;
         }
         change.commit().await?;
@@ -127,6 +135,21 @@ impl Write {
             Write::Preview(preview) => return tried(preview).await,
         }
         Ok(StatusCode::NO_CONTENT.into_response())
+    }
+}
+
+impl AsMut<Change> for Write {
+    fn as_mut(&mut self) -> &mut Change {
+        self.change()
+    }
+}
+
+impl From<Write> for Change {
+    fn from(write: Write) -> Self {
+        match write {
+            Write::Real(change, _) => change,
+            Write::Preview(preview) => preview.into(),
+        }
     }
 }
 

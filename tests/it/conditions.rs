@@ -252,6 +252,27 @@ async fn a_change_that_comes_first_is_seen_by_whoever_waited_for_it() {
     }
 }
 
+/// Whoever looks for it finds nothing to see and nothing to lock; only the statement that stores meets it.
+#[tokio::test]
+async fn what_somebody_else_is_just_making_is_not_made_anew() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    caller.post(BASE, pair("theirs")).await.expect(201);
+    caller.post(SERVICES, service("theirs")).await.expect(201);
+    let new = caller.with_header("if-none-match", "*");
+    for (table, password, path, body) in [
+        ("service_credentials", "password", SERVICES, service("ours")),
+        ("supplier_credentials", "production_password", BASE, pair("ours")),
+    ] {
+        app.sql(&format!("create table theirs_{table} as table {table}; delete from {table}")).await;
+        let meanwhile = app.meanwhile(&format!("insert into {table} table theirs_{table}")).await;
+        let answer = meanwhile.commit_when_it_waits(&app, new.post(path, body)).await;
+        assert_eq!(answer.status, 412, "{path}: {answer:?}");
+        let passwords = async |table: &str| app.rows(&format!("select {password} as sealed from {table}")).await;
+        assert_eq!(passwords(table).await, passwords(&format!("theirs_{table}")).await, "{path}");
+    }
+}
+
 #[tokio::test]
 async fn of_twenty_who_saw_the_same_state_one_changes_it() {
     let app = TestApp::start().await;

@@ -11,14 +11,16 @@ use credenza::idempotency::remove_old;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use crate::imports;
 use crate::support::openapi::{document, operations};
 use crate::support::operations::{self, Operation, Target};
 use crate::support::{Answer, Caller, TestApp};
 
 const BASE: &str = "/extra/v2/credentials";
+const IMPORT: &str = "/extra/v2/credentials/import";
 const KEYS: &str = "/extra/v2/api-keys";
-const UNDER_WAY: &str = "A request with this Idempotency-Key is still under way";
-const REUSED: &str = "This Idempotency-Key was used for another request";
+pub const UNDER_WAY: &str = "A request with this Idempotency-Key is still under way";
+pub const REUSED: &str = "This Idempotency-Key was used for another request";
 
 fn base(password: &str) -> Value {
     json!({"supplier_code": "HIT", "production_username": "u", "production_password": password})
@@ -26,7 +28,7 @@ fn base(password: &str) -> Value {
 
 /// The answer of the first time, given again.
 #[track_caller]
-fn is_replay(answer: &Answer) -> bool {
+pub fn is_replay(answer: &Answer) -> bool {
     assert!(answer.header("idempotent-replayed").is_none_or(|value| value == "true"));
     answer.header("idempotent-replayed").is_some()
 }
@@ -55,9 +57,11 @@ fn makers() -> Vec<Operation> {
     all.filter(|one| one.method == Method::POST && one.route.starts_with("/extra/v2/")).collect()
 }
 
+/// A body of JSON, or the text of a file.
 fn body(route: &str) -> Value {
     match route {
         BASE => base("the-password"),
+        IMPORT => json!(format!("{}HIT,u,the-password,,\nPCNA,,,,\n", imports::BASE)),
         "/extra/v2/credentials/{supplier_code}/services" => {
             json!({"service": "INV", "environment": "PROD", "username": "u", "password": "the-password"})
         }
@@ -65,6 +69,13 @@ fn body(route: &str) -> Value {
         KEYS | "/extra/v2/subaccounts/{id}/api-keys" | "/extra/v2/oauth-clients" => json!({"name": "n"}),
         "/extra/v2/api-keys/{id}/rotate" | "/extra/v2/oauth-clients/{id}/rotate" => json!({"overlap_seconds": 60}),
         new => panic!("{new} needs its case here"),
+    }
+}
+
+async fn send(caller: &Caller<'_>, operation: &Operation, path: &str) -> Answer {
+    match body(operation.route) {
+        Value::String(file) => caller.import(path.strip_prefix(IMPORT).unwrap(), file).await,
+        body => caller.post(path, body).await,
     }
 }
 
@@ -86,15 +97,15 @@ async fn every_request_that_makes_something_is_done_once_and_answered_twice() {
     let target = target(&caller).await;
     let mut secrets = Vec::new();
     for (number, operation) in makers().iter().enumerate() {
-        let (path, body) = (operation.path(&target), body(operation.route));
+        let (path, status) = (operation.path(&target), if operation.route == IMPORT { 200 } else { 201 });
         let once = caller.with_header("idempotency-key", &format!("key number {number}"));
-        let first = once.post(&path, body.clone()).await;
-        first.expect(201);
+        let first = send(&once, operation, &path).await;
+        first.expect(status);
         assert!(!is_replay(&first), "{path}");
         let before = everything(&app).await;
 
-        let second = once.post(&path, body.clone()).await;
-        let with_slash = once.post(&format!("{path}/"), body).await;
+        let second = send(&once, operation, &path).await;
+        let with_slash = send(&once, operation, &format!("{path}/")).await;
         assert_eq!(everything(&app).await, before, "{path}");
         for again in [second, with_slash] {
             assert!(is_replay(&again), "{path}");
@@ -104,7 +115,7 @@ async fn every_request_that_makes_something_is_done_once_and_answered_twice() {
                     secrets.push(text.as_str().unwrap().to_owned());
                 }
             }
-            assert_eq!((again.expect(201), again.header("etag")), (expected, first.header("etag")), "{path}");
+            assert_eq!((again.expect(status), again.header("etag")), (expected, first.header("etag")), "{path}");
             assert_eq!(again.header("content-type"), Some("application/json"));
             again.expect_edge_headers();
         }

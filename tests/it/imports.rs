@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use credenza::app::App;
 use credenza::cluster::Owner;
-use credenza::credentials::import::{Mode, import};
+use credenza::credentials::import::{Mode, Report, import};
 use credenza::principal::{Actor, Scope};
 use credenza::types::AccountId;
 use credenza::vault::Retirement;
@@ -35,6 +36,15 @@ pub async fn suppliers(app: &TestApp, number: usize) {
 /// A file of base credentials for these suppliers, with these four cells for each.
 fn file_of(suppliers: Range<usize>, cells: impl Fn(usize) -> String) -> String {
     suppliers.fold(BASE.to_owned(), |file, number| file + &format!("S{number},{}\n", cells(number)))
+}
+
+/// Imports a file for an account as the command line does.
+async fn import_on(app: &App, account: AccountId, file: String) -> Report {
+    let (actor, file) = (Actor::operator(), file.into_bytes().into());
+    let begin = || app.cluster.begin(account);
+    let (report, change) = import(app, &actor, account, file, Mode::Store, begin, &mut |_, _, _| ()).await.unwrap();
+    change.unwrap().commit().await.unwrap();
+    report
 }
 
 async fn pair(caller: &Caller<'_>, supplier: &str, service: &str, environment: &str) -> [String; 2] {
@@ -185,10 +195,7 @@ async fn what_an_import_stored_is_seen_at_once_by_another_instance() {
     let other = app.other_process().await;
     let caller = furnished(&app).await;
     assert_eq!(seen(&caller).await, "own base shared");
-    let run = async |file: String| {
-        let file = file.into_bytes().into();
-        import(&other, &Actor::operator(), caller.account, file, Mode::Store, &mut |_, _, _| ()).await.unwrap()
-    };
+    let run = async |file| import_on(&other, caller.account, file).await;
     assert_eq!(run(format!("{BASE}HIT,,,,base2\n")).await.updated, 1);
     assert_eq!(seen(&caller).await, "own base2 shared");
     assert_eq!(run(format!("{SERVICE}HIT,INV,PROD,u,own2\nHIT,MED,STAGING,u,new\n")).await.created, 1);
@@ -229,8 +236,7 @@ async fn ten_thousand_rows_take_as_many_statements_as_ten() {
     let run = async |rows: Range<usize>| {
         let file = file_of(rows, |_| "su,sp,pu,pp".to_owned());
         let before = statements.so_far();
-        let file = file.into_bytes().into();
-        let report = import(&other, &Actor::operator(), account, file, Mode::Store, &mut |_, _, _| ()).await.unwrap();
+        let report = import_on(&other, account, file).await;
         (report.created, statements.so_far() - before)
     };
     // The account's data key is made, statements are prepared, connections opened.

@@ -48,6 +48,7 @@ mod history;
 mod hostile_clients;
 mod http_edge;
 mod idempotency;
+mod idempotency_imports;
 mod idempotency_killed;
 mod import_speed;
 mod imports;

@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
+use super::importable::{Found, Importable, Lock, is_unreadable};
 use super::rows::{Key, Row};
 use super::store::{self, BaseColumns, NewBaseRows, Stamp};
-use super::work::{Found, Importable, Lock, is_unreadable};
 use crate::audit::{Action, Event};
 use crate::credentials::BaseUpdate;
 use crate::credentials::upsert_base::missing_half;

@@ -2,11 +2,12 @@
 //!
 //! - [`records`] and [`rows`]: what the file says, without asking anybody.
 //! - [`work`]: what it changes, and how that is stored, for rows of either kind.
-//! - [`base`] and [`service`]: the two kinds.
+//! - [`importable`], [`base`] and [`service`]: the two kinds, and what they have in common.
 
 mod base;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod importable;
 mod records;
 mod report;
 mod rows;
@@ -20,6 +21,7 @@ use tokio::task::spawn_blocking;
 
 pub use report::{MOST_ERRORS, Report, RowError, RowErrors};
 
+use crate::cluster::Change;
 use crate::core::Core;
 use crate::error::Error;
 use crate::principal::Actor;
@@ -50,16 +52,25 @@ pub type Progress<'a> = &'a mut (dyn FnMut(&'static str, u64, u64) + Send);
 /// Stores what a file says, or tells what is wrong with it: the same rules as for single writes, one audit event for each
 /// row that changes, and all of it or nothing. Rows that say what is stored already change nothing.
 ///
+/// It begins where the caller says, up to three times, and hands over what the caller is to commit, also if nothing changes;
+/// nothing is handed over for a dry run, or if something is wrong with the file.
+///
 /// # Errors
-/// Only those that are not about the file; what is wrong with that is in the report.
-pub async fn import(
+/// What `begin` says, and what is not about the file; what is wrong with that is in the report.
+pub async fn import<B, W, E>(
     core: &Core,
     actor: &Actor,
     account: AccountId,
     file: SecretSlice<u8>,
     mode: Mode,
+    begin: impl Fn() -> B,
     progress: Progress<'_>,
-) -> Result<Report, Error> {
+) -> Result<(Report, Option<W>), E>
+where
+    B: Future<Output = Result<W, E>>,
+    W: AsMut<Change> + Into<Change>,
+    E: From<Error>,
+{
     // Ten mebibytes take too long to stand in the way of other requests.
     let parsed = spawn_blocking(move || rows::parse(file.expose_secret())).await;
     let Parsed { count, rows, errors } = parsed.map_err(|stopped| match stopped.try_into_panic() {
@@ -69,14 +80,14 @@ pub async fn import(
     })?;
     let now = core.clock.now();
     let mode = if errors.is_empty() { mode } else { Mode::DryRun };
-    let mut report = match rows {
-        Rows::Base(rows) => Import { core, actor, account, rows: &rows, now }.run(mode, progress).await?,
-        Rows::Service(rows) => Import { core, actor, account, rows: &rows, now }.run(mode, progress).await?,
+    let (mut report, work) = match rows {
+        Rows::Base(rows) => Import { core, actor, account, rows: &rows, now }.run(mode, begin, progress).await?,
+        Rows::Service(rows) => Import { core, actor, account, rows: &rows, now }.run(mode, begin, progress).await?,
     };
     report.rows = count;
     report.errors.merge(errors);
     if !report.errors.is_empty() {
         (report.created, report.updated, report.unchanged) = (0, 0, 0);
     }
-    Ok(report)
+    Ok((report, work))
 }

@@ -2,9 +2,9 @@
 
 use sqlx::PgConnection;
 
+use super::importable::{Found, Importable, Lock, is_unreadable};
 use super::rows::{Key, Row};
 use super::store::{self, NewServiceRows, ServiceColumns, ServiceKeys, Stamp};
-use super::work::{Found, Importable, Lock, is_unreadable};
 use crate::audit::{Action, Event};
 use crate::credentials::ServiceUpdate;
 use crate::error::{Error, FieldError, Missing, SealError};

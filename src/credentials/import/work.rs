@@ -7,22 +7,22 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
 use tokio::task::yield_now;
 
+use super::importable::{Found, Importable, Lock};
 use super::report::{Report, RowErrors};
-use super::rows::{Key, Keyed, Row};
-use super::store::{Placed, Stamp};
+use super::rows::Row;
+use super::store::Stamp;
 use super::{Mode, Progress};
-use crate::audit::{self, Event};
+use crate::audit;
 use crate::cluster::Change;
 use crate::core::Core;
-use crate::error::{Error, FieldError, Missing, SealError};
+use crate::error::{Error, FieldError};
 use crate::postgres::{is_deadlock, violates};
 use crate::principal::Actor;
 use crate::suppliers;
-use crate::types::{AccountId, SupplierCode};
-use crate::vault::{Sealers, Vault};
+use crate::types::AccountId;
+use crate::vault::Sealers;
 
 /// Rows of one statement. Far from what the database takes in its time for one.
 const BATCH: usize = 10_000;
@@ -35,98 +35,6 @@ const ATTEMPTS: u32 = 3;
 const HINTS: usize = 10;
 /// The field of errors about the supplier.
 const SUPPLIER: &str = "supplier_code";
-
-/// Whether the rows that are read stay as they are until the end of the transaction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Lock {
-    No,
-    Yes,
-}
-
-/// What there is for each row of a file.
-#[derive(PartialEq)]
-pub(super) struct Found<S> {
-    /// Whether there is what it rests on: its supplier, or its base credentials.
-    pub has_ground: Vec<bool>,
-    /// What is stored.
-    pub stored: Vec<Option<S>>,
-}
-
-impl<S> Found<S> {
-    /// Puts what was found at its positions, which count from 1.
-    pub fn new(rows: usize, grounds: Vec<i64>, found: Vec<Placed<S>>) -> Self {
-        let index = |position: i64| usize::try_from(position - 1).ok().filter(|index| *index < rows);
-        let mut has_ground = vec![false; rows];
-        grounds.into_iter().filter_map(index).for_each(|index| has_ground[index] = true);
-        let mut stored: Vec<_> = std::iter::repeat_with(|| None).take(rows).collect();
-        for Placed { position, columns } in found {
-            if let Some(index) = index(position) {
-                stored[index] = Some(columns);
-            }
-        }
-        Self { has_ground, stored }
-    }
-}
-
-/// A row that can be imported: of one of the two kinds.
-pub(super) trait Importable: Keyed + Sized + Sync {
-    /// The row as it is stored.
-    type Stored: PartialEq + Send + Sync;
-    /// What is to be sealed.
-    type Change: Send + Sync;
-    /// The same, sealed.
-    type Sealed: Send + Sync;
-    /// What is missing when a row has no ground.
-    const GROUND: Missing;
-
-    /// The supplier.
-    fn supplier(&self) -> &SupplierCode;
-
-    /// Looks for what there is for each row.
-    fn find(
-        connection: &mut PgConnection,
-        account: AccountId,
-        rows: &[Row<Self>],
-        lock: Lock,
-    ) -> impl Future<Output = Result<Found<Self::Stored>, sqlx::Error>> + Send;
-
-    /// What the row changes; nothing if it says what is stored. The inner error is about its fields.
-    fn change(
-        &self,
-        vault: &Vault,
-        account: AccountId,
-        stored: Option<&Self::Stored>,
-    ) -> impl Future<Output = Result<Result<Option<Self::Change>, Vec<FieldError>>, Error>> + Send;
-
-    /// How many seals a change takes.
-    fn seals(change: &Self::Change) -> u64;
-
-    /// Most seals that any change of the row takes.
-    fn most_seals(&self) -> u64;
-
-    /// Seals a change.
-    fn seal(&self, change: &Self::Change, sealers: &mut Sealers) -> Result<Self::Sealed, SealError>;
-
-    /// Stores changes; the keys of the rows that they created.
-    fn store(
-        connection: &mut PgConnection,
-        account: AccountId,
-        changes: &[(&Self, &Self::Sealed)],
-        stamp: Stamp<'_>,
-    ) -> impl Future<Output = Result<Vec<Key>, sqlx::Error>> + Send;
-
-    /// The event of a change.
-    fn event(&self, is_new: bool) -> Event;
-}
-
-/// Whether a stored value does not open, perhaps by a load that several callers shared.
-pub(super) fn is_unreadable(error: &Error) -> bool {
-    match error {
-        Error::Unreadable(_) => true,
-        Error::Shared(error) => is_unreadable(error),
-        _ => false,
-    }
-}
 
 /// An import on its way.
 pub(super) struct Import<'a, T> {
@@ -143,55 +51,109 @@ struct Plan<T: Importable> {
     report: Report,
 }
 
+impl<T: Importable> Plan<T> {
+    /// Whether nothing is to be stored.
+    fn is_over(&self) -> bool {
+        !self.report.errors.is_empty() || self.changes.is_empty()
+    }
+}
+
+/// What was done before the rows were locked.
+enum Prepared<T: Importable> {
+    /// All of it, by what was found then.
+    Sealed { found: Found<T::Stored>, sealed: Vec<(usize, T::Sealed)>, report: Report },
+    /// Only the data keys were fetched.
+    Sealers(Sealers),
+}
+
 impl<T: Importable> Import<'_, T> {
-    pub async fn run(&self, mode: Mode, progress: Progress<'_>) -> Result<Report, Error> {
-        let mut attempt = 0;
+    /// Tells what came of it, and hands over the transaction in which it was done. There is none if nothing may be done.
+    pub async fn run<B, W, E>(
+        &self,
+        mode: Mode,
+        begin: impl Fn() -> B,
+        progress: Progress<'_>,
+    ) -> Result<(Report, Option<W>), E>
+    where
+        B: Future<Output = Result<W, E>>,
+        W: AsMut<Change> + Into<Change>,
+        E: From<Error>,
+    {
+        let (found, plan) = self.look(progress).await?;
+        if mode == Mode::DryRun {
+            return Ok((plan.report, None));
+        }
+        let mut prepared = self.prepare(found, plan).await?;
+        let mut attempt = 1;
         loop {
-            attempt += 1;
-            let done = match attempt {
-                1 => self.without_locks(mode, progress).await,
-                _ => self.under_locks(progress).await.map(Some),
+            // Also if nothing changes: whoever begins knows whether all this was done before.
+            let mut work = begin().await?;
+            let done = self.carry_out(work.as_mut(), prepared, progress).await;
+            let done = match done {
+                Ok(Some(report)) if report.errors.is_empty() => return Ok((report, Some(work))),
+                done => done,
             };
+            // Neither the next attempt nor the next request may meet the locks of this one.
+            let taken_back = work.into().take_back().await;
             match done {
-                Ok(Some(report)) => return Ok(report),
+                Ok(Some(report)) => return Ok((report, None)),
                 Ok(None) => {}
                 Err(Error::Database(error)) if attempt < ATTEMPTS && passes(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => return Err(error.into()),
             }
+            taken_back?;
+            attempt += 1;
+            let most = self.rows.iter().map(|row| row.value.most_seals()).sum();
+            let sealers = self.core.vault.sealers(most, self.account, self.now).await?;
+            prepared = Prepared::Sealers(sealers);
         }
     }
 
-    /// Plans and seals before the transaction. Nothing if the rows are others by the time that they are locked.
-    async fn without_locks(&self, mode: Mode, progress: Progress<'_>) -> Result<Option<Report>, Error> {
+    /// Plans without locks.
+    async fn look(&self, progress: Progress<'_>) -> Result<(Found<T::Stored>, Plan<T>), Error> {
         let mut transaction = self.core.read(self.account).await?;
         let found = T::find(&mut transaction, self.account, self.rows, Lock::No).await?;
         drop(transaction);
         let plan = self.plan(&found, progress).await?;
-        if mode == Mode::DryRun || !plan.report.errors.is_empty() || plan.changes.is_empty() {
-            return Ok(Some(plan.report));
+        Ok((found, plan))
+    }
+
+    async fn prepare(&self, found: Found<T::Stored>, plan: Plan<T>) -> Result<Prepared<T>, Error> {
+        if plan.is_over() {
+            return Ok(Prepared::Sealed { found, sealed: Vec::new(), report: plan.report });
         }
         let seals = plan.changes.iter().map(|(_, change)| T::seals(change)).sum();
         let mut sealers = self.core.vault.sealers(seals, self.account, self.now).await?;
         let sealed = self.seal(&plan.changes, &mut sealers).await?;
-        let mut change = self.core.cluster.begin(self.account).await?;
-        if T::find(&mut change, self.account, self.rows, Lock::Yes).await? != found {
-            return Ok(None);
-        }
-        self.store(change, plan.report, sealed, progress).await.map(Some)
+        Ok(Prepared::Sealed { found, sealed, report: plan.report })
     }
 
-    /// Locks the rows, and plans and seals then.
-    async fn under_locks(&self, progress: Progress<'_>) -> Result<Report, Error> {
-        let most = self.rows.iter().map(|row| row.value.most_seals()).sum();
-        let mut sealers = self.core.vault.sealers(most, self.account, self.now).await?;
-        let mut change = self.core.cluster.begin(self.account).await?;
-        let found = T::find(&mut change, self.account, self.rows, Lock::Yes).await?;
-        let plan = self.plan(&found, progress).await?;
-        if !plan.report.errors.is_empty() || plan.changes.is_empty() {
-            return Ok(plan.report);
-        }
-        let sealed = self.seal(&plan.changes, &mut sealers).await?;
-        self.store(change, plan.report, sealed, progress).await
+    /// Does what was prepared, or all of it, with the rows locked. Nothing if the rows are not those that it was prepared
+    /// for.
+    async fn carry_out(
+        &self,
+        change: &mut Change,
+        prepared: Prepared<T>,
+        progress: Progress<'_>,
+    ) -> Result<Option<Report>, Error> {
+        let (sealed, report) = match prepared {
+            Prepared::Sealed { sealed, report, .. } if sealed.is_empty() => return Ok(Some(report)),
+            Prepared::Sealed { found, sealed, report } => {
+                if T::find(change, self.account, self.rows, Lock::Yes).await? != found {
+                    return Ok(None);
+                }
+                (sealed, report)
+            }
+            Prepared::Sealers(mut sealers) => {
+                let found = T::find(change, self.account, self.rows, Lock::Yes).await?;
+                let plan = self.plan(&found, progress).await?;
+                if plan.is_over() {
+                    return Ok(Some(plan.report));
+                }
+                (self.seal(&plan.changes, &mut sealers).await?, plan.report)
+            }
+        };
+        self.store(change, report, sealed, progress).await.map(Some)
     }
 
     /// Compares every row with what is stored.
@@ -256,10 +218,10 @@ impl<T: Importable> Import<'_, T> {
         Ok(sealed)
     }
 
-    /// Stores all changes with their events, and commits.
+    /// Stores all changes with their events.
     async fn store(
         &self,
-        mut change: Change,
+        change: &mut Change,
         mut report: Report,
         mut sealed: Vec<(usize, T::Sealed)>,
         progress: Progress<'_>,
@@ -271,7 +233,7 @@ impl<T: Importable> Import<'_, T> {
         for (number, part) in sealed.chunks(BATCH).enumerate() {
             progress("rows stored", (number * BATCH) as u64, total);
             let rows: Vec<_> = part.iter().map(|(index, sealed)| (&self.rows[*index].value, sealed)).collect();
-            created.extend(T::store(&mut change, self.account, &rows, stamp).await?);
+            created.extend(T::store(change, self.account, &rows, stamp).await?);
         }
         // In the order of the file, as single writes would have left them.
         sealed.sort_unstable_by_key(|(index, _)| *index);
@@ -281,9 +243,8 @@ impl<T: Importable> Import<'_, T> {
                 row.event(created.contains(&row.key()))
             };
             let events: Vec<_> = part.iter().map(event).collect();
-            audit::record(&mut change, &self.core.audit_key, self.account, self.actor, self.now, &events).await?;
+            audit::record(change, &self.core.audit_key, self.account, self.actor, self.now, &events).await?;
         }
-        change.commit().await?;
         progress("rows stored", total, total);
         // A row may have been made by somebody else just before it was made here.
         report.created = created.len() as u64;

@@ -20,6 +20,9 @@ const CONDITIONAL: [&str; 5] = [
 const TAGGED: [(&str, &str); 3] =
     [("get_credentials", "200"), ("upsert_credentials", "201"), ("upsert_service_credentials", "201")];
 
+/// The operation that makes things, and whose success is not 201: they may all be there.
+const MADE_BY_FILE: &str = "import_credentials";
+
 /// `*`, or a list of tags.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#;
 
@@ -35,9 +38,10 @@ pub(super) fn complete(operation: &mut Value) {
     if let Some((_, status)) = TAGGED.iter().find(|(tagged, _)| *tagged == id) {
         operation["responses"][*status]["headers"]["ETag"] = etag();
     }
+    let success = if id == MADE_BY_FILE { "200" } else { "201" };
     // Whatever makes something.
-    if operation["responses"].get("201").is_some() {
-        add_key(operation);
+    if operation["responses"].get(success).is_some() {
+        add_key(operation, success);
     }
 }
 
@@ -64,7 +68,7 @@ fn add_conditions(operation: &mut Value, only_reads: bool) {
     }
 }
 
-fn add_key(operation: &mut Value) {
+fn add_key(operation: &mut Value, success: &str) {
     if !operation["parameters"].is_array() {
         operation["parameters"] = json!([]);
     }
@@ -80,7 +84,7 @@ fn add_key(operation: &mut Value) {
     for status in [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY] {
         operation["responses"][status.as_str()] = json!({ "description": plain(status).1.detail });
     }
-    operation["responses"]["201"]["headers"]["Idempotent-Replayed"] = json!({
+    operation["responses"][success]["headers"]["Idempotent-Replayed"] = json!({
         "description": "There if the request was carried out before, and this is the answer of that time.",
         "required": false,
         "schema": { "const": "true" },

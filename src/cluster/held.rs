@@ -44,26 +44,26 @@ mod tests {
         let trust = Trust::new(Monotonic::from_fn(|| Duration::from_secs(1)), Duration::ZERO, None);
         let (owner, other) = (Owner::Account(AccountId(1)), Owner::Account(AccountId(2)));
         trust.extend_lease(Duration::from_secs(2));
-        let held = Held::default();
-        let hold = |value| held.hold(trust.begin(&owner).unwrap(), value);
-        assert_eq!(held.current(&trust), None);
+        let slot = Held::default();
+        let hold = |value| slot.hold(trust.begin(&owner).unwrap(), value);
+        assert_eq!(slot.current(&trust), None);
         hold(1);
         trust.bump(&other);
-        assert_eq!(held.current(&trust), Some(1));
+        assert_eq!(slot.current(&trust), Some(1));
         trust.bump(&owner);
-        assert_eq!(held.current(&trust), None);
+        assert_eq!(slot.current(&trust), None);
         hold(2);
-        assert_eq!(held.current(&trust), Some(2));
+        assert_eq!(slot.current(&trust), Some(2));
         let change = Uuid::nil();
         trust.hold(change, vec![owner.clone()]);
-        assert_eq!(held.current(&trust), None);
+        assert_eq!(slot.current(&trust), None);
         trust.release(change);
-        assert_eq!(held.current(&trust), None, "loaded before the change");
+        assert_eq!(slot.current(&trust), None, "loaded before the change");
         hold(3);
         trust.bump(&Owner::Everything);
-        assert_eq!(held.current(&trust), None);
+        assert_eq!(slot.current(&trust), None);
         hold(4);
         trust.end_lease();
-        assert_eq!(held.current(&trust), None);
+        assert_eq!(slot.current(&trust), None);
     }
 }

@@ -4,16 +4,16 @@ mod distinct;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod keys;
+mod logging;
 mod names;
+mod outside;
 mod serving;
+mod source;
 
-use std::collections::HashMap;
-use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
-use std::str::FromStr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine;
@@ -21,20 +21,21 @@ use base64::prelude::BASE64_STANDARD;
 use bytesize::ByteSize;
 use ipnet::IpNet;
 use rustix::system::uname;
-use secrecy::{ExposeSecret, SecretSlice, SecretString};
+use secrecy::{ExposeSecret, SecretSlice};
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 use zeroize::Zeroizing;
 
+pub use logging::{LogFormat, Logging};
 pub use names::{NAMES, Unknown, unknown};
 pub use serving::{Shutdown, TlsFiles};
+pub use source::Source;
 
 use crate::admission::{AdmissionSettings, Rate};
 use crate::api_key::Pepper;
 use crate::app::{Secrets, Settings};
 use crate::audit::{AuditKey, RecordMode, RecordSettings};
 use crate::cluster::{Leases, Limits, Mutant};
-use crate::oauth::{JwksSource, OutsideSettings};
 use crate::types::parse_range;
 use crate::vault::{KeyringError, Retirement};
 
@@ -69,160 +70,6 @@ pub enum ConfigError {
         /// The line, from 1.
         line: usize,
     },
-}
-
-/// Where settings come from: the process's environment over an optional file.
-pub struct Source {
-    values: HashMap<String, SecretString>,
-    search_path: Option<OsString>,
-}
-
-impl Source {
-    /// Reads the environment and, beneath it, the file of `--env-file`.
-    #[allow(clippy::disallowed_methods, reason = "this is the one place")]
-    pub fn load(env_file: Option<&Path>) -> Result<Self, ConfigError> {
-        let mut values = HashMap::new();
-        if let Some(path) = env_file {
-            values.extend(read_env_file(path)?);
-        }
-        // Variables that are not Unicode are not ours, and an empty one is not set, so that it hides nothing of the file.
-        for (name, value) in std::env::vars_os() {
-            if let (Ok(name), Ok(value)) = (name.into_string(), value.into_string())
-                && !value.is_empty()
-            {
-                values.insert(name, SecretString::from(value));
-            }
-        }
-        Ok(Self { values, search_path: std::env::var_os("PATH") })
-    }
-
-    /// The same with the settings of a file over those of the environment: an installation that brings its own settings is
-    /// never mistaken for the one that the environment is about.
-    pub fn with_file(mut self, path: &Path) -> Result<Self, ConfigError> {
-        self.values.extend(read_env_file(path)?);
-        Ok(self)
-    }
-
-    /// Settings from a list alone, for tests.
-    pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let values = pairs.into_iter().map(|(name, value)| (name.to_owned(), SecretString::from(value))).collect();
-        Self { values, search_path: None }
-    }
-
-    /// A variable that is set to something.
-    pub fn get(&self, name: &str) -> Option<&str> {
-        self.values.get(name).map(ExposeSecret::expose_secret).filter(|value| !value.is_empty())
-    }
-
-    /// The `PATH`.
-    pub fn search_path(&self) -> Option<OsString> {
-        self.search_path.clone()
-    }
-
-    /// A secret: from the variable itself, or from the file that `<name>_FILE` names.
-    fn secret(&self, name: &'static str, file: &'static str) -> Result<Option<SecretString>, ConfigError> {
-        match (self.get(name), self.get(file)) {
-            (Some(_), Some(_)) => Err(ConfigError::Wrong(name, format!("and {file} are both set: keep one"))),
-            (Some(value), None) => Ok(Some(value.into())),
-            (None, Some(path)) => {
-                let text = std::fs::read_to_string(path).map(Zeroizing::new);
-                let text = text.map_err(|source| ConfigError::File { what: file, path: path.into(), source })?;
-                Ok(Some(text.trim().into()))
-            }
-            (None, None) => Ok(None),
-        }
-    }
-
-    fn parsed<T: FromStr>(&self, name: &'static str, default: T, form: &str) -> Result<T, ConfigError> {
-        match self.get(name) {
-            None => Ok(default),
-            Some(value) => value.parse().map_err(|_| ConfigError::Wrong(name, format!("is not {form}"))),
-        }
-    }
-}
-
-fn read_env_file(path: &Path) -> Result<HashMap<String, SecretString>, ConfigError> {
-    let text = std::fs::read_to_string(path).map(Zeroizing::new);
-    let text = text.map_err(|source| ConfigError::File { what: "the env file", path: path.to_owned(), source })?;
-    parse_env_file(path, &text)
-}
-
-/// Reads the text of an env file. Names are those that a shell takes, so that a line such as `export NAME=value` is
-/// refused instead of setting nothing.
-fn parse_env_file(path: &Path, text: &str) -> Result<HashMap<String, SecretString>, ConfigError> {
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && !name.starts_with(|c: char| c.is_ascii_digit())
-            && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-    };
-    let mut values = HashMap::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let wrong = || ConfigError::EnvLine { path: path.to_owned(), line: index + 1 };
-        let (name, value) = line.split_once('=').ok_or_else(wrong)?;
-        let name = name.trim_end();
-        if !is_name(name) {
-            return Err(wrong());
-        }
-        values.insert(name.to_owned(), SecretString::from(value.trim_start()));
-    }
-    Ok(values)
-}
-
-/// How logs are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// One JSON object a line.
-    Json,
-    /// For people.
-    Text,
-}
-
-/// What to log, and how.
-#[derive(Clone, Debug)]
-pub struct Logging {
-    /// Directives such as `info` or `info,credenza=debug`.
-    pub filter: tracing_subscriber::filter::Targets,
-    /// The form.
-    pub format: LogFormat,
-    /// Where traces go, if anywhere: the base URL of an OTLP endpoint over HTTP.
-    pub traces: Option<Url>,
-}
-
-impl Logging {
-    /// Reads `CREDENZA_LOG`, `CREDENZA_LOG_FORMAT` and `CREDENZA_OTLP_ENDPOINT`.
-    pub fn load(source: &Source, default_filter: &str, default_format: LogFormat) -> Result<Self, ConfigError> {
-        let filter = source.get("CREDENZA_LOG").unwrap_or(default_filter);
-        let filter = filter
-            .parse()
-            .map_err(|_| ConfigError::Wrong("CREDENZA_LOG", "is not a filter such as `info,sqlx=warn`".to_owned()))?;
-        let format = match source.get("CREDENZA_LOG_FORMAT") {
-            None => default_format,
-            Some("json") => LogFormat::Json,
-            Some("text") => LogFormat::Text,
-            Some(_) => {
-                return Err(ConfigError::Wrong("CREDENZA_LOG_FORMAT", "is neither `json` nor `text`".to_owned()));
-            }
-        };
-        Ok(Self { filter, format, traces: traces(source)? })
-    }
-}
-
-fn traces(source: &Source) -> Result<Option<Url>, ConfigError> {
-    const NAME: &str = "CREDENZA_OTLP_ENDPOINT";
-    let Some(text) = source.get(NAME) else { return Ok(None) };
-    if cfg!(not(feature = "otel")) {
-        let message =
-            "is set, and this build sends no traces: build it with `--features otel`, or leave the setting out";
-        return Err(ConfigError::Wrong(NAME, message.to_owned()));
-    }
-    match Url::parse(text) {
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(Some(url)),
-        _ => Err(ConfigError::Wrong(NAME, "is not a URL such as `http://localhost:4318`".to_owned())),
-    }
 }
 
 /// Everything that the service, and the commands that write to its database, need.
@@ -294,7 +141,7 @@ impl Config {
                 admission: admission(source, connections.get())?,
                 cache: Limits { ttl, bytes: bytes.as_u64() },
                 trusted_proxies: trusted_proxies(source)?,
-                outside_issuer: outside_issuer(source)?,
+                outside_issuer: outside::outside_issuer(source)?,
                 retirement: Retirement::default(),
                 audit: audit(source)?,
             },
@@ -409,53 +256,6 @@ fn audit(source: &Source) -> Result<RecordSettings, ConfigError> {
 
 /// About 20 MB, and a few seconds of everything that one core can resolve.
 const BACKLOG: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
-
-/// The outside issuer, if one is named.
-fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>, ConfigError> {
-    let Some(issuer) = source.get("CREDENZA_OIDC_ISSUER") else {
-        let others = ["AUDIENCE", "JWKS_URL", "JWKS_FILE", "ACCOUNT_CLAIM"];
-        return match others.iter().find(|other| source.get(&format!("CREDENZA_OIDC_{other}")).is_some()) {
-            None => Ok(None),
-            Some(other) => Err(ConfigError::Wrong(
-                "CREDENZA_OIDC_ISSUER",
-                format!("is not set, but CREDENZA_OIDC_{other} is: set the issuer as well, or none of them"),
-            )),
-        };
-    };
-    let audience = source.get("CREDENZA_OIDC_AUDIENCE").ok_or(ConfigError::Missing(
-        "CREDENZA_OIDC_AUDIENCE",
-        "with CREDENZA_OIDC_ISSUER it must say what tokens for this service have as `aud`",
-    ))?;
-    let jwks = match (source.get("CREDENZA_OIDC_JWKS_URL"), source.get("CREDENZA_OIDC_JWKS_FILE")) {
-        (Some(url), None) => {
-            let wrong = || ConfigError::Wrong("CREDENZA_OIDC_JWKS_URL", "is not an http(s) URL".to_owned());
-            let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            JwksSource::Url(url.ok_or_else(wrong)?)
-        }
-        (None, Some(path)) => {
-            // Later it may change, or be away for a moment; now it is most likely misspelt.
-            let readable = std::fs::File::open(path);
-            readable.map_err(|source| ConfigError::File {
-                what: "CREDENZA_OIDC_JWKS_FILE",
-                path: path.into(),
-                source,
-            })?;
-            JwksSource::File(path.into())
-        }
-        _ => {
-            return Err(ConfigError::Missing(
-                "CREDENZA_OIDC_JWKS_URL",
-                "with CREDENZA_OIDC_ISSUER set it, or CREDENZA_OIDC_JWKS_FILE, but not both",
-            ));
-        }
-    };
-    Ok(Some(OutsideSettings {
-        issuer: issuer.to_owned(),
-        audience: audience.to_owned(),
-        jwks,
-        account_claim: source.get("CREDENZA_OIDC_ACCOUNT_CLAIM").unwrap_or("account_id").to_owned(),
-    }))
-}
 
 const ADDRESS: &str = "an address such as `0.0.0.0:8080`";
 

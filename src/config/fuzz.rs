@@ -7,7 +7,7 @@ use std::path::Path;
 
 use secrecy::ExposeSecret;
 
-use super::parse_env_file;
+use super::source::parse_env_file;
 
 /// What is read can be written and read again. Names are names of variables. A refusal tells the line's number alone.
 pub fn check(input: &[u8]) {

@@ -64,15 +64,15 @@ pub struct Unknown {
 
 /// Variables that begin like ours and that nothing reads, in order.
 pub fn unknown(source: &Source) -> Vec<Unknown> {
-    let is_unknown = |name: &&String| {
+    let is_unknown = |name: &&str| {
         name.starts_with("CREDENZA_")
-            && !NAMES.contains(&name.as_str())
+            && !NAMES.contains(name)
             && !name.starts_with("CREDENZA_TEST")
             && !source.get(name).is_some_and(|value| is_service_link(name, value))
     };
-    let mut names: Vec<_> = source.values.keys().filter(is_unknown).cloned().collect();
-    names.sort();
-    names.into_iter().map(|name| Unknown { closest: closest(&name), name }).collect()
+    let mut names: Vec<_> = source.names().filter(is_unknown).collect();
+    names.sort_unstable();
+    names.into_iter().map(|name| Unknown { closest: closest(name), name: name.to_owned() }).collect()
 }
 
 /// Kubernetes sets variables about every service of its namespace; of one that is called `credenza` they begin like ours.

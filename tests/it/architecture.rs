@@ -91,7 +91,7 @@ fn each_library_stays_where_it_belongs() {
         only("utoipa", &["http/"]);
         only("clap::", &["cli/"]);
         only("rustls", &["http/"]);
-        only("std::env::var", &["config.rs"]);
+        only("std::env::var", &["config/source.rs"]);
         only("anyhow::", &["cli/"]);
         only("moka::", &["cluster/coherent.rs"]);
         only("aes_gcm::", &["vault/"]);

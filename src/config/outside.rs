@@ -1,0 +1,53 @@
+//! Settings of the outside issuer of tokens.
+
+use url::Url;
+
+use super::{ConfigError, Source};
+use crate::oauth::{JwksSource, OutsideSettings};
+
+/// The outside issuer, if one is named.
+pub(super) fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>, ConfigError> {
+    let Some(issuer) = source.get("CREDENZA_OIDC_ISSUER") else {
+        let others = ["AUDIENCE", "JWKS_URL", "JWKS_FILE", "ACCOUNT_CLAIM"];
+        return match others.iter().find(|other| source.get(&format!("CREDENZA_OIDC_{other}")).is_some()) {
+            None => Ok(None),
+            Some(other) => Err(ConfigError::Wrong(
+                "CREDENZA_OIDC_ISSUER",
+                format!("is not set, but CREDENZA_OIDC_{other} is: set the issuer as well, or none of them"),
+            )),
+        };
+    };
+    let audience = source.get("CREDENZA_OIDC_AUDIENCE").ok_or(ConfigError::Missing(
+        "CREDENZA_OIDC_AUDIENCE",
+        "with CREDENZA_OIDC_ISSUER it must say what tokens for this service have as `aud`",
+    ))?;
+    let jwks = match (source.get("CREDENZA_OIDC_JWKS_URL"), source.get("CREDENZA_OIDC_JWKS_FILE")) {
+        (Some(url), None) => {
+            let wrong = || ConfigError::Wrong("CREDENZA_OIDC_JWKS_URL", "is not an http(s) URL".to_owned());
+            let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+            JwksSource::Url(url.ok_or_else(wrong)?)
+        }
+        (None, Some(path)) => {
+            // Later it may change, or be away for a moment; now it is most likely misspelt.
+            let readable = std::fs::File::open(path);
+            readable.map_err(|source| ConfigError::File {
+                what: "CREDENZA_OIDC_JWKS_FILE",
+                path: path.into(),
+                source,
+            })?;
+            JwksSource::File(path.into())
+        }
+        _ => {
+            return Err(ConfigError::Missing(
+                "CREDENZA_OIDC_JWKS_URL",
+                "with CREDENZA_OIDC_ISSUER set it, or CREDENZA_OIDC_JWKS_FILE, but not both",
+            ));
+        }
+    };
+    Ok(Some(OutsideSettings {
+        issuer: issuer.to_owned(),
+        audience: audience.to_owned(),
+        jwks,
+        account_claim: source.get("CREDENZA_OIDC_ACCOUNT_CLAIM").unwrap_or("account_id").to_owned(),
+    }))
+}

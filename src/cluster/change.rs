@@ -64,33 +64,31 @@ impl Change {
         let begun = Instant::now();
         cluster.trust.hold(change, message::owners(&prepared.changed));
         if !members.is_empty() {
-            let hold = Message::Hold { change, by: cluster.instance, changed: prepared.changed.clone() };
+            let hold = Message::Hold { change, by: cluster.instance, changed: prepared.changed };
             if let Err(error) = cluster.acknowledged(change, &hold, &members).await {
-                cluster.end_hold(change).await;
+                cluster.never_committed(change).await;
                 return Err(error);
             }
         }
         if Mutant::ReleaseBeforeCommit.is(cluster.trust.mutant) {
-            cluster.end_hold(change).await;
+            cluster.never_committed(change).await;
         }
         match self.transaction.commit().await {
-            Ok(()) if members.is_empty() => cluster.trust.release(change),
-            Ok(()) => cluster.end_hold(change).await,
+            Ok(()) => cluster.trust.release(change),
             // The database said no.
             Err(error) if !crate::postgres::is_unavailable(&error) => {
-                cluster.end_hold(change).await;
+                cluster.never_committed(change).await;
                 return Err(error.into());
             }
-            // Nobody knows whether it was committed. The hold ends by itself, when that is certain.
+            // Nobody knows whether it was committed. If it was, the feed brings the end of the hold; if not, the hold ends
+            // by itself.
             Err(error) => return Err(error.into()),
         }
         if begun.elapsed() >= holds::LONGEST && !members.is_empty() {
-            // The others may have stopped holding before the commit. What they loaded meanwhile is void when they hold once
-            // more.
-            let again = Uuid::new_v4();
-            let hold = Message::Hold { change: again, by: cluster.instance, changed: prepared.changed };
-            cluster.acknowledged(again, &hold, &members).await?;
-            cluster.end_hold(again).await;
+            // The others may have stopped holding before the commit. What they loaded meanwhile is void when they have heard
+            // of the commit, and they have heard of it when they acknowledge something that was said later.
+            let after = Message::Hold { change, by: cluster.instance, changed: String::new() };
+            cluster.acknowledged(change, &after, &members).await?;
         }
         Ok(())
     }
@@ -121,9 +119,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Ends the hold on a change here and everywhere: it is committed, or never will be. If that cannot be told, the others'
-    /// holds end by themselves after a while.
-    async fn end_hold(&self, change: Uuid) {
+    /// Tells everybody, itself included, that a change will never be committed. If that cannot be told, the others find out
+    /// after a while.
+    async fn never_committed(&self, change: Uuid) {
         self.trust.release(change);
         if let Err(error) = self.say(&Message::Done(change)).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "the end of a hold could not be told");

@@ -112,7 +112,7 @@ impl Cluster {
 
     /// Starts a write to the tenant's rows.
     pub async fn begin(&self, tenant: impl Into<Tenant>) -> Result<Change, Error> {
-        let transaction = postgres::begin_holding(&self.pool, tenant).await?;
+        let transaction = postgres::begin(&self.pool, tenant).await?;
         Ok(Change { transaction, cluster: self.clone() })
     }
 

@@ -15,7 +15,7 @@ use sqlx::{Connection, PgPool};
 pub use migrate::{MigrateError, SchemaState, Step, grant_application_role, migrate, migrate_in_steps, schema_state};
 pub use role::{Unbound, unbound, unreadable_table};
 pub use server::{OLDEST_SERVER, Server, server};
-pub use tenant::{Tenant, begin, begin_holding, go_on_as, snapshot};
+pub use tenant::{Tenant, begin, go_on_as, snapshot};
 
 /// Longest wait for a free connection. Short, because whoever waits has a client that waits, and counts as a request in
 /// flight.

@@ -22,31 +22,15 @@ impl From<AccountId> for Tenant {
 
 /// Begins a transaction on the tenant's rows, in one round trip.
 pub async fn begin(pool: &PgPool, tenant: impl Into<Tenant>) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    begin_with(pool, tenant.into(), "").await
-}
-
-/// The same for a writer that has every instance hold what it changes before it commits. The triggers announce nothing then
-/// (`migrations/0060_writers_that_hold_say_no_more.sql`).
-pub async fn begin_holding(
-    pool: &PgPool,
-    tenant: impl Into<Tenant>,
-) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    begin_with(pool, tenant.into(), "; set local credenza.writer_holds = 'on'").await
-}
-
-async fn begin_with(
-    pool: &PgPool,
-    tenant: Tenant,
-    settings: &'static str,
-) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-    let tenant = match tenant {
-        Tenant::Account(account) => format!("credenza.account_id = '{account}'"),
-        Tenant::Every => "credenza.every_account = 'on'".to_owned(),
-    };
-    // Several statements in one message take no parameters.
-    #[allow(clippy::disallowed_types, reason = "the only thing put into it is a number")]
-    let statement = sqlx::AssertSqlSafe(format!("begin; set local {tenant}{settings}"));
-    pool.begin_with(statement).await
+    match tenant.into() {
+        Tenant::Account(account) => {
+            // Several statements in one message take no parameters.
+            #[allow(clippy::disallowed_types, reason = "the only thing put into it is a number")]
+            let statement = sqlx::AssertSqlSafe(format!("begin; set local credenza.account_id = '{account}'"));
+            pool.begin_with(statement).await
+        }
+        Tenant::Every => pool.begin_with("begin; set local credenza.every_account = 'on'").await,
+    }
 }
 
 /// Begins to read the rows of every account as they are at one moment.

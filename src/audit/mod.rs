@@ -22,6 +22,8 @@ mod suspects;
 pub mod verify;
 mod writer;
 
+use std::borrow::Cow;
+
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
 
@@ -50,25 +52,28 @@ pub async fn record(
         return Ok(());
     }
     let mut head = store::lock_head(connection, account).await?;
+    if let [event] = events {
+        let record = next(key, account, &mut head, (actor, now, event));
+        return store::append_one(connection, account, &record).await;
+    }
     let mut columns = Columns::default();
     for event in events {
-        extend(&mut columns, key, account, &mut head, (actor, now, event));
+        columns.push(account, next(key, account, &mut head, (actor, now, event)));
     }
     store::append(connection, columns).await
 }
 
-/// Adds an event behind the head of its account's chain.
-fn extend<'a>(
-    columns: &mut Columns<'a>,
+/// The record of an event behind the head of its account's chain, which it becomes.
+fn next<'a>(
     key: &AuditKey,
     account: AccountId,
     head: &mut Head,
     (actor, occurred_at, event): (&'a Actor, DateTime<Utc>, &'a Event),
-) {
+) -> Record<Cow<'a, str>> {
     let mut record = Record::new(head.sequence + 1, actor, occurred_at, event);
     // Records are made in the newest format, which is known.
     record.mac = chain::mac(key, account, &head.mac, &record).unwrap_or_default();
     head.sequence = record.sequence;
     head.mac.clone_from(&record.mac);
-    columns.push(account, record);
+    record
 }

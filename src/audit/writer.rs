@@ -188,7 +188,7 @@ impl Writer {
         for Waiting { resolve, .. } in &self.batch[..count] {
             if let Some(head) = heads.get_mut(&resolve.account) {
                 let event = (&resolve.actor, resolve.occurred_at, &resolve.event);
-                super::extend(&mut columns, &self.key, resolve.account, head, event);
+                columns.push(resolve.account, super::next(&self.key, resolve.account, head, event));
             }
         }
         let Some(witness) = columns.heads().last().cloned() else { return Ok(()) };

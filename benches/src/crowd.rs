@@ -39,6 +39,8 @@ pub async fn crowd(admin: &mut PgConnection, accounts: u32) -> Result<()> {
 pub async fn bare_table(admin: &mut PgConnection) -> Result<()> {
     for statement in [
         "create table bare_credentials (like supplier_credentials including all)",
+        "create table bare_events (like audit_events including all)",
+        "create table bare_heads (like audit_heads including all)",
         "insert into bare_credentials (account_id, supplier_code, production_username, production_password,
              created_at, created_by, modified_on, modified_by)
          select account_id, supplier_code,
@@ -46,7 +48,8 @@ pub async fn bare_table(admin: &mut PgConnection) -> Result<()> {
              convert_to(format('correct horse battery %s %s', account_id, supplier_code), 'UTF8'),
              created_at, created_by, modified_on, modified_by
          from supplier_credentials",
-        "grant select, insert, update on bare_credentials to credenza",
+        "insert into bare_heads select distinct account_id, 0, ''::bytea from bare_credentials",
+        "grant select, insert, update on bare_credentials, bare_events, bare_heads to credenza",
         "analyze bare_credentials",
     ] {
         sqlx::query(statement).execute(&mut *admin).await?;

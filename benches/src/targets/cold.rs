@@ -19,16 +19,21 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let world = bench.standard().await?;
     let cold = Cold::new(&world);
     let bare = bench.installation.reference("bare", STANDARD, &world).await?;
-    let mut rate = Compared::default();
+    let dutiful = bench.installation.reference("bare+duties", STANDARD, &world).await?;
+    let (mut rate, mut duties) = (Compared::default(), Compared::default());
     for _ in 0..bench.effort.rounds {
-        let theirs = cold.rate(bare.address).await?;
+        let (theirs, with_duties) = (cold.rate(bare.address).await?, cold.rate(dutiful.address).await?);
         let service = bench.installation.serve(STANDARD).await?;
         let ours = cold.rate(service.server.address).await?;
         service.server.stop().await?;
         rate.note(ours, theirs);
+        duties.note(ours, with_duties);
     }
     let work = "cold resolve: rate, bare handler with one select";
-    Ok(vec![Row::compared(4, work, &rate, per_second, Limit::AtLeast(0.8))])
+    Ok(vec![
+        Row::compared(4, work, &rate, per_second, Limit::AtLeast(0.8)),
+        Row::informing(4, "cold resolve: rate, bare handler with its duties", &duties, per_second),
+    ])
 }
 
 /// Every entry once. The first supplier of every account is asked for before, so that the key is known and the connections to

@@ -1,23 +1,24 @@
-//! The floor of what needs the database: one prepared statement through a pool as the service has it, and nothing around it.
+//! The floor of what needs the database: one prepared statement through a pool as the service has it, and nothing around it;
+//! with its duties (`duties.rs`) it is logged and recorded, and a write is a transaction that others are told of.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use anyhow::Result;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
 use axum::{Json, Router};
-use credenza::config::{Config, Source};
-use credenza::postgres;
 use credenza_benches::world::World;
 use serde::{Deserialize, Serialize};
-use sqlx::PgPool;
+use sqlx::{PgExecutor, PgPool};
+
+use crate::duties::Duties;
 
 struct Bare {
     pool: PgPool,
     /// The accounts of the keys, as they are presented.
     accounts: HashMap<String, i64>,
+    duties: Option<Arc<Duties>>,
 }
 
 #[derive(Deserialize)]
@@ -51,17 +52,16 @@ struct Stored {
     has_production_credentials: bool,
 }
 
-pub(crate) fn router(world: &World) -> Result<Router> {
-    let config = Config::load(&Source::load(None)?)?;
-    let pool = postgres::pool(&config.database, config.database_connections);
+pub(crate) fn router(world: &World, pool: PgPool, duties: Option<Arc<Duties>>) -> Router {
     let accounts = world.tenants.iter().map(|tenant| (tenant.key.clone(), tenant.account)).collect();
-    Ok(Router::new()
+    Router::new()
         .route("/internal/v1/resolve", post(select))
         .route("/extra/v2/credentials", post(upsert))
-        .with_state(Arc::new(Bare { pool, accounts })))
+        .with_state(Arc::new(Bare { pool, accounts, duties }))
 }
 
 async fn select(State(bare): State<Arc<Bare>>, Json(call): Json<Call>) -> Result<Json<Found>, StatusCode> {
+    let begun = bare.duties.as_ref().map(|_| Duties::request());
     let row: (Vec<u8>, Vec<u8>) = sqlx::query_as(
         "select production_username, production_password from bare_credentials
          where account_id = $1 and supplier_code = $2",
@@ -72,6 +72,10 @@ async fn select(State(bare): State<Arc<Bare>>, Json(call): Json<Call>) -> Result
     .await
     .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
     let text = |bytes| String::from_utf8(bytes).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR);
+    if let (Some(duties), Some(begun)) = (&bare.duties, &begun) {
+        duties.record(call.account_id, &call.supplier_code);
+        Duties::log(begun, "POST", "/internal/v1/resolve", call.account_id);
+    }
     Ok(Json(Found {
         source: "account",
         username: text(row.0)?,
@@ -87,8 +91,28 @@ async fn upsert(
     headers: HeaderMap,
     Json(update): Json<Update>,
 ) -> Result<(StatusCode, Json<Stored>), StatusCode> {
+    let begun = bare.duties.as_ref().map(|_| Duties::request());
     let key = headers.get("x-api-key").and_then(|key| key.to_str().ok()).ok_or(StatusCode::UNAUTHORIZED)?;
-    let account = bare.accounts.get(key).ok_or(StatusCode::UNAUTHORIZED)?;
+    let account = *bare.accounts.get(key).ok_or(StatusCode::UNAUTHORIZED)?;
+    let stored = match &bare.duties {
+        None => store(&bare.pool, account, &update).await,
+        Some(duties) => store_and_record(&bare.pool, duties, account, &update).await,
+    };
+    stored.map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    if let Some(begun) = &begun {
+        Duties::log(begun, "POST", "/extra/v2/credentials", account);
+    }
+    Ok((StatusCode::CREATED, Json(Stored { supplier_code: update.supplier_code, has_production_credentials: true })))
+}
+
+async fn store_and_record(pool: &PgPool, duties: &Duties, account: i64, update: &Update) -> Result<(), sqlx::Error> {
+    let mut transaction = pool.begin().await?;
+    store(&mut *transaction, account, update).await?;
+    duties.record_write(&mut transaction, account, &update.supplier_code).await?;
+    transaction.commit().await
+}
+
+async fn store(executor: impl PgExecutor<'_>, account: i64, update: &Update) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into bare_credentials (account_id, supplier_code, production_username, production_password,
              created_at, created_by, modified_on, modified_by)
@@ -101,8 +125,7 @@ async fn upsert(
     .bind(&update.supplier_code)
     .bind(update.production_username.as_bytes())
     .bind(update.production_password.as_bytes())
-    .execute(&bare.pool)
-    .await
-    .map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
-    Ok((StatusCode::CREATED, Json(Stored { supplier_code: update.supplier_code, has_production_credentials: true })))
+    .execute(executor)
+    .await?;
+    Ok(())
 }

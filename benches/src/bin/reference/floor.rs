@@ -1,5 +1,6 @@
 //! The floor of what is answered from memory. A resolve: JSON in, the key's hash, one look for the key, one for the bundle,
-//! one value opened, JSON out. A listing: the same without opening. No tenancy, no limits, no logs, no leases.
+//! one value opened, JSON out. A listing: the same without opening. No tenancy, no limits, no logs, no leases; with its
+//! duties (`duties.rs`) a resolve is logged and recorded.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +18,8 @@ use credenza_benches::world::{World, password, username};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::duties::Duties;
+
 const ENVIRONMENT: &str = "PROD";
 
 struct Floor {
@@ -24,6 +27,7 @@ struct Floor {
     bundles: HashMap<(i64, String), Bundle>,
     listings: HashMap<i64, Vec<Listed>>,
     cipher: Aes256Gcm,
+    duties: Option<Arc<Duties>>,
 }
 
 struct Bundle {
@@ -72,15 +76,15 @@ struct ListedService {
     username: String,
 }
 
-pub(crate) fn router(world: &World) -> Result<Router> {
+pub(crate) fn router(world: &World, duties: Option<Arc<Duties>>) -> Result<Router> {
     Ok(Router::new()
         .route("/internal/v1/resolve", post(resolve))
         .route("/extra/v2/credentials", get(list))
-        .with_state(Arc::new(Floor::new(world)?)))
+        .with_state(Arc::new(Floor::new(world, duties)?)))
 }
 
 impl Floor {
-    fn new(world: &World) -> Result<Self> {
+    fn new(world: &World, duties: Option<Arc<Duties>>) -> Result<Self> {
         let cipher = Aes256Gcm::new(&[7; 32].into());
         let keys = world.tenants.iter().map(|tenant| (hash(tenant.key.as_bytes()), tenant.account)).collect();
         let (mut bundles, mut listings) = (HashMap::new(), HashMap::<_, Vec<_>>::new());
@@ -93,7 +97,7 @@ impl Floor {
             listings.entry(tenant.account).or_default().push(Listed::new(supplier, &username));
             bundles.insert((tenant.account, supplier.to_owned()), Bundle { username, nonce, password });
         }
-        Ok(Self { keys, bundles, listings, cipher })
+        Ok(Self { keys, bundles, listings, cipher, duties })
     }
 
     fn account(&self, headers: &HeaderMap) -> Result<i64, StatusCode> {
@@ -125,6 +129,7 @@ async fn resolve(
     headers: HeaderMap,
     Json(call): Json<Call>,
 ) -> Result<Response, StatusCode> {
+    let begun = floor.duties.as_ref().map(|_| Duties::request());
     let account = floor.account(&headers)?;
     if account != call.account_id || call.service != SERVICE.as_str() || call.environment != ENVIRONMENT {
         return Err(StatusCode::FORBIDDEN);
@@ -132,6 +137,9 @@ async fn resolve(
     let entry = (account, call.supplier_code);
     let bundle = floor.bundles.get(&entry).ok_or(StatusCode::NOT_FOUND)?;
     let password = open(&floor.cipher, bundle).map_err(|_| StatusCode::INTERNAL_SERVER_ERROR)?;
+    if let Some(duties) = &floor.duties {
+        duties.record(account, &entry.1);
+    }
     let resolved = Resolved {
         source: "service",
         username: &bundle.username,
@@ -140,7 +148,11 @@ async fn resolve(
         service: &call.service,
         environment: &call.environment,
     };
-    Ok(Json(resolved).into_response())
+    let answer = Json(resolved).into_response();
+    if let Some(begun) = &begun {
+        Duties::log(begun, "POST", "/internal/v1/resolve", account);
+    }
+    Ok(answer)
 }
 
 fn open(cipher: &Aes256Gcm, bundle: &Bundle) -> Result<String> {

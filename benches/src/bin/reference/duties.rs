@@ -36,6 +36,16 @@ struct Resolve {
     request: u64,
 }
 
+/// Records of resolves, column by column.
+#[derive(Default)]
+struct Columns {
+    accounts: Vec<i64>,
+    sequences: Vec<i64>,
+    suppliers: Vec<String>,
+    requests: Vec<String>,
+    macs: Vec<Vec<u8>>,
+}
+
 impl Duties {
     /// Begins to write what is recorded, and to listen to changes.
     pub async fn begin(pool: PgPool) -> Result<Arc<Self>> {
@@ -63,6 +73,7 @@ impl Duties {
     }
 
     /// Logs a request that was answered.
+    #[allow(clippy::disallowed_methods, reason = "when a line was written is nothing that a test moves")]
     pub fn log(begun: &Begun, method: &str, route: &str, account: i64) {
         let time = humantime::format_rfc3339_micros(SystemTime::now());
         let micros = begun.0.elapsed().as_micros();
@@ -91,15 +102,15 @@ impl Duties {
                 continue;
             }
             batch.sort_by_key(|resolve| resolve.account);
-            let mut columns: (Vec<i64>, Vec<i64>, Vec<String>, Vec<String>, Vec<Vec<u8>>) = Default::default();
+            let mut columns = Columns::default();
             for Resolve { account, supplier, request } in batch {
                 let head = heads.entry(account).or_default();
                 *head = self.next(head, account, "credentials.resolved", &supplier, request);
-                columns.0.push(account);
-                columns.1.push(head.0);
-                columns.2.push(supplier);
-                columns.3.push(format!("{request:016x}"));
-                columns.4.push(head.1.clone());
+                columns.accounts.push(account);
+                columns.sequences.push(head.0);
+                columns.suppliers.push(supplier);
+                columns.requests.push(format!("{request:016x}"));
+                columns.macs.push(head.1.clone());
             }
             sqlx::query(
                 "with heads as (
@@ -114,11 +125,11 @@ impl Duties {
                  from unnest($1::bigint[], $2::bigint[], $3::text[], $4::text[], $5::bytea[])
                      as records (account, sequence, supplier, request, mac)",
             )
-            .bind(columns.0)
-            .bind(columns.1)
-            .bind(columns.2)
-            .bind(columns.3)
-            .bind(columns.4)
+            .bind(columns.accounts)
+            .bind(columns.sequences)
+            .bind(columns.suppliers)
+            .bind(columns.requests)
+            .bind(columns.macs)
             .execute(&pool)
             .await?;
         }

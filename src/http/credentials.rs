@@ -236,7 +236,7 @@ pub async fn upsert(
     let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
     let (actor, change) = (&caller.actor, write.change());
     let stored = credentials::upsert_base(&app, actor, account, change, update, sealer.as_ref(), &conditions).await;
-    write.created(stored, |stored| (Some(stored.tag.clone()), BaseCredentialsBody::from(stored))).await
+    write.created(stored, |(stored, tag)| (Some(tag), BaseCredentialsBody::from(stored))).await
 }
 
 /// Get the credentials for a supplier
@@ -258,12 +258,12 @@ pub async fn find(
     Given(conditions): Given,
 ) -> Result<Response, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    let found = credentials::find(&app, caller.account(), &supplier).await?;
-    if !conditions.matches(Some(&found.tag)) {
+    let (found, tag) = credentials::find(&app, caller.account(), &supplier).await?;
+    if !conditions.matches(Some(&tag)) {
         return Err(Error::PreconditionFailed.into());
     }
-    let etag = etag(&found.tag);
-    if conditions.if_none_match == Some(Tags::Any) || conditions.lists(Some(&found.tag)) {
+    let etag = etag(&tag);
+    if conditions.if_none_match == Some(Tags::Any) || conditions.lists(Some(&tag)) {
         return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
     }
     Ok((etag, Json(BaseCredentialsBody::from(found))).into_response())

@@ -162,7 +162,7 @@ async fn a_change_of_data_keys_names_the_accounts_that_it_concerns() {
         ("update data_keys set generation = 4 where account_id = 1002 and generation = 3", vec!["account 1002"]),
         ("update data_keys set account_id = 1003 where generation = 4", vec!["account 1002", "account 1003"]),
         ("delete from data_keys where account_id <= 1002", vec!["account 1001", "account 1002"]),
-        ("delete from accounts where id = 1003", vec!["account 1003"]),
+        ("delete from data_keys where account_id = 1003", vec!["account 1003"]),
     ] {
         assert_eq!(announced(&app, &mut listener, act).await, expected, "{act}");
     }

@@ -52,7 +52,7 @@ impl Conditions {
     ) -> Result<Held<'_>, Error> {
         let current = match self {
             Conditions { if_match: None, if_none_match: None } => None,
-            _ => hold(connection, account, supplier).await?.map(|found| found.tag),
+            _ => hold(connection, account, supplier).await?.map(|(_, tag)| tag),
         };
         Ok(Held { conditions: self, current })
     }
@@ -102,13 +102,13 @@ impl Held<'_> {
     }
 }
 
-/// What the account has configured for a supplier, locked until the end of the transaction against everybody, also
+/// What the account has configured for a supplier and the tag of that state, locked until the end of the transaction against everybody, also
 /// against those who neither lock nor ask. What is not there cannot be locked.
 pub async fn hold(
     connection: &mut PgConnection,
     account: AccountId,
     supplier: &SupplierCode,
-) -> Result<Option<BaseCredentials>, Error> {
+) -> Result<Option<(BaseCredentials, Tag)>, Error> {
     // One after the other: who waited for a lock sees only in the next statement what it waited for. New service rows
     // need the base row, so behind its lock none come in.
     if !store::lock_base(connection, account, supplier).await? {

@@ -24,8 +24,8 @@ pub use upsert_service::{ServiceUpdate, upsert_service};
 
 use crate::types::{Environment, Service};
 
-/// What an account has configured for a supplier. The fields are the contract's, in its order, and the tag of the state
-/// that they show; no base user name, no password.
+/// What an account has configured for a supplier. The fields are the contract's, in its order; no base user name, no
+/// password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseCredentials {
     /// The supplier's code.
@@ -38,8 +38,6 @@ pub struct BaseCredentials {
     pub has_production_credentials: bool,
     /// The service credentials, by service, production before staging.
     pub service_credentials: Vec<ServiceCredential>,
-    /// Of this state.
-    pub tag: Tag,
 }
 
 /// Credentials for one service and environment; the fields are the contract's, in its order.

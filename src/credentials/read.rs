@@ -1,6 +1,6 @@
 //! Read what is configured: never a password, never a base user name.
 
-use super::{AuditTrail, BaseCredentials, store};
+use super::{AuditTrail, BaseCredentials, Tag, store};
 use crate::core::Core;
 use crate::error::{Error, Missing};
 use crate::suppliers;
@@ -11,8 +11,8 @@ pub async fn list(core: &Core, account: AccountId) -> Result<Vec<BaseCredentials
     Ok(store::list(&core.pool, account).await?)
 }
 
-/// What the account has configured for a supplier.
-pub async fn find(core: &Core, account: AccountId, supplier: &SupplierCode) -> Result<BaseCredentials, Error> {
+/// What the account has configured for a supplier, and the tag of that state.
+pub async fn find(core: &Core, account: AccountId, supplier: &SupplierCode) -> Result<(BaseCredentials, Tag), Error> {
     let mut connection = core.pool.acquire().await?;
     match store::find(&mut *connection, account, supplier).await? {
         Some(found) => Ok(found),

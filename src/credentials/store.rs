@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{AuditTrail, BaseCredentials, ServiceAuditTrail, ServiceCredential, Stamps, Tag};
 use crate::sealed_pair::{SealedPair, StoredPair};
-use crate::types::{AccountId, Environment, Service, SupplierCode, UnknownCode, Username};
+use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
 use crate::vault::Sealed;
 
 /// Sealed base pairs, to be stored; what is `None` is kept.
@@ -184,18 +184,13 @@ pub(super) async fn delete_services(
     account: AccountId,
     supplier: &SupplierCode,
 ) -> Result<Vec<(Service, Environment)>, sqlx::Error> {
-    let rows: Vec<(String, String)> = sqlx::query_as(
+    let mut deleted: Vec<(Service, Environment)> = sqlx::query_as(
         "delete from service_credentials where account_id = $1 and supplier_code = $2 returning service, environment",
     )
     .bind(account)
     .bind(supplier.as_str())
     .fetch_all(connection)
     .await?;
-    let mut deleted = rows
-        .into_iter()
-        .map(|(service, environment)| Ok((service.try_into()?, environment.try_into()?)))
-        .collect::<Result<Vec<_>, UnknownCode>>()
-        .map_err(decode)?;
     deleted.sort_unstable();
     Ok(deleted)
 }
@@ -235,55 +230,70 @@ pub(super) async fn delete_service(
     Ok(deleted.rows_affected() > 0)
 }
 
-/// A base row beside one of its service rows, or beside none.
-struct JoinedRow {
-    supplier_code: String,
-    supplier_name: String,
-    has_staging: bool,
-    has_production: bool,
-    version: Uuid,
-    service: Option<(ServiceCredential, Uuid)>,
-}
+/// The columns of base rows, each beside one of its service rows or beside none, by supplier code.
+type Columns = (
+    Vec<String>,
+    Vec<String>,
+    Vec<bool>,
+    Vec<bool>,
+    Vec<Option<Service>>,
+    Vec<Option<Environment>>,
+    Vec<Option<String>>,
+);
 
-impl FromRow<'_, PgRow> for JoinedRow {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let service = match row.try_get::<Option<String>, _>("service")? {
-            None => None,
-            Some(service) => {
-                let service = ServiceCredential {
-                    service: service.try_into().map_err(decode)?,
-                    environment: row.try_get::<String, _>("environment")?.try_into().map_err(decode)?,
-                    username: row.try_get("username")?,
-                };
-                Some((service, row.try_get("service_version")?))
-            }
-        };
-        Ok(Self {
-            supplier_code: row.try_get("supplier_code")?,
-            supplier_name: row.try_get("supplier_name")?,
-            has_staging: row.try_get("has_staging")?,
-            has_production: row.try_get("has_production")?,
-            version: row.try_get("version")?,
-            service,
-        })
-    }
-}
-
-/// Everything that the account has configured, by supplier code; one query.
+/// Everything that the account has configured, by supplier code; one query, one row.
 pub(super) async fn list(
     executor: impl PgExecutor<'_>,
     account: AccountId,
 ) -> Result<Vec<BaseCredentials>, sqlx::Error> {
-    configured(executor, account, None).await
+    let columns: Option<Columns> = sqlx::query_as(
+        "select supplier_codes, supplier_names, have_staging, have_production, services, environments, usernames
+         from list_of_credentials($1)",
+    )
+    .bind(account)
+    .fetch_optional(executor)
+    .await?;
+    let (codes, names, staging, production, services, environments, usernames) = columns.unwrap_or_default();
+    let suppliers = codes.into_iter().zip(names).zip(staging.into_iter().zip(production));
+    let services = services.into_iter().zip(environments).zip(usernames);
+    let mut listed: Vec<BaseCredentials> = Vec::with_capacity(suppliers.len());
+    for (((code, name), (has_staging, has_production)), ((service, environment), username)) in suppliers.zip(services) {
+        let service = service.zip(environment).zip(username);
+        let service =
+            service.map(|((service, environment), username)| ServiceCredential { service, environment, username });
+        match listed.last_mut() {
+            Some(last) if last.supplier_code == code => last.service_credentials.extend(service),
+            _ => listed.push(BaseCredentials {
+                supplier_code: code,
+                supplier_name: name,
+                has_staging_credentials: has_staging,
+                has_production_credentials: has_production,
+                service_credentials: service.into_iter().collect(),
+            }),
+        }
+    }
+    for BaseCredentials { service_credentials, .. } in &mut listed {
+        service_credentials.sort_unstable_by_key(|row| (row.service, row.environment));
+    }
+    Ok(listed)
 }
 
-/// What the account has configured for a supplier.
+/// What the account has configured for a supplier, and the tag of that state.
 pub(super) async fn find(
     executor: impl PgExecutor<'_>,
     account: AccountId,
     supplier: &SupplierCode,
-) -> Result<Option<BaseCredentials>, sqlx::Error> {
-    Ok(configured(executor, account, Some(supplier)).await?.pop())
+) -> Result<Option<(BaseCredentials, Tag)>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select supplier_code, supplier_name, has_staging, has_production, version,
+             service, environment, username, service_version
+         from configured_credentials($1, $2)",
+    )
+    .bind(account)
+    .bind(supplier.as_str())
+    .fetch_all(executor)
+    .await?;
+    fold(&rows)
 }
 
 /// The same in a transaction on the account's own rows, which needs no function that looks past the tenant of its connection,
@@ -292,8 +302,8 @@ pub(super) async fn find_within(
     connection: &mut PgConnection,
     account: AccountId,
     supplier: &SupplierCode,
-) -> Result<Option<BaseCredentials>, sqlx::Error> {
-    let rows = sqlx::query_as(
+) -> Result<Option<(BaseCredentials, Tag)>, sqlx::Error> {
+    let rows = sqlx::query(
         "select b.supplier_code, d.name as supplier_name,
              b.staging_username is not null and b.staging_password is not null as has_staging,
              b.production_username is not null and b.production_password is not null as has_production, b.version,
@@ -307,47 +317,31 @@ pub(super) async fn find_within(
     .bind(supplier.as_str())
     .fetch_all(connection)
     .await?;
-    Ok(fold(rows).pop())
+    fold(&rows)
 }
 
-async fn configured(
-    executor: impl PgExecutor<'_>,
-    account: AccountId,
-    supplier: Option<&SupplierCode>,
-) -> Result<Vec<BaseCredentials>, sqlx::Error> {
-    let rows = sqlx::query_as(
-        "select supplier_code, supplier_name, has_staging, has_production, version,
-             service, environment, username, service_version
-         from configured_credentials($1, $2)",
-    )
-    .bind(account)
-    .bind(supplier.map(SupplierCode::as_str))
-    .fetch_all(executor)
-    .await?;
-    Ok(fold(rows))
-}
-
-/// Folds rows that are ordered by supplier code, and puts each supplier's services in listing order.
-fn fold(rows: Vec<JoinedRow>) -> Vec<BaseCredentials> {
-    let mut rows = rows.into_iter().peekable();
-    let mut folded = Vec::new();
-    while let Some(mut first) = rows.next() {
-        let mut services: Vec<_> = first.service.take().into_iter().collect();
-        while let Some(row) = rows.next_if(|row| row.supplier_code == first.supplier_code) {
-            services.extend(row.service);
+/// Folds the base row of a supplier beside each of its service rows, or beside none, and puts these in listing order.
+fn fold(rows: &[PgRow]) -> Result<Option<(BaseCredentials, Tag)>, sqlx::Error> {
+    let Some(first) = rows.first() else { return Ok(None) };
+    let mut services = Vec::new();
+    for row in rows {
+        if let Some(service) = row.try_get("service")? {
+            let (environment, username) = (row.try_get("environment")?, row.try_get("username")?);
+            let version: Uuid = row.try_get("service_version")?;
+            services.push((ServiceCredential { service, environment, username }, version));
         }
-        services.sort_unstable_by_key(|(row, _)| (row.service, row.environment));
-        let tag = Tag::of(&first.supplier_name, first.version, services.iter().map(|(_, version)| *version));
-        folded.push(BaseCredentials {
-            supplier_code: first.supplier_code,
-            supplier_name: first.supplier_name,
-            has_staging_credentials: first.has_staging,
-            has_production_credentials: first.has_production,
-            service_credentials: services.into_iter().map(|(row, _)| row).collect(),
-            tag,
-        });
     }
-    folded
+    services.sort_unstable_by_key(|(row, _)| (row.service, row.environment));
+    let supplier_name: String = first.try_get("supplier_name")?;
+    let tag = Tag::of(&supplier_name, first.try_get("version")?, services.iter().map(|(_, version)| *version));
+    let found = BaseCredentials {
+        supplier_code: first.try_get("supplier_code")?,
+        supplier_name,
+        has_staging_credentials: first.try_get("has_staging")?,
+        has_production_credentials: first.try_get("has_production")?,
+        service_credentials: services.into_iter().map(|(row, _)| row).collect(),
+    };
+    Ok(Some((found, tag)))
 }
 
 /// The audit fields of a supplier's rows.
@@ -371,19 +365,13 @@ pub(super) async fn audit_trail(
     let (mut base, mut services) = (None, Vec::new());
     for row in &rows {
         let stamps = Stamps::from_row(row)?;
-        match row.try_get::<Option<String>, _>("service")? {
+        match row.try_get("service")? {
             None => base = Some(stamps),
-            Some(service) => services.push(ServiceAuditTrail {
-                service: service.try_into().map_err(decode)?,
-                environment: row.try_get::<String, _>("environment")?.try_into().map_err(decode)?,
-                stamps,
-            }),
+            Some(service) => {
+                services.push(ServiceAuditTrail { service, environment: row.try_get("environment")?, stamps });
+            }
         }
     }
     services.sort_unstable_by_key(|row| (row.service, row.environment));
     Ok(base.map(|stamps| AuditTrail { supplier_code: supplier.to_string(), stamps, service_credentials: services }))
-}
-
-fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
 }

@@ -1,6 +1,6 @@
 //! Create or update the base credentials of an account for a supplier.
 
-use super::{BaseCredentials, Conditions, store};
+use super::{BaseCredentials, Conditions, Tag, store};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
 use crate::core::Core;
@@ -36,7 +36,7 @@ impl BaseUpdate {
 }
 
 /// Stores what the update brings and keeps the rest. A half pair is never stored: half of a pair may come alone only
-/// if the other half is there.
+/// if the other half is there. Answers with what is stored then, and with the tag of that state.
 ///
 /// The change is its caller's to begin and to commit. So is the sealer, which an update that brings values needs: it is
 /// asked for before the change begins, because a key service may be slow.
@@ -48,7 +48,7 @@ pub async fn upsert_base(
     update: BaseUpdate,
     sealer: Option<&Sealer>,
     conditions: &Conditions,
-) -> Result<BaseCredentials, Error> {
+) -> Result<(BaseCredentials, Tag), Error> {
     let now = core.clock.now();
     suppliers::get(change, &update.supplier).await?;
     let held = conditions.hold(change, account, &update.supplier).await?;

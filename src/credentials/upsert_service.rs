@@ -66,7 +66,7 @@ pub async fn upsert_service(
     })?;
     held.require_new(created)?;
     let whole = store::find_within(change, account, supplier).await?;
-    let tag = whole.ok_or(Error::Database(sqlx::Error::RowNotFound))?.tag;
+    let (_, tag) = whole.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
     let event = Event::of_service(action, supplier, service, environment);
     audit::record(change, &core.audit_key, account, actor, now, &[event]).await?;

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -15,9 +14,9 @@ use uuid::Uuid;
 
 use super::body::{JsonBody, Object, OptionalBody};
 use super::caller::{Caller, ManageKeys, Parent};
-use super::credentials::Listing;
 use super::error::HttpError;
 use super::idempotency::Once;
+use super::listing::Listing;
 use super::number;
 use super::query::{NoParameters, Query};
 use super::reference::words;
@@ -227,9 +226,9 @@ pub async fn list(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<KeyBody>>, HttpError> {
+) -> Result<Listing<KeyBody>, HttpError> {
     let keys = api_credentials::list(&app, caller.account()).await?;
-    Ok(Json(Listing::new(keys.into_iter().map(Into::into).collect())))
+    Ok(Listing::new(keys.into_iter().map(Into::into).collect()))
 }
 
 /// Create an API key
@@ -326,10 +325,10 @@ pub async fn list_of_subaccount(
     State(app): State<Arc<App>>,
     Path(account): Path<String>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<KeyBody>>, HttpError> {
+) -> Result<Listing<KeyBody>, HttpError> {
     let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
     let keys = api_credentials::list(&app, account).await?;
-    Ok(Json(Listing::new(keys.into_iter().map(Into::into).collect())))
+    Ok(Listing::new(keys.into_iter().map(Into::into).collect()))
 }
 
 /// Create an API key for a sub-account

@@ -16,6 +16,7 @@ use super::caller::{Caller, ReadCredentials, WriteCredentials};
 use super::conditions::{Given, etag};
 use super::error::HttpError;
 use super::idempotency::Once;
+use super::listing::Listing;
 use super::preview::{Manner, PreviewBody};
 use super::query::{NoParameters, Query};
 use super::reference::words;
@@ -25,28 +26,6 @@ use crate::app::App;
 use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps, Tags};
 use crate::error::{Error, FieldErrors, Missing};
 use crate::types::{Environment, HalfPair, Password, Service, SupplierCode, Username};
-
-/// A listing.
-#[derive(Serialize, ToSchema)]
-pub struct Listing<T> {
-    /// How many there are in all.
-    #[schema(example = 1)]
-    count: usize,
-    /// In a fixed order.
-    results: Vec<T>,
-}
-
-impl<T> Listing<T> {
-    /// All of it.
-    pub(super) fn new(results: Vec<T>) -> Self {
-        Self { count: results.len(), results }
-    }
-
-    /// A page of it; `count` says how many there are in all.
-    pub(super) fn part_of(count: usize, results: Vec<T>) -> Self {
-        Self { count, results }
-    }
-}
 
 /// What is left out or null is kept.
 #[derive(Deserialize, ToSchema)]
@@ -201,9 +180,9 @@ pub async fn list(
     caller: Caller<ReadCredentials>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<BaseCredentialsBody>>, HttpError> {
+) -> Result<Listing<BaseCredentialsBody>, HttpError> {
     let results = credentials::list(&app, caller.account()).await?;
-    Ok(Json(Listing::new(results.into_iter().map(Into::into).collect())))
+    Ok(Listing::new(results.into_iter().map(Into::into).collect()))
 }
 
 /// Create or update base credentials
@@ -236,7 +215,7 @@ pub async fn upsert(
     let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
     let (actor, change) = (&caller.actor, write.change());
     let stored = credentials::upsert_base(&app, actor, account, change, update, sealer.as_ref(), &conditions).await;
-    write.created(stored, |stored| (Some(stored.tag.clone()), BaseCredentialsBody::from(stored))).await
+    write.created(stored, |(stored, tag)| (Some(tag), BaseCredentialsBody::from(stored))).await
 }
 
 /// Get the credentials for a supplier
@@ -258,12 +237,12 @@ pub async fn find(
     Given(conditions): Given,
 ) -> Result<Response, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Credentials)?;
-    let found = credentials::find(&app, caller.account(), &supplier).await?;
-    if !conditions.matches(Some(&found.tag)) {
+    let (found, tag) = credentials::find(&app, caller.account(), &supplier).await?;
+    if !conditions.matches(Some(&tag)) {
         return Err(Error::PreconditionFailed.into());
     }
-    let etag = etag(&found.tag);
-    if conditions.if_none_match == Some(Tags::Any) || conditions.lists(Some(&found.tag)) {
+    let etag = etag(&tag);
+    if conditions.if_none_match == Some(Tags::Any) || conditions.lists(Some(&tag)) {
         return Ok((StatusCode::NOT_MODIFIED, etag).into_response());
     }
     Ok((etag, Json(BaseCredentialsBody::from(found))).into_response())

@@ -8,8 +8,9 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::caller::Visitor;
-use super::credentials::{Listing, supplier_in_path};
+use super::credentials::supplier_in_path;
 use super::error::HttpError;
+use super::listing::Listing;
 use super::query::Query;
 use super::reference::words;
 use crate::app::App;
@@ -98,7 +99,7 @@ pub async fn suppliers(
     _: Visitor,
     State(app): State<Arc<App>>,
     Query(page): Query<Page>,
-) -> Result<Json<Listing<SupplierBody>>, HttpError> {
+) -> Result<Listing<SupplierBody>, HttpError> {
     let (limit, offset) = (page.limit.unwrap_or(PAGE), page.offset.unwrap_or(0));
     if !(1..=LONGEST_PAGE).contains(&limit) {
         let message = format!("must be between 1 and {LONGEST_PAGE}");
@@ -111,7 +112,7 @@ pub async fn suppliers(
     let results = suppliers
         .into_iter()
         .map(|supplier| SupplierBody { supplier_code: supplier.code.to_string(), supplier_name: supplier.name });
-    Ok(Json(Listing::part_of(count, results.collect())))
+    Ok(Listing::part_of(count, results.collect()))
 }
 
 /// List the service codes
@@ -122,12 +123,12 @@ pub async fn suppliers(
     responses((status = 200, description = "All of them", body = Listing<ServiceBody>)),
     security(("public_api_key" = []))
 )]
-pub async fn service_codes(_: Visitor, _: Query<OnlyKey>) -> Json<Listing<ServiceBody>> {
+pub async fn service_codes(_: Visitor, _: Query<OnlyKey>) -> Listing<ServiceBody> {
     let services = Service::ALL
         .map(|service| ServiceBody { code: service.as_str(), description: service.description() })
         .into_iter()
         .collect();
-    Json(Listing::new(services))
+    Listing::new(services)
 }
 
 /// List the services of a supplier

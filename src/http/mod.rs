@@ -17,6 +17,7 @@ pub mod fuzz;
 mod health;
 mod idempotency;
 mod import;
+mod listing;
 mod me;
 mod metrics;
 mod number;

@@ -14,9 +14,9 @@ use uuid::Uuid;
 use super::api_keys::{RotateBody, scopes, usual_scopes};
 use super::body::{JsonBody, Object, OptionalBody};
 use super::caller::{Caller, ManageKeys};
-use super::credentials::Listing;
 use super::error::HttpError;
 use super::idempotency::Once;
+use super::listing::Listing;
 use super::number;
 use super::query::{NoParameters, Query};
 use super::reference::words;
@@ -136,9 +136,9 @@ pub async fn list(
     caller: Caller<ManageKeys>,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
-) -> Result<Json<Listing<ClientBody>>, HttpError> {
+) -> Result<Listing<ClientBody>, HttpError> {
     let clients = clients::list(&app, caller.account()).await?;
-    Ok(Json(Listing::new(clients.into_iter().map(Into::into).collect())))
+    Ok(Listing::new(clients.into_iter().map(Into::into).collect()))
 }
 
 /// Create an OAuth2 client

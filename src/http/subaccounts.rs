@@ -12,9 +12,9 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::body::{JsonBody, Object};
 use super::caller::Parent;
-use super::credentials::Listing;
 use super::error::HttpError;
 use super::idempotency::Once;
+use super::listing::Listing;
 use super::query::{NoParameters, Query};
 use super::reference::words;
 use super::write::{Instead, Made, Write};
@@ -195,9 +195,9 @@ pub async fn list(
     Parent(caller): Parent,
     State(app): State<Arc<App>>,
     Query(parameters): Query<ListParameters>,
-) -> Result<Json<Listing<SubAccountBody>>, HttpError> {
+) -> Result<Listing<SubAccountBody>, HttpError> {
     let found = subaccounts::list(&app, caller.account(), parameters.include_inactive).await?;
-    Ok(Json(Listing::new(found.into_iter().map(Into::into).collect())))
+    Ok(Listing::new(found.into_iter().map(Into::into).collect()))
 }
 
 /// Create a sub-account

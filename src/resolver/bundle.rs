@@ -11,7 +11,6 @@ use crate::accounts::HeldStatuses;
 use crate::cluster::Held;
 use crate::error::Error;
 use crate::sealed_pair::{SealedPair, StoredPair};
-use crate::suppliers;
 use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
 use crate::vault::{OpenError, Sealed};
 
@@ -114,15 +113,15 @@ struct AccountRow {
 }
 
 struct ServiceColumns {
-    service: String,
-    environment: String,
+    service: Service,
+    environment: Environment,
     username: String,
     password: Vec<u8>,
 }
 
 impl FromRow<'_, PgRow> for AccountRow {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
-        let service = match row.try_get::<Option<String>, _>("service")? {
+        let service = match row.try_get("service")? {
             None => None,
             Some(service) => Some(ServiceColumns {
                 service,
@@ -163,8 +162,8 @@ pub(super) async fn load_account(
         }
         if let Some(columns) = row.service {
             bundle.services.push(ServicePair {
-                service: Service::try_from(columns.service).map_err(decode)?,
-                environment: Environment::try_from(columns.environment).map_err(decode)?,
+                service: columns.service,
+                environment: columns.environment,
                 username: Username::parse(columns.username.into()).map_err(|_| OpenError::NotText)?,
                 password: Sealed::parse(columns.password),
             });
@@ -189,21 +188,13 @@ pub(super) async fn load_supplier(
     let Some(first) = rows.first() else { return Ok(None) };
     let mut bundle = SupplierBundle {
         name: first.try_get("name")?,
-        excluded: suppliers::services_from_codes(first.try_get("excluded_services")?).map_err(decode)?,
+        excluded: first.try_get("excluded_services")?,
         defaults: Vec::new(),
     };
     for row in &rows {
-        let Some(environment) = row.try_get::<Option<String>, _>("environment")? else { continue };
+        let Some(environment) = row.try_get("environment")? else { continue };
         let pair = SealedPair::parse(row.try_get("username")?, row.try_get("password")?);
-        bundle.defaults.push(DefaultPair {
-            environment: Environment::try_from(environment).map_err(decode)?,
-            services: suppliers::services_from_codes(row.try_get("services")?).map_err(decode)?,
-            pair,
-        });
+        bundle.defaults.push(DefaultPair { environment, services: row.try_get("services")?, pair });
     }
     Ok(Some(bundle))
-}
-
-fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
 }

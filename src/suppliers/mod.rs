@@ -12,7 +12,6 @@ use sqlx::PgConnection;
 
 pub use hint::hint;
 pub use sealed_store::DefaultPairs;
-pub(crate) use store::services_from_codes;
 pub use store::{list, page};
 
 use crate::error::{Error, Missing};

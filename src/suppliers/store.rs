@@ -7,7 +7,7 @@ use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Row};
 use super::Supplier;
 use super::defaults::DefaultCredentials;
 use crate::sealed_pair::SealedPair;
-use crate::types::{Environment, Service, SupplierCode, UnknownCode};
+use crate::types::{Environment, Service, SupplierCode};
 use crate::vault::Sealed;
 
 impl FromRow<'_, PgRow> for Supplier {
@@ -15,14 +15,9 @@ impl FromRow<'_, PgRow> for Supplier {
         Ok(Self {
             code: SupplierCode::try_from(row.try_get::<String, _>("code")?).map_err(decode)?,
             name: row.try_get("name")?,
-            excluded_services: services_from_codes(row.try_get("excluded_services")?).map_err(decode)?,
+            excluded_services: row.try_get("excluded_services")?,
         })
     }
-}
-
-/// Services from their stored codes.
-pub(crate) fn services_from_codes(codes: Vec<String>) -> Result<Vec<Service>, UnknownCode> {
-    codes.into_iter().map(Service::try_from).collect()
 }
 
 /// Services as their stored codes.
@@ -101,8 +96,8 @@ impl FromRow<'_, PgRow> for DefaultCredentials {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
             supplier: SupplierCode::try_from(row.try_get::<String, _>("supplier_code")?).map_err(decode)?,
-            environment: Environment::try_from(row.try_get::<String, _>("environment")?).map_err(decode)?,
-            services: services_from_codes(row.try_get("services")?).map_err(decode)?,
+            environment: row.try_get("environment")?,
+            services: row.try_get("services")?,
             pair: SealedPair {
                 username: Sealed::try_from(row.try_get::<Vec<u8>, _>("username")?).map_err(decode)?,
                 password: Sealed::try_from(row.try_get::<Vec<u8>, _>("password")?).map_err(decode)?,

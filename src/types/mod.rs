@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use origin::Origin;
 pub use pair::{HalfPair, Pair, Password, Username};
 pub use range::parse_range;
-pub use service::{DEFAULT_SERVICES, Environment, Service, UnknownCode};
+pub use service::{DEFAULT_SERVICES, Environment, Service};
 pub use text::{Email, InvalidText, MAX_CHARS, MAX_NOTES_CHARS, Name, Notes, SupplierCode};
 
 /// Identifies an account (a tenant) or a sub-account.

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use serde::Serialize;
+use sqlx::error::BoxDynError;
+use sqlx::postgres::{PgHasArrayType, PgTypeInfo, PgValueRef};
+use sqlx::{Decode, Postgres};
 
 /// A `PromoStandards` service. The order is the one in which service credentials are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -135,23 +138,36 @@ impl fmt::Display for Environment {
 /// A stored code that this version does not know: the database was written by something else.
 #[derive(Debug, thiserror::Error)]
 #[error("unknown {0} code in the database")]
-pub struct UnknownCode(&'static str);
+struct UnknownCode(&'static str);
 
-impl TryFrom<String> for Service {
-    type Error = UnknownCode;
+/// A word that is stored as its code: read without a string of its own for each, also many in one array.
+macro_rules! stored_as_code {
+    ($word:ident, $name:literal) => {
+        impl sqlx::Type<Postgres> for $word {
+            fn type_info() -> PgTypeInfo {
+                <str as sqlx::Type<Postgres>>::type_info()
+            }
 
-    fn try_from(code: String) -> Result<Self, UnknownCode> {
-        Service::parse(&code).ok_or(UnknownCode("service"))
-    }
+            fn compatible(stored: &PgTypeInfo) -> bool {
+                <str as sqlx::Type<Postgres>>::compatible(stored)
+            }
+        }
+
+        impl PgHasArrayType for $word {
+            fn array_type_info() -> PgTypeInfo {
+                <String as PgHasArrayType>::array_type_info()
+            }
+        }
+
+        impl Decode<'_, Postgres> for $word {
+            fn decode(stored: PgValueRef<'_>) -> Result<Self, BoxDynError> {
+                Ok(Self::parse(stored.as_str()?).ok_or(UnknownCode($name))?)
+            }
+        }
+    };
 }
-
-impl TryFrom<String> for Environment {
-    type Error = UnknownCode;
-
-    fn try_from(code: String) -> Result<Self, UnknownCode> {
-        Environment::parse(&code).ok_or(UnknownCode("environment"))
-    }
-}
+stored_as_code!(Service, "service");
+stored_as_code!(Environment, "environment");
 
 #[cfg(test)]
 mod tests {

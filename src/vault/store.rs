@@ -184,7 +184,11 @@ pub(super) async fn count_seals_of(
     Ok(())
 }
 
-/// Puts wrapped forms in place of others, where the others are still there; how many were.
+/// Puts wrapped forms in place of others, which are in the order of the primary key, where the others are still there; how
+/// many were.
+///
+/// The accounts stand in a span of their own: the planner takes the arrays for longer than they are, and would go through the
+/// whole table for each page.
 pub(super) async fn replace(
     connection: &mut PgConnection,
     old: &[WrappedKey],
@@ -195,7 +199,7 @@ pub(super) async fn replace(
          from unnest($1::bigint[], $2::integer[], $3::text[], $4::bytea[], $5::text[], $6::bytea[])
              as n (account_id, generation, old_kek_id, old_wrapped, kek_id, wrapped)
          where d.account_id = n.account_id and d.generation = n.generation
-             and d.kek_id = n.old_kek_id and d.wrapped = n.old_wrapped",
+             and d.kek_id = n.old_kek_id and d.wrapped = n.old_wrapped and d.account_id between $7 and $8",
     )
     .bind(column(old, |key| key.id.account.0))
     .bind(column(old, |key| key.id.generation.cast_signed()))
@@ -203,6 +207,8 @@ pub(super) async fn replace(
     .bind(column(old, |key| key.bytes.clone()))
     .bind(column(new, |key| key.kek_id.clone()))
     .bind(column(new, |key| key.bytes.clone()))
+    .bind(old.first().map(|key| key.id.account))
+    .bind(old.last().map(|key| key.id.account))
     .execute(connection)
     .await?;
     Ok(updated.rows_affected())

@@ -232,7 +232,6 @@ const ON_ANY_CONNECTION: &[&str] = &[
     "accounts/store.rs: is_allowed_origin",
     "accounts/store.rs: status",
     "api_credentials/store.rs: find_by_hash",
-    "credentials/store.rs: configured",
     "credentials/store.rs: find",
     "credentials/store.rs: list",
     "oauth/store.rs: find_by_client_id",

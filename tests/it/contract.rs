@@ -89,6 +89,31 @@ async fn the_documents_other_examples() {
 }
 
 #[tokio::test]
+async fn the_list_shows_of_each_supplier_what_its_own_read_shows() {
+    let app = TestApp::start().await;
+    let (caller, other) = (app.account("devs@platform.example").await, app.account("devs@other.example").await);
+    let whole = json!({"supplier_code": "SanMar", "staging_username": "u", "staging_password": "p"});
+    caller.post(BASE, whole).await.expect(201);
+    caller.post(BASE, json!({"supplier_code": "PCNA"})).await.expect(201);
+    other.post(BASE, json!({"supplier_code": "HIT"})).await.expect(201);
+    store(&caller, "HIT").await;
+    for (service, environment) in [("PO", "STAGING"), ("Product", "STAGING"), ("PO", "PROD"), ("Invoice", "PROD")] {
+        let username = format!("{service} {environment} \"\u{e9}\"");
+        let body = json!({"service": service, "environment": environment, "username": username, "password": "p"});
+        for supplier in ["HIT", "SanMar"] {
+            caller.post(&format!("{BASE}/{supplier}/services"), body.clone()).await.expect(201);
+        }
+    }
+    let mut each = Vec::new();
+    for supplier in ["HIT", "PCNA", "SanMar"] {
+        each.push(caller.get(&format!("{BASE}/{supplier}")).await.expect(200));
+    }
+    let in_order = [("Product", "STAGING"), ("PO", "PROD"), ("PO", "STAGING"), ("Invoice", "PROD")];
+    assert_eq!(listed(&each[2]), in_order);
+    assert_eq!(caller.get(BASE).await.expect(200), json!({"count": 3, "results": each}));
+}
+
+#[tokio::test]
 async fn the_audit_fields_of_a_supplier() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;

@@ -9,6 +9,7 @@ use credenza::principal::Actor;
 use credenza::suppliers::{defaults, import};
 use credenza::types::{Environment, HalfPair, Service};
 use serde_json::json;
+use sqlx::postgres::PgListener;
 
 use crate::support::TestApp;
 use crate::support::app::{code, pair_of};
@@ -135,6 +136,62 @@ async fn plain_sql_is_seen_soon() {
         soon_sees(&caller, expected, act).await;
         app.restore_rows().await;
     }
+}
+
+#[tokio::test]
+async fn a_change_of_data_keys_names_the_accounts_that_it_concerns() {
+    let app = TestApp::start().await;
+    app.sql(
+        "insert into accounts (id, name, created_at, modified_on)
+         select number, 'A', now(), now() from generate_series(1001, 3000) number",
+    )
+    .await;
+    let mut listener = PgListener::connect_with(&app.app.pool).await.unwrap();
+    listener.listen("credenza_changes").await.unwrap();
+    for (act, expected) in [
+        (
+            "insert into data_keys (account_id, generation, kek_id, wrapped, created_at)
+             select account, generation, 'k', 'x', now()
+             from generate_series(1001, 1002) account, generate_series(1, 3) generation",
+            vec!["account 1001", "account 1002"],
+        ),
+        ("update data_keys set seals = seals + 1", vec![]),
+        ("update data_keys set wrapped = 'y' where account_id = 1001", vec!["account 1001"]),
+        ("update data_keys set kek_id = 'l' where generation = 2", vec!["account 1001", "account 1002"]),
+        ("update data_keys set created_at = now() where account_id = 1002", vec!["account 1002"]),
+        ("update data_keys set generation = 4 where account_id = 1002 and generation = 3", vec!["account 1002"]),
+        ("update data_keys set account_id = 1003 where generation = 4", vec!["account 1002", "account 1003"]),
+        ("delete from data_keys where account_id <= 1002", vec!["account 1001", "account 1002"]),
+        ("delete from data_keys where account_id = 1003", vec!["account 1003"]),
+    ] {
+        assert_eq!(announced(&app, &mut listener, act).await, expected, "{act}");
+    }
+    for act in [
+        "insert into data_keys (account_id, generation, kek_id, wrapped, created_at)
+         select id, 1, 'k', 'x', now() from accounts where id > 1003",
+        "update data_keys set wrapped = 'y' where account_id > 1003",
+        "delete from data_keys where account_id > 1003",
+    ] {
+        let announced = announced(&app, &mut listener, act).await;
+        assert!(announced.contains(&"everything".to_owned()), "{act}: {} messages", announced.len());
+    }
+}
+
+/// Carries out a statement; which owners the database names to those who listen, in the order of their words.
+async fn announced(app: &TestApp, listener: &mut PgListener, act: &str) -> Vec<String> {
+    app.sql(act).await;
+    app.sql("select pg_notify('credenza_changes', 'account -1')").await;
+    let mut announced = Vec::new();
+    loop {
+        let heard = listener.recv().await.unwrap().payload().to_owned();
+        match heard.split(' ').next() {
+            Some("renewed") => {}
+            _ if heard == "account -1" => break,
+            _ => announced.push(heard),
+        }
+    }
+    announced.sort_unstable();
+    announced
 }
 
 #[tokio::test]

@@ -220,6 +220,7 @@ async fn a_hot_read_leaves_the_tenant_as_it_was() {
         "account_status(1)",
         "account_bundle(1, 'HIT')",
         "configured_credentials(1, null)",
+        "list_of_credentials(1)",
         "data_key(1, 1)",
         "is_token_revoked(1, gen_random_uuid())",
         "api_key_by_hash('')",
@@ -240,7 +241,27 @@ async fn a_hot_read_leaves_the_tenant_as_it_was() {
     }
     let ours = "select proname::text from pg_proc where pronamespace = 'public'::regnamespace and prosrc ~ 'set_config'
          and prosrc ~ 'credenza.(account_id|every_account)'";
-    assert_eq!(names(&mut connection, ours).await.len(), 11, "a new one needs its case here");
+    assert_eq!(names(&mut connection, ours).await.len(), 12, "a new one needs its case here");
+}
+
+#[tokio::test]
+async fn an_operation_on_every_tenant_walks_along_the_index() {
+    let app = TestApp::start().await;
+    app.sql(
+        "insert into accounts (id, name, created_at, modified_on)
+         select number, 'A', now(), now() from generate_series(1, 1000) number;
+         insert into data_keys (account_id, generation, kek_id, wrapped, created_at)
+         select account, generation, 'k', sha256('x'), now()
+         from generate_series(1, 20) generation, generate_series(1, 1000) account;
+         analyze data_keys",
+    )
+    .await;
+    let mut connection = app.database.application.connect().await.unwrap();
+    sqlx::raw_sql("begin; set local credenza.every_account = 'on'").execute(&mut connection).await.unwrap();
+    let page = "explain select account_id, generation, kek_id, wrapped from data_keys
+                where (account_id, generation) > (1, 1) order by account_id, generation limit 1000";
+    let plan = names(&mut connection, page).await.join("\n");
+    assert!(plan.contains("Index Scan using data_keys_pkey") && !plan.contains("Sort"), "{plan}");
 }
 
 #[tokio::test]

@@ -105,9 +105,7 @@ impl Importable for ServiceUpdate {
         let stored = store::upsert_service_rows(connection, account, &rows, stamp).await?;
         let created = stored.into_iter().filter(|(.., is_new)| *is_new);
         created
-            .map(|(code, service, environment, _)| {
-                Ok((store::supplier(code)?, Some(store::place(service, environment)?)))
-            })
+            .map(|(code, service, environment, _)| Ok((store::supplier(code)?, Some((service, environment)))))
             .collect()
     }
 

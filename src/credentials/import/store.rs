@@ -276,7 +276,7 @@ pub(super) async fn upsert_service_rows(
     account: AccountId,
     rows: &NewServiceRows<'_>,
     stamp: Stamp<'_>,
-) -> Result<Vec<(String, String, String, bool)>, sqlx::Error> {
+) -> Result<Vec<(String, Service, Environment, bool)>, sqlx::Error> {
     sqlx::query_as(
         "insert into service_credentials
              (account_id, supplier_code, service, environment, username, password,
@@ -303,14 +303,5 @@ pub(super) async fn upsert_service_rows(
 
 /// A supplier's code as it is stored.
 pub(super) fn supplier(code: String) -> Result<SupplierCode, sqlx::Error> {
-    SupplierCode::try_from(code).map_err(decode)
-}
-
-/// A service and an environment as they are stored.
-pub(super) fn place(service: String, environment: String) -> Result<(Service, Environment), sqlx::Error> {
-    Ok((service.try_into().map_err(decode)?, environment.try_into().map_err(decode)?))
-}
-
-fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error {
-    sqlx::Error::Decode(Box::new(error))
+    SupplierCode::try_from(code).map_err(|error| sqlx::Error::Decode(Box::new(error)))
 }

@@ -48,6 +48,7 @@ struct HeldKey {
 
 impl HeldOpeners {
     /// These and others.
+    #[must_use]
     pub fn with(mut self, openers: &Openers) -> Self {
         for (account, key) in &openers.0 {
             let held = HeldKey { account: *account, generation: key.generation(), key: Arc::downgrade(key) };
@@ -92,5 +93,43 @@ impl Vault {
             }
         }
         Ok(openers)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::vault::keyring::random_key;
+
+    const ACCOUNT: AccountId = AccountId(1);
+
+    fn openers(generation: u32) -> Openers {
+        let key = Arc::new(DataKey::new(generation, &random_key().unwrap()));
+        Openers(SmallVec::from_iter([(ACCOUNT, key)]))
+    }
+
+    #[test]
+    fn what_is_held_opens_with_each_key_that_was_added_as_long_as_somebody_else_keeps_it() {
+        let place = Binding::new(&[b"place"]);
+        let seal = |openers: &Openers| openers.0[0].1.seal(ACCOUNT, "secret", &place).unwrap();
+        let (first, second) = (openers(1), openers(2));
+        let (one, two) = (seal(&first), seal(&second));
+        let held = HeldOpeners::default().with(&first).with(&second);
+        let open = |keys: &dyn Open, account, sealed: &Sealed| {
+            keys.open(account, sealed, &place).map(|text| text.expose_secret().to_owned())
+        };
+        for (keys, sealed) in [(&first, &one), (&second, &two)] {
+            assert_eq!(open(keys, ACCOUNT, sealed).unwrap(), "secret");
+            assert_eq!(open(&held, ACCOUNT, sealed).unwrap(), "secret");
+            assert_eq!(open(&held, AccountId(2), sealed), Err(OpenError::NoDataKey(sealed.generation())));
+        }
+        assert_eq!(open(&first, ACCOUNT, &two), Err(OpenError::NoDataKey(2)));
+        // The cache has let go of the first key, and has loaded it again since.
+        drop(first);
+        assert_eq!(open(&held, ACCOUNT, &one), Err(OpenError::NoDataKey(1)));
+        let again = openers(1);
+        assert_eq!(open(&held.with(&again), ACCOUNT, &seal(&again)).unwrap(), "secret");
     }
 }

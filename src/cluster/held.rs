@@ -8,8 +8,8 @@ use smallvec::SmallVec;
 
 use super::trust::{Reading, Trust};
 
-/// How long something is held on to. Then the caches are asked again, so that they know what is in use, and what is too
-/// old for them is not used for much longer here.
+/// How long something that is held is used. Then the caches are asked again, so that they know what is in use, and what is
+/// too old for them is not used for much longer here.
 const HELD_FOR: Duration = Duration::from_mins(1);
 
 /// What something rests on: the readings of caches that it was made from.

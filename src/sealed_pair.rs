@@ -3,9 +3,10 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::cluster::Basis;
 use crate::error::Error;
 use crate::types::{AccountId, Environment, Pair, Password, Service, SupplierCode, Username};
-use crate::vault::{Binding, OpenError, SealError, Sealed, Sealer, Vault};
+use crate::vault::{Binding, Open, OpenError, SealError, Sealed, Sealer, Vault};
 
 /// A level of storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,11 @@ impl SealedPair {
     /// Reads both columns.
     pub fn parse(username: Vec<u8>, password: Vec<u8>) -> Result<Self, OpenError> {
         Ok(Self { username: Sealed::parse(username)?, password: Sealed::parse(password)? })
+    }
+
+    /// User name and password.
+    pub fn halves(&self) -> [&Sealed; 2] {
+        [&self.username, &self.password]
     }
 
     /// Bytes of both halves.
@@ -135,15 +141,8 @@ impl Place<'_> {
 
     /// Opens both halves.
     pub async fn open(&self, vault: &Vault, account: AccountId, pair: &SealedPair) -> Result<Pair, Error> {
-        let username = self.open_username(vault, account, &pair.username).await?;
-        let password = self.open_password(vault, account, &username, &pair.password).await?;
-        Ok(Pair { username, password })
-    }
-
-    /// Opens a user name alone.
-    pub async fn open_username(&self, vault: &Vault, account: AccountId, sealed: &Sealed) -> Result<Username, Error> {
-        let text = vault.open(account, sealed, &self.binding("username", b"")).await?;
-        Ok(Username::parse(text).map_err(|_| OpenError::NotText)?)
+        let openers = vault.openers(&mut Basis::default(), account, pair.halves()).await?;
+        Ok(self.open_with(&openers, account, pair)?)
     }
 
     /// Opens the password of a user name.
@@ -154,7 +153,27 @@ impl Place<'_> {
         username: &Username,
         sealed: &Sealed,
     ) -> Result<Password, Error> {
-        let text = vault.open(account, sealed, &self.password_binding(username)).await?;
-        Ok(Password::parse(text).map_err(|_| OpenError::NotText)?)
+        let openers = vault.openers(&mut Basis::default(), account, [sealed]).await?;
+        Ok(self.open_password_with(&openers, account, username, sealed)?)
+    }
+
+    /// Opens both halves with data keys that are at hand.
+    pub fn open_with(&self, keys: &impl Open, account: AccountId, pair: &SealedPair) -> Result<Pair, OpenError> {
+        let username = keys.open(account, &pair.username, &self.binding("username", b""))?;
+        let username = Username::parse(username).map_err(|_| OpenError::NotText)?;
+        let password = self.open_password_with(keys, account, &username, &pair.password)?;
+        Ok(Pair { username, password })
+    }
+
+    /// Opens the password of a user name with data keys that are at hand.
+    pub fn open_password_with(
+        &self,
+        keys: &impl Open,
+        account: AccountId,
+        username: &Username,
+        sealed: &Sealed,
+    ) -> Result<Password, OpenError> {
+        let text = keys.open(account, sealed, &self.password_binding(username))?;
+        Password::parse(text).map_err(|_| OpenError::NotText)
     }
 }

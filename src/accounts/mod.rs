@@ -12,7 +12,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use purge::{Purged, purge};
-pub use status::{AccountStatus, AccountStatuses, HeldStatuses};
+pub use status::{AccountStatus, AccountStatuses, Active};
 
 use crate::audit::{self, Action, Event};
 use crate::core::Core;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use super::{Plan, store};
-use crate::cluster::{Cluster, Coherent, Held, Limits, Owner};
+use crate::cluster::{Basis, Cluster, Coherent, Held, Limits, Owner};
 use crate::error::Error;
 use crate::types::AccountId;
 
@@ -40,12 +40,8 @@ pub struct AccountStatuses {
 
 type CachedStatus = Option<Arc<AccountStatus>>;
 
-/// What decides whether one account is active, held on to.
-#[derive(Default)]
-pub struct HeldStatuses {
-    own: Held<CachedStatus>,
-    parent: Held<CachedStatus>,
-}
+/// That an account is active. Held on to beside what asks for it again and again.
+pub struct Active;
 
 impl AccountStatuses {
     /// An empty cache over the accounts of the database.
@@ -59,15 +55,15 @@ impl AccountStatuses {
 
     /// The account's status; `None` if there is no such account.
     pub async fn get(&self, account: AccountId) -> Result<Option<Arc<AccountStatus>>, Error> {
-        self.get_held(account, &Held::default()).await
+        self.get_on(&mut Basis::default(), account).await
     }
 
-    async fn get_held(&self, account: AccountId, held: &Held<CachedStatus>) -> Result<CachedStatus, Error> {
+    async fn get_on(&self, basis: &mut Basis, account: AccountId) -> Result<CachedStatus, Error> {
         let load = || {
             let pool = self.pool.clone();
             async move { Ok(store::status(&pool, account).await?.map(Arc::new)) }
         };
-        self.cache.get_held(held, &Owner::Account(account), account, load).await
+        self.cache.get_on(basis, &Owner::Account(account), account, load).await
     }
 
     /// Whether any account lets browsers come from this origin.
@@ -77,18 +73,31 @@ impl AccountStatuses {
 
     /// Whether the account exists and is active, and its parent as well if it has one.
     pub async fn is_active(&self, account: AccountId) -> Result<bool, Error> {
-        self.is_active_held(account, &HeldStatuses::default()).await
+        self.is_active_on(&mut Basis::default(), account).await
     }
 
-    /// The same for a caller that asks about one account again and again.
-    pub async fn is_active_held(&self, account: AccountId, held: &HeldStatuses) -> Result<bool, Error> {
-        match self.get_held(account, &held.own).await? {
+    /// The same for a caller who is going to hold on to that.
+    pub async fn is_active_on(&self, basis: &mut Basis, account: AccountId) -> Result<bool, Error> {
+        match self.get_on(basis, account).await? {
             Some(status) if status.is_active => match status.parent_id {
                 None => Ok(true),
                 // A parent has no parent itself.
-                Some(parent) => Ok(self.get_held(parent, &held.parent).await?.is_some_and(|parent| parent.is_active)),
+                Some(parent) => Ok(self.get_on(basis, parent).await?.is_some_and(|parent| parent.is_active)),
             },
             _ => Ok(false),
         }
+    }
+
+    /// The same for a caller that asks about one account again and again.
+    pub async fn is_active_held(&self, account: AccountId, held: &Held<Active>) -> Result<bool, Error> {
+        if self.cache.held(held, |Active| Some(())).is_some() {
+            return Ok(true);
+        }
+        let mut basis = Basis::default();
+        let is_active = self.is_active_on(&mut basis, account).await?;
+        if is_active {
+            self.cache.hold(held, basis, |_| Active);
+        }
+        Ok(is_active)
     }
 }

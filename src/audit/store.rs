@@ -96,10 +96,15 @@ pub(super) struct Columns<'a> {
 impl<'a> Columns<'a> {
     /// Adds a record. Those of an account come together, in order.
     pub fn push(&mut self, account: AccountId, record: Record<Cow<'a, str>>) {
-        let head = Head { sequence: record.sequence, mac: record.mac.clone() };
         match self.heads.last_mut() {
-            Some(last) if last.account_id == account => last.head = head,
-            _ => self.heads.push(AccountHead { account_id: account, head }),
+            Some(AccountHead { account_id, head }) if *account_id == account => {
+                head.sequence = record.sequence;
+                head.mac.clone_from(&record.mac);
+            }
+            _ => {
+                let head = Head { sequence: record.sequence, mac: record.mac.clone() };
+                self.heads.push(AccountHead { account_id: account, head });
+            }
         }
         self.account_id.push(account.0);
         self.format.push(record.format);

@@ -7,7 +7,7 @@
 //! A connection can break while a commit is on its way, and then nobody knows whether it was done. So the writer remembers
 //! one record of it, and asks for that before it writes the events again: none is written twice.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -147,8 +147,10 @@ impl Writer {
 
     /// The accounts of the batch, each once.
     fn accounts(&self) -> Vec<AccountId> {
-        let accounts: BTreeSet<_> = self.batch.iter().map(|waiting| waiting.resolve.account).collect();
-        accounts.into_iter().collect()
+        let mut accounts: Vec<_> = self.batch.iter().map(|waiting| waiting.resolve.account).collect();
+        accounts.sort_unstable();
+        accounts.dedup();
+        accounts
     }
 
     /// Finds out whether a commit was done whose answer never came.
@@ -179,14 +181,15 @@ impl Writer {
         }
         let mut heads: HashMap<AccountId, Head> = heads.into_iter().map(|head| (head.account_id, head.head)).collect();
         // What can be written comes first, account by account; what an account did stays in its order.
-        self.batch.sort_by_key(|waiting| {
+        self.batch.sort_by_cached_key(|waiting| {
             let account = waiting.resolve.account;
             (!heads.contains_key(&account), account)
         });
         let count = self.batch.partition_point(|waiting| heads.contains_key(&waiting.resolve.account));
         let mut columns = Columns::default();
-        for Waiting { resolve, .. } in &self.batch[..count] {
-            if let Some(head) = heads.get_mut(&resolve.account) {
+        for events in self.batch[..count].chunk_by(|one, next| one.resolve.account == next.resolve.account) {
+            let Some(head) = events.first().and_then(|first| heads.get_mut(&first.resolve.account)) else { continue };
+            for Waiting { resolve, .. } in events {
                 let event = (&resolve.actor, resolve.occurred_at, &resolve.event);
                 columns.push(resolve.account, super::next(&self.key, resolve.account, head, event));
             }

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use super::{Accepts, Authenticator, KnownKey, Presented};
-use crate::accounts::HeldStatuses;
 use crate::api_credentials::{self, StoredKey};
 use crate::api_key::{ApiKey, KeyHash, Kind};
-use crate::cluster::Owner;
+use crate::cluster::{Held, Owner};
 use crate::error::{Denied, Error};
 use crate::principal::{AuthMethod, Principal};
 
@@ -94,6 +93,6 @@ impl From<StoredKey> for KnownKey {
             scopes: stored.scopes.clone(),
             is_operator: stored.is_operator,
         });
-        Self { stored, principal, statuses: HeldStatuses::default() }
+        Self { stored, principal, active: Held::default() }
     }
 }

@@ -22,11 +22,11 @@ use sqlx::PgPool;
 pub use act_for::{act_for, may_resolve_for};
 pub use attempts::FailedAttempts;
 
-use crate::accounts::{AccountStatuses, HeldStatuses};
+use crate::accounts::{AccountStatuses, Active};
 use crate::api_credentials::{LastUse, StoredKey};
 use crate::api_key::{KeyHash, Pepper};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Coherent, Limits};
+use crate::cluster::{Cluster, Coherent, Held, Limits};
 use crate::error::{Denied, Error};
 use crate::oauth::{OutsideIssuer, Tokens};
 use crate::principal::Principal;
@@ -73,7 +73,7 @@ pub struct Authenticator {
 struct KnownKey {
     stored: StoredKey,
     principal: Arc<Principal>,
-    statuses: HeldStatuses,
+    active: Held<Active>,
 }
 
 /// What an authenticator works with.
@@ -135,7 +135,7 @@ impl Authenticator {
             (Some(principal), _) | (None, Some(principal)) => principal,
         };
         let is_active = match &by_key {
-            Some(known) => self.statuses.is_active_held(principal.account, &known.statuses).await?,
+            Some(known) => self.statuses.is_active_held(principal.account, &known.active).await?,
             None => self.statuses.is_active(principal.account).await?,
         };
         if !is_active {

@@ -11,7 +11,7 @@ use tracing::{Instrument, debug_span};
 
 use super::cache_metrics::CacheMetrics;
 use super::generations::Generation;
-use super::held::Held;
+use super::held::{Basis, Held};
 use super::owner::Owner;
 use super::stale::{self, Outage};
 use super::trust::{Reading, Trust};
@@ -84,20 +84,42 @@ where
         Ok(self.read(owner, key, load).await?.0)
     }
 
-    /// The same for a caller that holds on to the value: what is held, as long as that is current.
-    pub async fn get_held<L>(&self, held: &Held<V>, owner: &Owner, key: K, load: impl Fn() -> L) -> Result<V, Error>
+    /// The same for a caller who is going to hold on to what it makes of the value: the basis of that grows.
+    pub async fn get_on<L>(&self, basis: &mut Basis, owner: &Owner, key: K, load: impl Fn() -> L) -> Result<V, Error>
     where
         L: Future<Output = Result<V, Error>> + Send + 'static,
     {
-        if let Some(value) = held.current(&self.trust) {
-            self.metrics.hits.increment(1);
-            return Ok(value);
-        }
         let (value, reading) = self.read(owner, key, load).await?;
-        if let Some(reading) = reading {
-            held.hold(reading, value.clone());
-        }
+        basis.note(reading);
         Ok(value)
+    }
+
+    /// What the work makes of the value in memory and of what is held beside it, if all of that is current when the work
+    /// is done. A hit of this cache alone, whatever else would have been asked.
+    pub async fn answer<H, T>(
+        &self,
+        owner: &Owner,
+        key: K,
+        beside: impl FnOnce(&V) -> &Held<H>,
+        work: impl FnOnce(&V, &H) -> Option<T>,
+    ) -> Option<T> {
+        let reading = self.trust.begin(owner)?;
+        let value = self.entries.get(&(reading.generation, key)).await?;
+        let answer = beside(&value).with(&self.trust, Some(reading), |held| work(&value, held))?;
+        self.metrics.hits.increment(1);
+        Some(answer)
+    }
+
+    /// What the work makes of something that is held on to in place of values of this cache, if that is current.
+    pub fn held<H, T>(&self, held: &Held<H>, work: impl FnOnce(&H) -> Option<T>) -> Option<T> {
+        let done = held.with(&self.trust, None, work)?;
+        self.metrics.hits.increment(1);
+        Some(done)
+    }
+
+    /// Holds on to something from now on, made with what is held if that is current.
+    pub fn hold<H>(&self, held: &Held<H>, basis: Basis, value: impl FnOnce(Option<&H>) -> H) {
+        held.hold(&self.trust, basis, value);
     }
 
     /// The value, with the reading that it came by unless it came past the cache.

@@ -14,7 +14,7 @@ use super::owner::Owner;
 
 /// Owners share this many numbers, by hash: bounded memory without a lock. Two owners on one number cost a needless load
 /// now and then, never a wrong answer.
-const STRIPES: usize = 1 << 14;
+const STRIPES: u16 = 1 << 14;
 /// A number and the count of holds on it are one atomic, so that they are read together: the count is in the low bits.
 const COUNT_BITS: u32 = 20;
 const ONE_HOLD: u64 = 1;
@@ -25,15 +25,16 @@ const COUNT_MASK: u64 = ONE_GENERATION - 1;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Generation(pub(super) u64);
 
-/// Where an owner's numbers are: its own, and that of the owner around it if there is one.
-#[derive(Clone, Copy, Debug)]
+/// Where an owner's numbers are: its own, and that of the owner around it if there is one. Small, because it is held on to
+/// in very many places.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stripe {
-    own: usize,
-    around: usize,
+    own: u16,
+    around: u16,
 }
 
 /// The number of an owner that is never changed: what is around an owner that has nothing around it.
-const NOTHING: usize = STRIPES;
+const NOTHING: u16 = STRIPES;
 
 /// The generations of all owners.
 pub(super) struct Generations {
@@ -62,18 +63,18 @@ impl Generations {
         Stripe { own: self.index(owner), around }
     }
 
-    fn index(&self, owner: &Owner) -> usize {
+    fn index(&self, owner: &Owner) -> u16 {
         let hash = self.hasher.hash_one(owner);
         // STRIPES is a power of two, so the mask keeps the index in range.
-        usize::try_from(hash & (STRIPES as u64 - 1)).unwrap_or(0)
+        u16::try_from(hash & u64::from(STRIPES - 1)).unwrap_or(0)
     }
 
     /// The generation of a stripe's owners, to be read before anything that is cached under it; `None` while one of them
     /// is held.
     pub fn of(&self, stripe: Stripe) -> Option<Generation> {
         let global = self.global.load(Ordering::SeqCst);
-        let own = self.stripes[stripe.own].load(Ordering::SeqCst);
-        let around = self.stripes[stripe.around].load(Ordering::SeqCst);
+        let own = self.stripes[usize::from(stripe.own)].load(Ordering::SeqCst);
+        let around = self.stripes[usize::from(stripe.around)].load(Ordering::SeqCst);
         if (global | own | around) & COUNT_MASK != 0 {
             return None;
         }
@@ -99,7 +100,7 @@ impl Generations {
     fn number(&self, owner: &Owner) -> &AtomicU64 {
         match owner {
             Owner::Everything => &self.global,
-            _ => &self.stripes[self.index(owner)],
+            _ => &self.stripes[usize::from(self.index(owner))],
         }
     }
 }

@@ -27,7 +27,12 @@ impl Lease {
 
     /// Whether cached values may be answered at this moment.
     pub fn holds(&self) -> bool {
-        nanos(self.now()) < self.ends.load(Ordering::SeqCst)
+        self.holds_at(self.now())
+    }
+
+    /// The same for whoever has just looked at the clock.
+    pub fn holds_at(&self, now: Duration) -> bool {
+        nanos(now) < self.ends.load(Ordering::SeqCst)
     }
 
     /// The lease lasts until this time of the clock, if it does not last longer already.

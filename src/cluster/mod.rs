@@ -40,7 +40,7 @@ pub use change::Change;
 pub use check::{Deaf, Instance, hears, instances};
 pub use coherent::{Coherent, Limits, Memo};
 pub use generations::Generation;
-pub use held::Held;
+pub use held::{Basis, Held};
 pub use mutant::Mutant;
 pub use owner::Owner;
 pub use trust::Trust;

@@ -15,7 +15,7 @@ use super::stale::Outage;
 use crate::clock::Monotonic;
 
 /// A reading of a cache that has begun.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Reading {
     stripe: Stripe,
     /// Under which the value is cached.
@@ -59,8 +59,13 @@ impl Trust {
     /// process may have been stopped in between. First the lease, then the generation once more: whatever has to be heard
     /// for the lease to last until now is in the generation by now.
     pub fn confirms(&self, reading: Reading) -> bool {
-        let has_lease = self.has_lease() || Mutant::NoLeaseCheck.is(self.mutant);
-        has_lease && self.generation(reading.stripe) == Some(reading.generation)
+        self.confirms_each(self.now(), [&reading])
+    }
+
+    /// The same for what was made from several readings. `now` is read after the last of them.
+    pub(super) fn confirms_each<'a>(&self, now: Duration, readings: impl IntoIterator<Item = &'a Reading>) -> bool {
+        let has_lease = self.lease.holds_at(now) || Mutant::NoLeaseCheck.is(self.mutant);
+        has_lease && readings.into_iter().all(|reading| self.generation(reading.stripe) == Some(reading.generation))
     }
 
     fn generation(&self, stripe: Stripe) -> Option<Generation> {

@@ -7,12 +7,11 @@ use sqlx::PgExecutor;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use crate::accounts::HeldStatuses;
 use crate::cluster::Held;
 use crate::error::Error;
 use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
-use crate::vault::{OpenError, Sealed};
+use crate::vault::{HeldOpeners, OpenError, Sealed};
 
 /// What one account stores for one supplier. Empty if nothing: absence is cached as well.
 #[derive(Default)]
@@ -22,12 +21,17 @@ pub(super) struct AccountBundle {
     services: Vec<ServicePair>,
 }
 
-/// An account's bundle in memory, and beside it what else is asked whenever it is: cheaper than to look each of them up.
+/// An account's bundle in memory, and beside it what else a resolve needs, once one has needed it.
 #[derive(Default)]
 pub(super) struct Entry {
     pub bundle: AccountBundle,
-    pub statuses: HeldStatuses,
-    pub supplier: Held<CachedSupplier>,
+    pub beside: Held<Beside>,
+}
+
+/// What a resolve needs beside the bundle of an account that is active: cheaper to hold on to than to look up.
+pub(super) struct Beside {
+    pub supplier: Arc<SupplierBundle>,
+    pub keys: HeldOpeners,
 }
 
 /// A supplier's bundle; `None` if there is no such supplier.

@@ -2,11 +2,13 @@
 //!
 //! - [`precedence`]: the choice, a pure function.
 //! - `bundle`: what is cached, and how it is loaded.
+//! - `offer`: what each level has for a call, and how that is opened.
 //! - [`Sources`]: the choice for every call, as a transaction sees it that may not be committed.
 //! - [`Resolver`]: bundles from memory, the choice over them, and the one pair that won opened for the call.
 
 mod bundle;
 mod counted;
+mod offer;
 pub mod precedence;
 mod sources;
 
@@ -19,15 +21,14 @@ use sqlx::PgPool;
 pub use sources::{Moved, Sources};
 
 use crate::accounts::AccountStatuses;
-use crate::cluster::{Cluster, Coherent, Held, Limits, Owner, stale};
-use crate::error::{Denied, Error, Missing, OpenError};
-use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
+use crate::cluster::{Basis, Cluster, Coherent, Limits, Owner, stale};
+use crate::error::{Denied, Error, Missing};
 use crate::suppliers;
-use crate::suppliers::defaults;
-use crate::types::{AccountId, Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
-use crate::vault::Vault;
-use bundle::{AccountBundle, CachedSupplier, Entry, ServicePair, SupplierBundle};
+use crate::types::{AccountId, Environment, HalfPair, Pair, Service, SupplierCode};
+use crate::vault::{Openers, Vault};
+use bundle::{Beside, CachedSupplier, Entry, SupplierBundle};
 use counted::Counted;
+use offer::{Offer, candidates, win};
 use precedence::{Candidate, Choice, Level, Outcome, choose};
 
 /// What a call to a supplier is about.
@@ -83,14 +84,6 @@ pub struct Resolver {
     counted: Arc<Counted>,
 }
 
-/// A pair that could answer, still sealed if it is stored.
-#[derive(Clone, Copy)]
-enum Offer<'a> {
-    Request(&'a Username, &'a Password),
-    Service(&'a ServicePair),
-    Stored(&'a Result<SealedPair, OpenError>),
-}
-
 impl Resolver {
     /// A resolver over the database. Accounts' bundles get the whole of `limits`, suppliers' an eighth of it on top.
     pub fn new(pool: PgPool, vault: Vault, statuses: AccountStatuses, cluster: &Cluster, limits: Limits) -> Self {
@@ -116,23 +109,47 @@ impl Resolver {
     /// An inactive account resolves nothing; an unknown supplier is not found; a stored pair that cannot be opened is
     /// an error and never a reason to try the next level.
     pub async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
-        let (result, stale_for) = stale::watched(pin!(self.choose_and_open(call, request))).await;
+        let (result, stale_for) = match self.resolve_from_memory(call, request).await {
+            Some(result) => (result, None),
+            // On the heap: every resolve would carry its state.
+            None => Box::pin(stale::watched(pin!(self.look_up_and_resolve(call, request)))).await,
+        };
         self.counted.note(&result);
         result.map(|(source, pair)| Resolved { source, pair, stale_for })
     }
 
-    async fn choose_and_open(&self, call: &Call, request: &HalfPair) -> Result<(Level, Pair), Error> {
-        let (account, supplier) = self.bundles(call.account, &call.supplier).await?;
-        let request = match (&request.username, &request.password) {
-            (Some(username), Some(password)) => Candidate::Complete(Offer::Request(username, password)),
-            (None, None) => Candidate::Absent,
-            _ => Candidate::Incomplete,
+    /// Nearly every resolve: everything that it needs is in one entry, and is confirmed at once when the pair is there.
+    /// `None` if anything is missing, old or wrong; then the way that looks everything up says what.
+    async fn resolve_from_memory(&self, call: &Call, request: &HalfPair) -> Option<Result<(Level, Pair), Error>> {
+        let owner = Owner::Bundle(call.account, call.supplier.clone());
+        let key = (call.account, call.supplier.clone());
+        let open = |entry: &Arc<Entry>, beside: &Beside| match win(call, request, &entry.bundle, &beside.supplier) {
+            Ok((level, offer)) => Some(Ok((level, offer.open(call, level, &beside.keys).ok()?))),
+            Err(nobody) => Some(Err(nobody)),
         };
-        let choice = choose(candidates(request, &account.bundle, &supplier, call.service, call.environment));
-        let Some((source, offer)) = choice.answer else {
-            return Err(Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service });
+        self.accounts.answer(&owner, key, |entry| &entry.beside, open).await
+    }
+
+    async fn look_up_and_resolve(&self, call: &Call, request: &HalfPair) -> Result<(Level, Pair), Error> {
+        let mut basis = Basis::default();
+        let (entry, supplier) = self.bundles(&mut basis, call.account, &call.supplier).await?;
+        let winner = win(call, request, &entry.bundle, &supplier);
+        let keys = match &winner {
+            Ok((level, offer)) => self.keys(&mut basis, call, *level, *offer).await?,
+            Err(_) => Openers::default(),
         };
-        Ok((source, self.open(call, source, offer).await?))
+        let beside = Arc::clone(&supplier);
+        self.accounts.hold(&entry.beside, basis, |before| {
+            let known = before.map(|before| before.keys.clone()).unwrap_or_default();
+            Beside { supplier: beside, keys: known.with(&keys) }
+        });
+        let (level, offer) = winner?;
+        Ok((level, offer.open(call, level, &keys)?))
+    }
+
+    /// What opens an offer.
+    async fn keys(&self, basis: &mut Basis, call: &Call, level: Level, offer: Offer<'_>) -> Result<Openers, Error> {
+        self.vault.openers(basis, offer::sealed_for(call, level), offer.sealed()?).await
     }
 
     /// Why calls of an account to a supplier use what they use, one explanation for each service and environment asked
@@ -157,7 +174,8 @@ impl Resolver {
         supplier: &SupplierCode,
         calls: &[(Service, Environment)],
     ) -> Result<Vec<Explanation>, Error> {
-        let (entry, supplier_bundle) = self.bundles(account, supplier).await?;
+        let mut basis = Basis::default();
+        let (entry, supplier_bundle) = self.bundles(&mut basis, account, supplier).await?;
         let mut explanations = Vec::with_capacity(calls.len());
         for &(service, environment) in calls {
             let Choice { answer, outcomes } =
@@ -167,7 +185,8 @@ impl Resolver {
                 Some((level, offer)) => {
                     // Opened, and not only named: what cannot be opened would not be used either.
                     let call = Call { account, supplier: supplier.clone(), service, environment };
-                    let pair = self.open(&call, level, offer).await?;
+                    let keys = self.keys(&mut basis, &call, level, offer).await?;
+                    let pair = offer.open(&call, level, &keys)?;
                     (level != Level::Default).then(|| pair.username.expose().to_owned())
                 }
             };
@@ -179,7 +198,7 @@ impl Resolver {
 
     /// A supplier's name, and the environments in which its default credentials answer for each service.
     pub async fn defaults(&self, supplier: &SupplierCode) -> Result<(String, Vec<(Service, Vec<Environment>)>), Error> {
-        let bundle = self.supplier_bundle(supplier, &Held::default()).await?;
+        let bundle = self.supplier_bundle(&mut Basis::default(), supplier).await?;
         let answers = |service: Service| {
             let allowed = |environment: &Environment| {
                 bundle.default_pair(service, *environment).is_some_and(|(_, allowed)| allowed)
@@ -189,46 +208,23 @@ impl Resolver {
         Ok((bundle.name.clone(), Service::ALL.into_iter().map(answers).collect()))
     }
 
-    /// The pair that won, in plain.
-    async fn open(&self, call: &Call, source: Level, offer: Offer<'_>) -> Result<Pair, Error> {
-        match (source, offer) {
-            (_, Offer::Request(username, password)) => {
-                Ok(Pair { username: username.clone(), password: password.clone() })
-            }
-            (_, Offer::Service(stored)) => {
-                let place = place(call, Storage::Service(call.service));
-                let (username, sealed) = (&stored.username, stored.password.as_ref().map_err(|damage| *damage)?);
-                let password = place.open_password(&self.vault, call.account, username, sealed).await?;
-                Ok(Pair { username: username.clone(), password })
-            }
-            (level, Offer::Stored(sealed)) => {
-                let sealed = sealed.as_ref().map_err(|damage| *damage)?;
-                if level == Level::Default {
-                    let place = defaults::place(&call.supplier, call.environment);
-                    return place.open(&self.vault, AccountId::OPERATOR, sealed).await;
-                }
-                place(call, Storage::Base).open(&self.vault, call.account, sealed).await
-            }
-        }
-    }
-
+    /// Both bundles. The basis is that of what stands beside the account's.
     async fn bundles(
         &self,
+        basis: &mut Basis,
         account: AccountId,
         supplier: &SupplierCode,
     ) -> Result<(Arc<Entry>, Arc<SupplierBundle>), Error> {
         let owner = Owner::Bundle(account, supplier.clone());
         let in_memory = self.accounts.peek(&owner, (account, supplier.clone())).await;
         // Whether the account is active and the supplier exists is asked first: nothing is loaded for those that do not.
-        let nothing = Entry::default();
-        let held = in_memory.as_deref().unwrap_or(&nothing);
-        if !self.statuses.is_active_held(account, &held.statuses).await? {
+        if !self.statuses.is_active_on(basis, account).await? {
             return Err(match self.statuses.get(account).await? {
                 Some(_) => Denied::InactiveAccount.into(),
                 None => Error::missing(Missing::Account),
             });
         }
-        let supplier_bundle = self.supplier_bundle(supplier, &held.supplier).await?;
+        let supplier_bundle = self.supplier_bundle(basis, supplier).await?;
         if let Some(entry) = in_memory {
             return Ok((entry, supplier_bundle));
         }
@@ -242,17 +238,13 @@ impl Resolver {
         Ok((self.accounts.get(&owner, (account, supplier.clone()), load).await?, supplier_bundle))
     }
 
-    async fn supplier_bundle(
-        &self,
-        supplier: &SupplierCode,
-        held: &Held<CachedSupplier>,
-    ) -> Result<Arc<SupplierBundle>, Error> {
+    async fn supplier_bundle(&self, basis: &mut Basis, supplier: &SupplierCode) -> Result<Arc<SupplierBundle>, Error> {
         let load = || {
             let (pool, code) = (self.pool.clone(), supplier.clone());
             async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) }
         };
         let owner = Owner::Supplier(supplier.clone());
-        if let Some(bundle) = self.suppliers.get_held(held, &owner, supplier.clone(), load).await? {
+        if let Some(bundle) = self.suppliers.get_on(basis, &owner, supplier.clone(), load).await? {
             return Ok(bundle);
         }
         Err(Box::pin(self.unknown_supplier(supplier)).await)
@@ -265,35 +257,4 @@ impl Resolver {
             Err(error) => error.into(),
         }
     }
-}
-
-fn place(call: &Call, storage: Storage) -> Place<'_> {
-    Place { supplier: &call.supplier, storage, environment: call.environment }
-}
-
-/// What each level has to offer, highest priority first.
-fn candidates<'a>(
-    request: Candidate<Offer<'a>>,
-    account: &'a AccountBundle,
-    supplier: &'a SupplierBundle,
-    service: Service,
-    environment: Environment,
-) -> [Candidate<Offer<'a>>; 4] {
-    [
-        request,
-        match account.service(service, environment) {
-            None => Candidate::Absent,
-            Some(pair) => Candidate::Complete(Offer::Service(pair)),
-        },
-        match account.base(environment) {
-            StoredPair::Absent => Candidate::Absent,
-            StoredPair::Half => Candidate::Incomplete,
-            StoredPair::Whole(pair) => Candidate::Complete(Offer::Stored(pair)),
-        },
-        match supplier.default_pair(service, environment) {
-            None => Candidate::Absent,
-            Some((_, false)) => Candidate::NotAllowed,
-            Some((pair, true)) => Candidate::Complete(Offer::Stored(pair)),
-        },
-    ]
 }

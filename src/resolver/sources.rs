@@ -4,7 +4,7 @@
 use sqlx::PgConnection;
 
 use super::bundle;
-use super::candidates;
+use super::offer::candidates;
 use super::precedence::{Candidate, Level, choose};
 use crate::error::Error;
 use crate::types::{AccountId, Environment, Service, SupplierCode};

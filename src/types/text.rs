@@ -38,10 +38,12 @@ pub(super) fn check(text: &str) -> Result<(), InvalidText> {
     if text.is_empty() {
         return Err(InvalidText::Empty);
     }
-    if text.chars().nth(MAX_CHARS).is_some() {
+    // No more code points than bytes, and ASCII needs no decoding: nearly every text is short and plain.
+    if text.len() > MAX_CHARS && text.chars().nth(MAX_CHARS).is_some() {
         return Err(InvalidText::TooLong);
     }
-    if text.chars().any(char::is_control) {
+    let is_printable = |byte: &u8| matches!(byte, b' '..=b'~');
+    if !text.as_bytes().iter().all(is_printable) && text.chars().any(char::is_control) {
         return Err(InvalidText::ControlCharacter);
     }
     Ok(())

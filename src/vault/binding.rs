@@ -1,38 +1,56 @@
 //! A sealed value's place, as additional authenticated data: a value that is moved elsewhere does not open there.
 
+use smallvec::SmallVec;
+
 use crate::types::AccountId;
+
+/// On the stack for nearly every place, so that to open a value takes no memory for that.
+type Encoded = SmallVec<[u8; 160]>;
+
+/// Bytes of the length before a part.
+const LENGTH: usize = 4;
 
 /// The place of a value within its account: a list of parts, each with its length before it, so that no two lists have
 /// the same encoding.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Binding(Vec<u8>);
+pub struct Binding(Encoded);
 
 impl Binding {
     /// A place named by its parts, from the outermost inwards. Every kind of place has its own number of parts and its own
     /// words, decided by the caller.
     pub fn new(parts: &[&[u8]]) -> Self {
-        let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
+        let length = parts.iter().map(|part| LENGTH + part.len()).sum();
+        let mut bytes = Encoded::from_elem(0, length);
+        let mut rest = &mut *bytes;
         for part in parts {
-            push(&mut bytes, part);
+            rest = put_part(rest, part);
         }
         Self(bytes)
     }
 
     /// The whole of what a value is bound to: format, account, data key, place.
-    pub(super) fn authenticated(&self, format: u8, account: AccountId, key_id: &[u8]) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.0.len() + key_id.len() + 17);
-        bytes.push(format);
-        push(&mut bytes, &account.0.to_be_bytes());
-        push(&mut bytes, key_id);
-        bytes.extend_from_slice(&self.0);
+    pub(super) fn authenticated(&self, format: u8, account: AccountId, key_id: &[u8]) -> Encoded {
+        let account = account.0.to_be_bytes();
+        let length = 1 + LENGTH + account.len() + LENGTH + key_id.len() + self.0.len();
+        let mut bytes = Encoded::from_elem(0, length);
+        let rest = put(&mut bytes, &[format]);
+        let rest = put_part(rest, &account);
+        let rest = put_part(rest, key_id);
+        put(rest, &self.0);
         bytes
     }
 }
 
-/// Appends a part behind its length in bytes, as a big-endian u32. Parts are far below 4 GiB.
-fn push(bytes: &mut Vec<u8>, part: &[u8]) {
-    bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes());
-    bytes.extend_from_slice(part);
+/// Writes a part behind its length in bytes, as a big-endian u32. Parts are far below 4 GiB. What is left to write to.
+fn put_part<'a>(bytes: &'a mut [u8], part: &[u8]) -> &'a mut [u8] {
+    let length: [u8; LENGTH] = u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes();
+    put(put(bytes, &length), part)
+}
+
+fn put<'a>(bytes: &'a mut [u8], part: &[u8]) -> &'a mut [u8] {
+    let (place, rest) = bytes.split_at_mut(part.len());
+    place.copy_from_slice(part);
+    rest
 }
 
 #[cfg(test)]
@@ -40,6 +58,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn what_is_authenticated_is_what_stored_values_were_sealed_with() {
+        let bytes = Binding::new(&[b"HIT", b"", "é".as_bytes()]).authenticated(1, AccountId(42), &7_u32.to_be_bytes());
+        let header = [&[1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 42][..], &[0, 0, 0, 4, 0, 0, 0, 7]].concat();
+        let place = [&b"\0\0\0\x03HIT"[..], b"\0\0\0\0", b"\0\0\0\x02\xc3\xa9"].concat();
+        assert_eq!(bytes.as_slice(), [header, place].concat());
+        let long = vec![7; 1000];
+        let bytes = Binding::new(&[&long]).authenticated(1, AccountId(1), b"k");
+        assert_eq!((bytes.len(), bytes.ends_with(&long)), (1 + 12 + 5 + 4 + 1000, true));
+    }
 
     proptest! {
         #[test]

@@ -1,11 +1,11 @@
 //! A data key in use: seals and opens values of one account.
 
 use aes_gcm::aead::{Aead, Generate, Key, KeyInit, Nonce, Payload};
-use aes_gcm::{AeadInOut, Aes256Gcm};
+use aes_gcm::{AeadInOut, Aes256Gcm, Tag};
 use secrecy::SecretString;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
-use super::sealed::{FORMAT, NONCE, Sealed};
+use super::sealed::{FORMAT, NONCE, Sealed, TAG};
 use super::{Binding, OpenError, SealError};
 use crate::types::AccountId;
 
@@ -37,9 +37,15 @@ impl DataKey {
         binding: &Binding,
     ) -> Result<SecretString, OpenError> {
         let aad = binding.authenticated(FORMAT, account, &sealed.generation().to_be_bytes());
-        let plain = decrypt(&self.cipher, &sealed.nonce(), sealed.ciphertext(), &aad)?;
-        let text = std::str::from_utf8(&plain).map_err(|_| OpenError::NotText)?;
-        Ok(SecretString::from(text))
+        let mut plain = decrypt(&self.cipher, &sealed.nonce(), sealed.ciphertext(), &aad)?;
+        // What was opened becomes the secret where it is: there is no copy to be wiped.
+        match String::from_utf8(std::mem::take(&mut *plain).into_vec()) {
+            Ok(text) => Ok(text.into()),
+            Err(error) => {
+                error.into_bytes().zeroize();
+                Err(OpenError::NotText)
+            }
+        }
     }
 }
 
@@ -50,14 +56,17 @@ pub(super) fn encrypt(cipher: &Aes256Gcm, plain: &[u8], aad: &[u8]) -> Result<([
     Ok((nonce.into(), ciphertext))
 }
 
-/// Decrypts into memory that is wiped.
+/// Decrypts into memory that is wiped, and of just that size. `sealed` is the ciphertext and its tag.
 pub(super) fn decrypt(
     cipher: &Aes256Gcm,
     nonce: &[u8; NONCE],
-    ciphertext: &[u8],
+    sealed: &[u8],
     aad: &[u8],
-) -> Result<Zeroizing<Vec<u8>>, OpenError> {
-    let mut buffer = Zeroizing::new(ciphertext.to_vec());
-    cipher.decrypt_in_place(&Nonce::<Aes256Gcm>::from(*nonce), aad, &mut *buffer).map_err(|_| OpenError::Rejected)?;
-    Ok(buffer)
+) -> Result<Zeroizing<Box<[u8]>>, OpenError> {
+    let (ciphertext, tag) = sealed.split_last_chunk::<TAG>().ok_or(OpenError::Malformed)?;
+    let mut plain = Zeroizing::new(Box::<[u8]>::from(ciphertext));
+    cipher
+        .decrypt_inout_detached(&Nonce::<Aes256Gcm>::from(*nonce), aad, plain.as_mut().into(), &Tag::from(*tag))
+        .map_err(|_| OpenError::Rejected)?;
+    Ok(plain)
 }

@@ -31,7 +31,7 @@ impl DataKeyId {
     /// What its wrapped form is bound to: format, account, key-encryption key, generation.
     pub(super) fn authenticated(self, format: u8, kek: &str) -> Vec<u8> {
         let place = Binding::new(&[b"data key", &self.generation.to_be_bytes()]);
-        place.authenticated(format, self.account, kek.as_bytes())
+        place.authenticated(format, self.account, kek.as_bytes()).into_vec()
     }
 }
 

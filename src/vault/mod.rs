@@ -16,6 +16,7 @@ pub mod fuzz;
 mod kek;
 mod keyring;
 mod local;
+mod opener;
 mod retirement;
 mod rewrap;
 mod sealed;
@@ -36,6 +37,7 @@ pub use bulk::{DataKeys, StoredDataKeys};
 pub use check::DataKeyCheck;
 pub use kek::DataKeyId;
 pub use keyring::{Keyring, KeyringError};
+pub use opener::{HeldOpeners, Open, Openers};
 pub use retirement::Retirement;
 pub use rewrap::{KekStatus, Rewrapped};
 pub use sealed::Sealed;
@@ -43,7 +45,7 @@ pub use sealers::Sealers;
 pub use table::{Resealed, SealedRow, SealedTable, Span};
 pub use transit::{Transit, TransitSettings};
 
-use crate::cluster::{Cluster, Coherent, Limits, Memo, Owner};
+use crate::cluster::{Basis, Cluster, Coherent, Limits, Memo, Owner};
 use crate::error::{Error, Missing};
 pub use crate::error::{OpenError, SealError};
 use crate::postgres::{self, Tenant, violates};
@@ -183,11 +185,11 @@ impl Vault {
 
     /// Opens a value of the account that was sealed for this place.
     pub async fn open(&self, account: AccountId, sealed: &Sealed, binding: &Binding) -> Result<SecretString, Error> {
-        let data_key = self.data_key(account, sealed.generation()).await?;
+        let data_key = self.data_key(&mut Basis::default(), account, sealed.generation()).await?;
         Ok(data_key.open(account, sealed, binding)?)
     }
 
-    async fn data_key(&self, account: AccountId, generation: u32) -> Result<Arc<DataKey>, Error> {
+    async fn data_key(&self, basis: &mut Basis, account: AccountId, generation: u32) -> Result<Arc<DataKey>, Error> {
         let load = || {
             let vault = self.clone();
             async move {
@@ -197,7 +199,7 @@ impl Vault {
                 vault.unwrap(row.ok_or(OpenError::NoDataKey(generation))?).await
             }
         };
-        self.data_keys.get(&Owner::Account(account), (account, generation), load).await
+        self.data_keys.get_on(basis, &Owner::Account(account), (account, generation), load).await
     }
 
     /// Boxed, like the other rare ways: every request would carry its state.

@@ -4,8 +4,9 @@
 use std::time::Instant;
 
 use credenza::api_credentials;
+use credenza::api_key::Kind;
 use credenza::credentials::{self, BaseUpdate, Conditions};
-use credenza::principal::Actor;
+use credenza::principal::{Actor, Scope};
 use credenza::suppliers::{defaults, import};
 use credenza::types::{Environment, HalfPair, Service};
 use serde_json::json;
@@ -135,6 +136,29 @@ async fn plain_sql_is_seen_soon() {
         app.sql(act).await;
         soon_sees(&caller, expected, act).await;
         app.restore_rows().await;
+    }
+}
+
+/// Whoever asks with a key of their own is refused with it. An operator's key goes on working, so it is the resolve itself that
+/// has to notice.
+#[tokio::test]
+async fn nobody_resolves_for_an_account_that_is_not_active_or_whose_parent_is_not() {
+    let app = TestApp::start().await;
+    let caller = furnished(&app).await;
+    let operator = app.account("ops@example.com").await.account;
+    let key = app.key(operator, Kind::Private, &[Scope::CredentialsResolve], true).await;
+    let child = caller.account;
+    let asking = caller.with_key(&key);
+    for whose in [format!("id = {child}"), format!("id = (select parent_id from accounts where id = {child})")] {
+        let set_active = async |is_active: bool| {
+            app.sql(&format!("update accounts set is_active = {is_active} where {whose}")).await;
+        };
+        soon_sees(&asking, "own base shared", "active").await;
+        app.feed_has_caught_up().await;
+        assert_eq!(seen(&asking).await, "own base shared");
+        set_active(false).await;
+        soon_sees(&asking, "403 403 403", &whose).await;
+        set_active(true).await;
     }
 }
 

@@ -1,0 +1,106 @@
+//! What each level has to offer for a call, which offer wins, and how it is opened.
+
+use super::Call;
+use super::bundle::{AccountBundle, ServicePair, SupplierBundle};
+use super::precedence::{Candidate, Level, choose};
+use crate::error::{Error, OpenError};
+use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
+use crate::suppliers::defaults;
+use crate::types::{AccountId, Environment, HalfPair, Pair, Password, Service, Username};
+use crate::vault::{Open, Sealed};
+
+/// A pair that could answer, still sealed if it is stored.
+#[derive(Clone, Copy)]
+pub(super) enum Offer<'a> {
+    Request(&'a Username, &'a Password),
+    Service(&'a ServicePair),
+    Stored(&'a Result<SealedPair, OpenError>),
+}
+
+/// What each level has to offer, highest priority first.
+pub(super) fn candidates<'a>(
+    request: Candidate<Offer<'a>>,
+    account: &'a AccountBundle,
+    supplier: &'a SupplierBundle,
+    service: Service,
+    environment: Environment,
+) -> [Candidate<Offer<'a>>; 4] {
+    [
+        request,
+        match account.service(service, environment) {
+            None => Candidate::Absent,
+            Some(pair) => Candidate::Complete(Offer::Service(pair)),
+        },
+        match account.base(environment) {
+            StoredPair::Absent => Candidate::Absent,
+            StoredPair::Half => Candidate::Incomplete,
+            StoredPair::Whole(pair) => Candidate::Complete(Offer::Stored(pair)),
+        },
+        match supplier.default_pair(service, environment) {
+            None => Candidate::Absent,
+            Some((_, false)) => Candidate::NotAllowed,
+            Some((pair, true)) => Candidate::Complete(Offer::Stored(pair)),
+        },
+    ]
+}
+
+/// The offer that answers a call.
+///
+/// # Errors
+/// [`Error::OwnCredentialsRequired`] if no level has a pair.
+pub(super) fn win<'a>(
+    call: &Call,
+    request: &'a HalfPair,
+    account: &'a AccountBundle,
+    supplier: &'a SupplierBundle,
+) -> Result<(Level, Offer<'a>), Error> {
+    let request = match (&request.username, &request.password) {
+        (Some(username), Some(password)) => Candidate::Complete(Offer::Request(username, password)),
+        (None, None) => Candidate::Absent,
+        _ => Candidate::Incomplete,
+    };
+    let choice = choose(candidates(request, account, supplier, call.service, call.environment));
+    choice
+        .answer
+        .ok_or_else(|| Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service })
+}
+
+/// Whose data keys sealed what a level offers for a call.
+pub(super) fn sealed_for(call: &Call, level: Level) -> AccountId {
+    if level == Level::Default { AccountId::OPERATOR } else { call.account }
+}
+
+impl<'a> Offer<'a> {
+    /// The values that have to be opened.
+    pub fn sealed(self) -> Result<impl Iterator<Item = &'a Sealed>, OpenError> {
+        let values = match self {
+            Offer::Request(..) => [None, None],
+            Offer::Service(stored) => [Some(stored.password.as_ref().map_err(|damage| *damage)?), None],
+            Offer::Stored(sealed) => sealed.as_ref().map_err(|damage| *damage)?.halves().map(Some),
+        };
+        Ok(values.into_iter().flatten())
+    }
+
+    /// The pair, in plain.
+    pub fn open(self, call: &Call, level: Level, keys: &impl Open) -> Result<Pair, OpenError> {
+        let account = sealed_for(call, level);
+        let place = |storage| Place { supplier: &call.supplier, storage, environment: call.environment };
+        match self {
+            Offer::Request(username, password) => Ok(Pair { username: username.clone(), password: password.clone() }),
+            Offer::Service(stored) => {
+                let (username, sealed) = (&stored.username, stored.password.as_ref().map_err(|damage| *damage)?);
+                let place = place(Storage::Service(call.service));
+                let password = place.open_password_with(keys, account, username, sealed)?;
+                Ok(Pair { username: username.clone(), password })
+            }
+            Offer::Stored(sealed) => {
+                let sealed = sealed.as_ref().map_err(|damage| *damage)?;
+                let place = match level {
+                    Level::Default => defaults::place(&call.supplier, call.environment),
+                    _ => place(Storage::Base),
+                };
+                place.open_with(keys, account, sealed)
+            }
+        }
+    }
+}

@@ -223,7 +223,7 @@ async fn bodies_of_another_kind_or_too_large_are_refused() {
     // The others keep their limit.
     let large = json!({"supplier_code": "x".repeat(70_000)});
     caller.post("/extra/v2/credentials", large).await.expect_json_error(413);
-    // A supplier of this name would be reached in another spelling of its path.
+    // A supplier of this name, from before the directory refused it, is reached in another spelling of its path.
     caller.get("/extra/v2/credentials/%69mport").await.expect_error(404, "Credentials not found");
 }
 

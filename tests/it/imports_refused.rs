@@ -215,7 +215,7 @@ async fn bodies_of_another_kind_or_too_large_are_refused() {
     }
     let mut compressed = caller.import_request("", BASE);
     compressed.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
-    app.send(compressed).await.expect(415);
+    app.send(compressed).await.expect_error(415, "The request body must not be compressed");
 
     let filled = |length: usize| Body::from(BASE.to_owned() + &"\n".repeat(length - BASE.len()));
     assert_eq!(caller.import("", filled(MOST_BYTES)).await.expect(200), report(0, 0, 0, 0));

@@ -18,6 +18,7 @@ use super::caller::{Caller, ManageKeys, Parent};
 use super::credentials::Listing;
 use super::error::HttpError;
 use super::idempotency::Once;
+use super::moment;
 use super::number;
 use super::query::{NoParameters, Query};
 use super::reference::words;
@@ -48,6 +49,7 @@ pub struct CreateBody {
     #[schema(value_type = Option<Vec<words::AddressRange>>)]
     allowed_ips: Option<Vec<String>>,
     /// When it stops working by itself; in the future.
+    #[serde(default, deserialize_with = "moment::moment")]
     expires_at: Option<DateTime<Utc>>,
 }
 

@@ -19,6 +19,7 @@ mod idempotency;
 mod import;
 mod me;
 mod metrics;
+mod moment;
 mod number;
 mod oauth;
 mod oauth_clients;

@@ -32,8 +32,8 @@ pub enum OAuthError {
     InvalidClient,
     /// Another grant than client credentials.
     UnsupportedGrantType,
-    /// A scope that the client does not have.
-    InvalidScope,
+    /// No list of scopes, or one that the client does not have.
+    InvalidScope(&'static str),
     /// Something failed.
     Failed(HttpError),
 }
@@ -67,7 +67,7 @@ fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> OAuthError {
             }
             OAuthError::InvalidClient
         }
-        IssueError::InvalidScope => OAuthError::InvalidScope,
+        IssueError::InvalidScope(why) => OAuthError::InvalidScope(why),
         IssueError::Failed(error) => OAuthError::Failed(error.into()),
     }
 }
@@ -82,12 +82,10 @@ impl IntoResponse for OAuthError {
             OAuthError::UnsupportedGrantType => {
                 (StatusCode::BAD_REQUEST, "unsupported_grant_type", "The only grant here is client_credentials")
             }
-            OAuthError::InvalidScope => {
-                (StatusCode::BAD_REQUEST, "invalid_scope", "The client does not have one of these scopes")
-            }
+            OAuthError::InvalidScope(why) => (StatusCode::BAD_REQUEST, "invalid_scope", why),
             OAuthError::Failed(error) => return error.into_response(),
         };
-        let body = Json(OAuthErrorBody { error, error_description: description, detail: description });
+        let body = Json(OAuthErrorBody::of(error, description));
         let mut response = (status, body).into_response();
         response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if status == StatusCode::UNAUTHORIZED {

@@ -39,7 +39,7 @@ pub(super) const BATCH_LIMIT: usize = 100;
 }))]
 pub struct ResolveBody {
     #[serde(default, deserialize_with = "number::whole")]
-    #[schema(value_type = words::AccountNumber, required)]
+    #[schema(value_type = words::AskedAccount, required)]
     account_id: Option<i64>,
     #[schema(value_type = words::SupplierCode, required)]
     supplier_code: Option<String>,

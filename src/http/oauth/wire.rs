@@ -78,6 +78,13 @@ pub struct OAuthErrorBody {
     pub detail: &'static str,
 }
 
+impl OAuthErrorBody {
+    /// A refusal with a sentence.
+    pub(super) fn of(error: &'static str, description: &'static str) -> Self {
+        Self { error, error_description: description, detail: description }
+    }
+}
+
 /// What is known of a token (RFC 7662 §2.2).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Introspection, example = json!({ "active": false }))]

@@ -108,7 +108,10 @@ impl IntoResponse for OAuthError {
     request_body(content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json"))),
     responses(
         (status = 200, description = "A token", body = TokenBody),
-        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_scope", "The client does not have one of these scopes")),
+        ),
         (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
     ),
     security(("client_basic" = []), ())
@@ -145,7 +148,10 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
     responses(
         (status = 200, description = "It works no more"),
-        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_request", "token is required")),
+        ),
         (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
     ),
     security(("client_basic" = []), ())
@@ -170,7 +176,10 @@ pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Resul
     request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
     responses(
         (status = 200, description = "What is known of it", body = IntrospectionBody),
-        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_request", "token is required")),
+        ),
         (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
     ),
     security(("client_basic" = []), ())

@@ -94,6 +94,7 @@ struct ResolvedBody<'a> {
 #[schema(as = BatchAnswer)]
 struct BatchItem<'a> {
     /// The status that the call would have been answered with alone.
+    #[schema(minimum = 200, maximum = 599)]
     status: u16,
     #[serde(flatten)]
     body: BatchItemBody<'a>,

@@ -17,6 +17,7 @@ use super::caller::{Caller, ManageKeys, Parent};
 use super::error::HttpError;
 use super::idempotency::Once;
 use super::listing::Listing;
+use super::moment;
 use super::number;
 use super::query::{NoParameters, Query};
 use super::reference::words;
@@ -47,6 +48,7 @@ pub struct CreateBody {
     #[schema(value_type = Option<Vec<words::AddressRange>>)]
     allowed_ips: Option<Vec<String>>,
     /// When it stops working by itself; in the future.
+    #[serde(default, deserialize_with = "moment::moment")]
     expires_at: Option<DateTime<Utc>>,
 }
 

@@ -116,7 +116,7 @@ pub struct EventBody {
 pub struct PageBody {
     results: Vec<EventBody>,
     /// What `after` has to be to read on; null at the end.
-    #[schema(required)]
+    #[schema(required, example = 42)]
     next: Option<i64>,
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::IntoResponse;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
@@ -61,8 +61,9 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 ///
 /// A compressed one is refused: its size says nothing about what it would unpack to.
 pub(super) async fn read(request: Request, app: &Arc<App>) -> Result<Bytes, HttpError> {
-    if request.headers().get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
-        return Err(HttpError::UnsupportedMediaType);
+    let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if !request.headers().get_all(CONTENT_ENCODING).iter().all(is_plain) {
+        return Err(HttpError::Compressed);
     }
     let context = request.extensions().get::<Arc<RequestContext>>().cloned();
     let method = request.method().clone();

@@ -50,7 +50,7 @@ pub struct OnlyKey {
 
 /// A supplier.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Supplier)]
+#[schema(as = Supplier, example = json!({ "supplier_code": "HIT", "supplier_name": "Hit Promotional Products" }))]
 pub struct SupplierBody {
     #[schema(value_type = words::SupplierCode)]
     supplier_code: String,
@@ -59,7 +59,7 @@ pub struct SupplierBody {
 
 /// A service.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Service)]
+#[schema(as = Service, example = json!({ "code": "INV", "description": Service::Inv.description() }))]
 pub struct ServiceBody {
     #[schema(value_type = words::ServiceCode)]
     code: &'static str,
@@ -68,6 +68,13 @@ pub struct ServiceBody {
 
 /// A supplier's services.
 #[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "supplier_code": "HIT",
+    "supplier_name": "Hit Promotional Products",
+    "services": [{
+        "code": "MED", "description": Service::Med.description(), "default_environments": [Environment::Production],
+    }],
+}))]
 pub struct SupplierServices {
     #[schema(value_type = words::SupplierCode)]
     supplier_code: String,

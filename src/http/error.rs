@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::http::StatusCode;
-use axum::http::header::RETRY_AFTER;
+use axum::http::header::{ACCEPT_ENCODING, RETRY_AFTER};
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -25,6 +25,9 @@ pub enum HttpError {
     /// The body is not declared as JSON.
     #[error("the body is not JSON by its content type")]
     UnsupportedMediaType,
+    /// The body is compressed, by its content coding.
+    #[error("the body is compressed")]
+    Compressed,
     /// The body is not declared as CSV in UTF-8, where a file is expected.
     #[error("the body is not CSV by its content type")]
     NotCsv,
@@ -72,13 +75,16 @@ impl HttpError {
             HttpError::Domain(error) => domain_answer(error),
             HttpError::BodyTooLarge => plain(StatusCode::PAYLOAD_TOO_LARGE),
             HttpError::UnsupportedMediaType => plain(StatusCode::UNSUPPORTED_MEDIA_TYPE),
-            HttpError::NotCsv => {
-                let (status, body) = plain(StatusCode::UNSUPPORTED_MEDIA_TYPE);
-                (status, ErrorBody { detail: "The request body must be text/csv in UTF-8".to_owned(), ..body })
-            }
+            HttpError::Compressed => unsupported("The request body must not be compressed"),
+            HttpError::NotCsv => unsupported("The request body must be text/csv in UTF-8"),
             HttpError::UnreadableBody | HttpError::OAuth(_) => plain(StatusCode::BAD_REQUEST),
         }
     }
+}
+
+fn unsupported(detail: &str) -> (StatusCode, ErrorBody) {
+    let (status, body) = plain(StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    (status, ErrorBody { detail: detail.to_owned(), ..body })
 }
 
 fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
@@ -175,8 +181,15 @@ impl IntoResponse for HttpError {
     fn into_response(self) -> Response {
         let (status, body) = self.answer();
         let mut response = (status, Json(body)).into_response();
-        if let HttpError::Domain(Error::Denied(Denied::TooFast(seconds))) = self {
-            response.headers_mut().insert(RETRY_AFTER, seconds.into());
+        match self {
+            HttpError::Domain(Error::Denied(Denied::TooFast(seconds))) => {
+                response.headers_mut().insert(RETRY_AFTER, seconds.into());
+            }
+            // RFC 9110 §15.5.16: it tells a wrong coding from a wrong type.
+            HttpError::Compressed => {
+                response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+            }
+            _ => {}
         }
         response.extensions_mut().insert(Cause(Arc::new(self)));
         response

@@ -20,6 +20,7 @@ mod import;
 mod listing;
 mod me;
 mod metrics;
+mod moment;
 mod number;
 mod oauth;
 mod oauth_clients;

@@ -32,8 +32,8 @@ pub enum OAuthError {
     InvalidClient,
     /// Another grant than client credentials.
     UnsupportedGrantType,
-    /// A scope that the client does not have.
-    InvalidScope,
+    /// No list of scopes, or one that the client does not have.
+    InvalidScope(&'static str),
     /// Something failed.
     Failed(HttpError),
 }
@@ -67,7 +67,7 @@ fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> OAuthError {
             }
             OAuthError::InvalidClient
         }
-        IssueError::InvalidScope => OAuthError::InvalidScope,
+        IssueError::InvalidScope(why) => OAuthError::InvalidScope(why),
         IssueError::Failed(error) => OAuthError::Failed(error.into()),
     }
 }
@@ -82,12 +82,10 @@ impl IntoResponse for OAuthError {
             OAuthError::UnsupportedGrantType => {
                 (StatusCode::BAD_REQUEST, "unsupported_grant_type", "The only grant here is client_credentials")
             }
-            OAuthError::InvalidScope => {
-                (StatusCode::BAD_REQUEST, "invalid_scope", "The client does not have one of these scopes")
-            }
+            OAuthError::InvalidScope(why) => (StatusCode::BAD_REQUEST, "invalid_scope", why),
             OAuthError::Failed(error) => return error.into_response(),
         };
-        let body = Json(OAuthErrorBody { error, error_description: description, detail: description });
+        let body = Json(OAuthErrorBody::of(error, description));
         let mut response = (status, body).into_response();
         response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
         if status == StatusCode::UNAUTHORIZED {
@@ -110,7 +108,10 @@ impl IntoResponse for OAuthError {
     request_body(content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json"))),
     responses(
         (status = 200, description = "A token", body = TokenBody),
-        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_scope", "The client does not have one of these scopes")),
+        ),
         (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
     ),
     security(("client_basic" = []), ())
@@ -147,7 +148,10 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
     responses(
         (status = 200, description = "It works no more"),
-        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_request", "token is required")),
+        ),
         (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
     ),
     security(("client_basic" = []), ())
@@ -172,7 +176,10 @@ pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Resul
     request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
     responses(
         (status = 200, description = "What is known of it", body = IntrospectionBody),
-        (status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_request", "token is required")),
+        ),
         (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
     ),
     security(("client_basic" = []), ())

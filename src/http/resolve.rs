@@ -39,7 +39,7 @@ pub(super) const BATCH_LIMIT: usize = 100;
 }))]
 pub struct ResolveBody {
     #[serde(default, deserialize_with = "number::whole")]
-    #[schema(value_type = words::AccountNumber, required)]
+    #[schema(value_type = words::AskedAccount, required)]
     account_id: Option<i64>,
     #[schema(value_type = words::SupplierCode, required)]
     supplier_code: Option<String>,
@@ -94,6 +94,7 @@ struct ResolvedBody<'a> {
 #[schema(as = BatchAnswer)]
 struct BatchItem<'a> {
     /// The status that the call would have been answered with alone.
+    #[schema(minimum = 200, maximum = 599)]
     status: u16,
     #[serde(flatten)]
     body: BatchItemBody<'a>,

@@ -29,7 +29,8 @@ use crate::config::{Shutdown, TlsFiles};
 
 /// Longest time for the headers of a request, and longest silence between two requests on a connection.
 const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest head of a request, in bytes: request line and all headers. hyper refuses a larger one with 431 by itself.
+/// Largest head of a request, in bytes: request line, all headers, and the line that ends them. hyper refuses a larger one
+/// with 431 by itself. Its buffer has the same size, and alone would let through what the last read added to it.
 const HEADER_LIMIT: usize = 32 << 10;
 /// Most connections of a listener, where the system's limit of open files does not ask for fewer. Further ones wait in
 /// the listener's queue.
@@ -190,7 +191,8 @@ fn connection(
         service.clone().oneshot(request)
     });
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT).max_buf_size(HEADER_LIMIT);
+    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
+    http.max_header_size(HEADER_LIMIT).max_buf_size(HEADER_LIMIT);
     http.serve_connection(TokioIo::new(stream), service)
 }
 

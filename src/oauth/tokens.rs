@@ -29,7 +29,7 @@ pub struct Grant<'a> {
     pub client_id: &'a str,
     /// Its secret.
     pub client_secret: &'a str,
-    /// The scopes that it wants, separated by blanks; all of its own if none are named.
+    /// The scopes that it wants, as RFC 6749 §3.3 lists them; all of its own if there is no list.
     pub scope: Option<&'a str>,
 }
 
@@ -49,9 +49,9 @@ pub enum IssueError {
     /// No such client, a wrong secret, or an inactive account. The reason is for the log alone.
     #[error("invalid client: {0}")]
     InvalidClient(&'static str),
-    /// A scope that the client does not have.
-    #[error("invalid scope")]
-    InvalidScope,
+    /// No list of scopes, or one that the client does not have. What is wrong may be told.
+    #[error("invalid scope: {0}")]
+    InvalidScope(&'static str),
     /// Something failed.
     #[error(transparent)]
     Failed(#[from] Error),
@@ -200,14 +200,7 @@ impl Tokens {
     /// Issues a token to a client.
     pub async fn issue(&self, grant: &Grant<'_>, now: DateTime<Utc>) -> Result<IssuedToken, IssueError> {
         let client = self.authenticate_client(grant.client_id, grant.client_secret, now).await?;
-        let scopes = match grant.scope.map(str::trim).filter(|scope| !scope.is_empty()) {
-            None => client.scopes.clone(),
-            Some(wanted) => {
-                let parse = |name| Scope::parse(name).filter(|scope| client.scopes.contains(scope));
-                let scopes: Option<Vec<_>> = wanted.split_ascii_whitespace().map(parse).collect();
-                scopes.ok_or(IssueError::InvalidScope)?
-            }
-        };
+        let scopes = grant.scope.map_or_else(|| Ok(client.scopes.clone()), |wanted| wanted_scopes(wanted, &client))?;
         let scope = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" ");
         let claims = Claims {
             iss: self.issuer.to_string(),
@@ -305,4 +298,21 @@ impl Tokens {
         };
         self.keys.get(&Owner::Everything, (), load).await
     }
+}
+
+/// The scopes of a list (RFC 6749 §3.3: tokens, each separated from the next by one space), if the client has them all. A list
+/// that is read with good will may be understood as another one than its writer meant, and none at all would be every scope.
+fn wanted_scopes(list: &str, client: &StoredClient) -> Result<Vec<Scope>, IssueError> {
+    let mut scopes = Vec::new();
+    for name in list.split(' ') {
+        if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic() || c == '"' || c == '\\') {
+            return Err(IssueError::InvalidScope("Scopes are names, each separated from the next by one space"));
+        }
+        match Scope::parse(name).filter(|scope| client.scopes.contains(scope)) {
+            Some(scope) if scopes.contains(&scope) => {}
+            Some(scope) => scopes.push(scope),
+            None => return Err(IssueError::InvalidScope("The client does not have one of these scopes")),
+        }
+    }
+    Ok(scopes)
 }

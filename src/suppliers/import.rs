@@ -72,6 +72,9 @@ pub(super) struct Entry {
 }
 
 const COLUMNS: [&str; 3] = ["supplier_code", "supplier_name", "excluded_services"];
+/// No supplier's code: below `/extra/v2/credentials` it is the name of an operation, and the credentials of such a supplier
+/// would have no path of their own.
+const TAKEN: &str = "import";
 /// Progress is told after so many suppliers.
 const PROGRESS: usize = 1000;
 
@@ -148,6 +151,9 @@ pub(super) fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
             services.split_whitespace().map(parse).collect::<Result<Vec<_>, _>>()
         });
         let code = SupplierCode::parse(&row.supplier_code).map_err(|why| wrong("supplier_code", why.to_string()))?;
+        if code.as_str() == TAKEN {
+            return Err(wrong("supplier_code", format!("must not be `{TAKEN}`, which is the name of an operation")));
+        }
         if !seen.insert(code.clone()) {
             return Err(wrong("supplier_code", "stands there twice".to_owned()));
         }
@@ -180,6 +186,8 @@ mod tests {
         let file = "supplier_code,supplier_name,excluded_services\nA,A,PPC\nB,B,PPC XYZ\n";
         assert_eq!(error(file), "line 3: excluded_services has an unknown service `XYZ`");
         assert_eq!(error("supplier_code,supplier_name\nA,A\nA,B\n"), "line 3: supplier_code stands there twice");
+        let error_of_import = "line 2: supplier_code must not be `import`, which is the name of an operation";
+        assert_eq!(error("supplier_code,supplier_name\nimport,A\n"), error_of_import);
         for file in ["", "code,name\nA,A\n"] {
             assert!(error(file).starts_with("the file is not CSV with the columns supplier_code"));
         }

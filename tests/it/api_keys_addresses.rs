@@ -1,10 +1,24 @@
 //! `allowed_ips`: where a key works from. The address is the peer's, or what a trusted proxy says.
 
+use credenza::http::Listener;
 use serde_json::json;
 
+use crate::support::openapi::document;
 use crate::support::{Caller, TestApp};
 
 const KEYS: &str = "/extra/v2/api-keys";
+
+/// Ranges and what resembles them, between blanks.
+const RANGES: &str = "
+    10.0.0.1 10.0.0.0/8 0.0.0.0/0 10.0.0.0/32 10.0.0.0/33 10.0.0.0/08 10.0.0.0/ 010.0.0.0/8 10.0.0 10.0.0.256 ::
+    ::/0 ::/00 ::/032 ::1 1:: ::/128 ::/129 2001:db8::/32 2001:DB8::/32 1:2:3:4:5:6:7:8 1:2:3:4:5:6:7::
+    ::2:3:4:5:6:7:8 1:2:3:4:5:6:7 1:2:3:4:5:6:7:8:9 1::2::3 12345:: g:: ::192.0.2.1 ::192.0.2.1/64
+    64:ff9b::192.0.2.1 64:ff9b::192.0.2.1/96 1:2:3:4:5:6:192.0.2.1 1::192.0.2.1 1:2:3:4:5::192.0.2.1
+    1:2:3:4:5:6::192.0.2.1 1:2:3:4:5:192.0.2.1 ::1:2:3:4:5:192.0.2.1 ::1:2:3:4:5:6:192.0.2.1 1::2:3:4:5:192.0.2.1
+    1::2:3:4:5:6:192.0.2.1 192.0.2.1:: ::192.0.2.1:1 ::192.0.2.01 ::fffe:192.0.2.1/8 ::fff:192.0.2.1/8
+    ::ffff:192.0.2.1 ::FFFF:192.0.2.1/128 ::ffff:192.0.2.1/96 ::ffff:192.0.2.1/95 ::ffff:192.0.2.1/8
+    ::ffff:192.0.2.1/0 ::1:ffff:192.0.2.1/8 fe80::1%eth0 localhost
+";
 
 /// A key of the caller's account that works from these ranges alone.
 async fn placed<'a>(caller: &Caller<'a>, ranges: &[&str]) -> Caller<'a> {
@@ -48,6 +62,29 @@ async fn an_address_in_the_other_familys_clothes_is_taken_as_what_it_is() {
     let all_v6 = placed(&caller, &["::/0"]).await;
     assert!(works(&all_v6.from("2001:db8::1")).await);
     assert!(!works(&all_v6.from("::ffff:192.0.2.1")).await);
+}
+
+/// Whoever makes a form from the document's pattern must not be surprised, in either direction.
+#[tokio::test]
+async fn the_documents_pattern_and_the_service_read_the_same_ranges() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    let texts: Vec<_> = RANGES.split_whitespace().chain(["", "10.0.0.0/8 "]).collect();
+    let document = document(Listener::Public);
+    let pattern = document.pointer("/components/schemas/AddressRange/pattern").unwrap().as_str().unwrap();
+    let list = texts.iter().map(|text| format!("'{text}'")).collect::<Vec<_>>().join(", ");
+    let query = format!("select text from unnest(array[{list}]) as texts(text) where text !~ '{pattern}'");
+    let rows = app.rows(&query).await;
+    let forbidden: Vec<_> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
+    let answer = caller.post(KEYS, json!({"allowed_ips": texts})).await.expect(400);
+    let refused = answer["errors"].as_array().unwrap().iter().map(|error| {
+        let place = error["field"].as_str().unwrap().trim_matches(|c: char| !c.is_ascii_digit());
+        texts[place.parse::<usize>().unwrap()]
+    });
+    assert_eq!(refused.collect::<Vec<_>>(), forbidden);
+    let allowed: Vec<_> = texts.iter().filter(|text| !forbidden.contains(text)).collect();
+    assert!(allowed.len() > 25, "{allowed:?}");
+    caller.post(KEYS, json!({"allowed_ips": allowed})).await.expect(201);
 }
 
 #[tokio::test]

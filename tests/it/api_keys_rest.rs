@@ -89,12 +89,22 @@ async fn wrong_fields_are_named_and_nothing_is_made() {
         (json!({"expires_at": "2026-01-02T03:04:05Z"}), "expires_at: must be in the future"),
         (json!({"expires_at": "2026-01-02T04:04:05+01:00"}), "expires_at: must be in the future"),
         (json!({"expires_at": "tomorrow"}), "expires_at: has the wrong type"),
+        // Not to the letter of RFC 3339.
+        (json!({"expires_at": "2030-01-02 03:04:05Z"}), "expires_at: has the wrong type"),
+        (json!({"expires_at": "2030-01-02T03:04:05 UTC"}), "expires_at: has the wrong type"),
+        (json!({"expires_at": "2030-01-02T03:04:05\u{2212}01:00"}), "expires_at: has the wrong type"),
+        (json!({"expires_at": 1_893_553_445}), "expires_at: has the wrong type"),
     ] {
         caller.post(KEYS, body).await.expect_error(400, message);
     }
     let answer = caller.post(KEYS, json!({"scopes": ["credentials:read", "everything"]})).await;
     assert!(answer.expect(400)["detail"].as_str().unwrap().starts_with("scopes[1]: must be one of credentials:read, "));
     assert_eq!(caller.get(KEYS).await.expect(200)["count"], 1);
+    for (written, read) in
+        [(json!("2030-01-02t04:04:05.5+01:00"), json!("2030-01-02T03:04:05.500Z")), (Value::Null, Value::Null)]
+    {
+        assert_eq!(caller.post(KEYS, json!({"expires_at": written})).await.expect(201)["expires_at"], read);
+    }
 }
 
 #[tokio::test]

@@ -31,6 +31,10 @@ async fn a_bad_file_is_refused_with_the_line_and_as_a_whole() {
             "supplier_code,supplier_name,excluded_services\nA,A,XYZ\n",
             "line 2: excluded_services has an unknown service",
         ),
+        (
+            "supplier_code,supplier_name\nA,A\nimport,A\n",
+            "error: line 3: supplier_code must not be `import`, which is the name of an operation",
+        ),
         ("code,name\nA,A\n", "error: the file is not CSV with the columns supplier_code, supplier_name"),
         ("code,name\n", "error: the file is not CSV with the columns supplier_code, supplier_name"),
         ("supplier_code,supplier_name\nA\n", "line: 2"),

@@ -54,8 +54,14 @@ async fn floods_of_headers_and_lines_without_end_are_refused() {
         let header = |number| format!("X-{number}: {}\r\n", "x".repeat(length));
         format!("GET /healthz HTTP/1.1\r\nHost: here\r\n{}\r\n", (0..count).map(header).collect::<String>())
     };
+    let of_size = |bytes: usize| {
+        let start = "GET /healthz HTTP/1.1\r\nHost: here\r\nConnection: close\r\nX: ";
+        format!("{start}{}\r\n\r\n", "x".repeat(bytes - start.len() - 4))
+    };
     for (flood, expected) in [
         (headers(98, 1).replace("Host", "Connection: close\r\nHost"), "200"),
+        (of_size(32 << 10), "200"),
+        (of_size((32 << 10) + 1), "431"),
         (headers(101, 1), "431"),
         (headers(90, 4 << 10), "431"),
         (headers(1, 1 << 20), "431"),

@@ -215,7 +215,7 @@ async fn bodies_of_another_kind_or_too_large_are_refused() {
     }
     let mut compressed = caller.import_request("", BASE);
     compressed.headers_mut().insert("content-encoding", HeaderValue::from_static("gzip"));
-    app.send(compressed).await.expect(415);
+    app.send(compressed).await.expect_error(415, "The request body must not be compressed");
 
     let filled = |length: usize| Body::from(BASE.to_owned() + &"\n".repeat(length - BASE.len()));
     assert_eq!(caller.import("", filled(MOST_BYTES)).await.expect(200), report(0, 0, 0, 0));
@@ -223,7 +223,7 @@ async fn bodies_of_another_kind_or_too_large_are_refused() {
     // The others keep their limit.
     let large = json!({"supplier_code": "x".repeat(70_000)});
     caller.post("/extra/v2/credentials", large).await.expect_json_error(413);
-    // A supplier of this name would be reached in another spelling of its path.
+    // A supplier of this name, from before the directory refused it, is reached in another spelling of its path.
     caller.get("/extra/v2/credentials/%69mport").await.expect_error(404, "Credentials not found");
 }
 

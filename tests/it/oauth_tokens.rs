@@ -81,7 +81,8 @@ async fn a_client_gets_the_scopes_that_it_asks_for_and_has() {
         (None, "audit:read credentials:read"),
         (Some(""), "audit:read credentials:read"),
         (Some("credentials:read"), "credentials:read"),
-        (Some(" credentials:read  audit:read "), "credentials:read audit:read"),
+        (Some("credentials:read audit:read"), "credentials:read audit:read"),
+        (Some("audit:read audit:read credentials:read audit:read"), "audit:read credentials:read"),
     ] {
         let parameters: Vec<_> = asked.map(|scope| ("scope", scope)).into_iter().collect();
         let body = app.ask_token(&client, &parameters).await.expect(200);
@@ -90,8 +91,26 @@ async fn a_client_gets_the_scopes_that_it_asks_for_and_has() {
         assert_eq!(me["scopes"], given.split(' ').collect::<Value>(), "{asked:?}");
         assert_eq!(me["auth_method"], "oauth2");
     }
-    for wrong in ["credentials:write", "credentials:read credentials:write", "everything", "CREDENTIALS:READ", "*"] {
-        expect_refusal(&app.ask_token(&client, &[("scope", wrong)]).await, 400, "invalid_scope");
+    for wrong in [
+        "credentials:write",
+        "credentials:read credentials:write",
+        "everything",
+        "CREDENTIALS:READ",
+        "*",
+        "credentials:read,audit:read",
+    ] {
+        let answer = app.ask_token(&client, &[("scope", wrong)]).await;
+        expect_refusal(&answer, 400, "invalid_scope");
+        answer.expect_error(400, "The client does not have one of these scopes");
+    }
+    // RFC 6749 §3.3: one space between two names, and nothing else. Least of all is a list of nothing every scope.
+    let read = "credentials:read";
+    for separated in
+        ["{}  {}", " {}", "{} ", "{}\t{}", "{}\n{}", "{}\u{a0}{}", "\"{}\"", " ", "\t", "\u{a0}", "\u{3000}"]
+    {
+        let answer = app.ask_token(&client, &[("scope", &separated.replace("{}", read))]).await;
+        expect_refusal(&answer, 400, "invalid_scope");
+        answer.expect_error(400, "Scopes are names, each separated from the next by one space");
     }
 }
 

@@ -6,8 +6,12 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use credenza::http::{self, Listener, internal_router};
+use credenza::principal::Scope;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::support::TestApp;
 use crate::support::openapi::{document, operations};
@@ -123,8 +127,48 @@ fn every_operation_says_what_it_is_and_shows_what_it_takes_and_gives() {
 
 fn assert_examples(place: &str, content: &Value) {
     for (media, body) in content.as_object().unwrap() {
+        assert!(!media.contains(';'), "{place}: {media} is a media type and more");
         assert!(body.get("example").is_some() || media.starts_with("text/"), "{place}: {media} has no example");
         assert!(body["schema"].is_object(), "{place}");
+    }
+}
+
+/// Whoever reads an example takes it for an answer.
+#[test]
+fn the_examples_are_answers_that_could_be_given() {
+    for document in BOTH.map(document) {
+        for (path, method, operation) in operations(&document) {
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                let place = format!("{method} {path} {status}");
+                let example = answer.pointer("/content/application~1json/example").unwrap_or(&Value::Null);
+                walk(example, &place, &mut |place, value| assert!(value != "text" && value != "", "{place}: {value}"));
+                if example.get("error").is_some() {
+                    assert_eq!(example["error"] == "invalid_client", status == "401", "{place}: {example}");
+                }
+            }
+        }
+    }
+    let example = |listener: Listener, path: &str, method: &str| {
+        let path = path.replace('/', "~1");
+        let place = format!("/paths/{path}/{method}/responses/200/content/application~1json/example");
+        document(listener).pointer(&place).unwrap().clone()
+    };
+    assert_eq!(example(Listener::Internal, "/internal/v1/resolve/batch", "post")[0]["status"], 200);
+    let page = example(Listener::Public, "/extra/v2/audit-events", "get");
+    assert_eq!(page["next"], page["results"][0]["sequence"]);
+    let key = &example(Listener::Public, "/.well-known/jwks.json", "get")["keys"][0];
+    let members = format!(r#"{{"e":{},"kty":{},"n":{}}}"#, key["e"], key["kty"], key["n"]);
+    assert_eq!(key["kid"], BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(members)), "RFC 7638 §3");
+}
+
+#[test]
+fn a_listener_names_no_address_that_it_does_not_serve() {
+    for document in BOTH.map(document) {
+        walk(&document["components"]["securitySchemes"], "", &mut |place, value| {
+            if let Some(url) = value["tokenUrl"].as_str() {
+                assert!(document["paths"].get(url).is_some(), "{place}: {url}");
+            }
+        });
     }
 }
 
@@ -133,13 +177,13 @@ fn assert_examples(place: &str, content: &Value) {
 fn every_way_to_present_oneself_is_defined_and_needs_the_same_scopes() {
     for document in BOTH.map(document) {
         let schemes = document["components"]["securitySchemes"].as_object().unwrap();
-        let scopes = &schemes["oauth2"]["flows"]["clientCredentials"]["scopes"];
+        let scopes = Scope::ALL.map(Scope::as_str);
         for (path, _, operation) in operations(&document) {
             for requirement in operation["security"].as_array().unwrap() {
                 for (scheme, needed) in requirement.as_object().unwrap() {
                     assert!(schemes.contains_key(scheme), "{path}: {scheme}");
                     for scope in needed.as_array().unwrap() {
-                        assert!(scopes.get(scope.as_str().unwrap()).is_some(), "{path}: {scope}");
+                        assert!(scopes.contains(&scope.as_str().unwrap()), "{path}: {scope}");
                     }
                     assert_eq!(
                         needed,

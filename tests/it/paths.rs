@@ -5,6 +5,7 @@ use credenza::principal::Scope;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
+use crate::support::operations::{self, Target};
 use crate::support::{Answer, TestApp};
 
 const BASE: &str = "/extra/v2/credentials";
@@ -84,6 +85,29 @@ async fn a_wrong_method_is_told_the_right_ones() {
             let answer = caller.send(method, &path, None).await;
             answer.expect_json_error(405);
             assert_eq!(answer.header("allow"), Some(allow), "{path}");
+        }
+    }
+}
+
+/// An option that is ignored on a write is damage done; a probe that adds something of its own is told the same as without.
+#[tokio::test]
+async fn what_is_not_known_is_refused_by_whatever_asks_for_a_key_and_ignored_by_the_rest() {
+    let app = TestApp::start().await;
+    let parent = app.account("devs@platform.example").await.with_scopes(&Scope::ALL).await;
+    app.subaccount(&parent, "c-1").await;
+    let nobody = app.nobody();
+    for operation in operations::all() {
+        let path = operation.path(&Target::nothing());
+        let more = format!("{path}?nothing=1");
+        let body = || operation.has_body().then(|| json!({}));
+        let plain = nobody.send(operation.method.clone(), &path, body()).await;
+        if plain.status == 403 {
+            let answer = parent.send(operation.method.clone(), &more, body()).await;
+            answer.expect_error(400, "nothing: is not a parameter of this operation");
+        } else {
+            let acting = nobody.with_header("x-account-id", "4711");
+            let answer = acting.send(operation.method.clone(), &more, body()).await;
+            assert_eq!(answer.status, plain.status, "{path} {answer:?}");
         }
     }
 }

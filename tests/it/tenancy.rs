@@ -214,8 +214,18 @@ async fn a_parent_may_resolve_for_its_sub_account_and_never_the_other_way_round(
 }
 
 #[tokio::test]
-async fn nobody_resolves_for_the_operator() {
+async fn nobody_resolves_for_the_operator_or_for_numbers_that_no_account_has() {
     let app = TestApp::start().await;
     let caller = account(&app, "devs@platform.example").await;
-    resolve_for(&caller, AccountId::OPERATOR).await.expect_error(403, "You may not act for this account");
+    let asked = [AccountId::OPERATOR, AccountId(-1), AccountId(i64::MIN)];
+    for account in asked {
+        resolve_for(&caller, account).await.expect_error(403, "You may not act for this account");
+    }
+    // Not refused as malformed: whoever tries them is on record.
+    app.resolves_are_written().await;
+    let attempts = "select asked_account_id from audit_events where asked_account_id is not null order by sequence";
+    let mut recorded: Vec<_> = app.rows(attempts).await.iter().map(|row| row["asked_account_id"].clone()).collect();
+    // Each was asked alone and in a batch.
+    recorded.dedup();
+    assert_eq!(recorded, asked.map(|account| json!(account)));
 }

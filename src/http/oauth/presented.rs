@@ -50,7 +50,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
         let request_id = context.as_ref().and_then(|context| context.id.to_str().ok()).map(Into::into);
         let media = media(request.headers());
         let body = read(request, app).await.map_err(|error| match error {
-            HttpError::UnsupportedMediaType => OAuthError::InvalidRequest("The body must not be compressed"),
+            HttpError::Compressed => OAuthError::InvalidRequest("The body must not be compressed"),
             other => OAuthError::Failed(other),
         })?;
         let mut parameters = HashMap::new();

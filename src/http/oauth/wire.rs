@@ -78,6 +78,13 @@ pub struct OAuthErrorBody {
     pub detail: &'static str,
 }
 
+impl OAuthErrorBody {
+    /// A refusal with a sentence.
+    pub(super) fn of(error: &'static str, description: &'static str) -> Self {
+        Self { error, error_description: description, detail: description }
+    }
+}
+
 /// What is known of a token (RFC 7662 §2.2).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Introspection, example = json!({ "active": false }))]
@@ -143,7 +150,16 @@ pub struct KeySet {
 
 /// An RSA key that verifies tokens (RFC 7518 §6.3).
 #[derive(ToSchema)]
-#[schema(as = JsonWebKey)]
+#[schema(as = JsonWebKey, example = json!({
+    "kty": "RSA",
+    "use": "sig",
+    "alg": "RS256",
+    "kid": "NzbLsXh8uDCcd-6MNwXF4W_7noWXFZAfHkxZsRGC9Xs",
+    "n": "0vx7agoebGcQSuuPiLJXZptN9nndrQmbXEps2aiAFbWhM78LhWx4cbbfAAtVT86zwu1RK7aPFFxuhDR1L6tSoc_BJECPebWKRXjBZCiFV4n3oknjhMs\
+          tn64tZ_2W-5JsGY4Hc5n9yBXArwl93lqt7_RN5w6Cf0h4QyQ5v-65YGjQR0_FDW2QvzqY368QQMicAtaSqzs8KJZgnYb9c7d0zgdAZHzu6qMQvRL5hajrn\
+          1n91CbOpbISD08qNLyrdkt-bFTWhAI4vMQFh6WeZu0fM4lFd2NcRwr3XPksINHaQ-G_xBniIqbw0Ls1jF44-csFCur-kEgU8awapJzKnqDKgw",
+    "e": "AQAB",
+}))]
 #[allow(dead_code, reason = "made by `oauth`; this is its description")]
 pub struct Key {
     kty: String,
@@ -157,7 +173,7 @@ pub struct Key {
 
 /// Metadata of the authorization server (RFC 8414 §2).
 #[derive(Serialize, ToSchema)]
-#[schema(as = AuthorizationServer)]
+#[schema(as = AuthorizationServer, example = json!(Metadata::of("https://credenza.example")))]
 pub struct Metadata {
     issuer: String,
     token_endpoint: String,

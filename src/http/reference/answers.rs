@@ -12,7 +12,7 @@ const SHARED: [(StatusCode, &str, &str); 7] = [
     (StatusCode::BAD_REQUEST, "Invalid", "A field, a parameter or the JSON is wrong."),
     (StatusCode::FORBIDDEN, "Denied", "There is no valid key or token, or it lacks the right."),
     (StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", "The body is larger than the operation takes."),
-    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "NotJson", "The body is not declared as JSON."),
+    (StatusCode::UNSUPPORTED_MEDIA_TYPE, "NotJson", "The body is not declared as JSON, or it is compressed."),
     (
         StatusCode::TOO_MANY_REQUESTS,
         "TooMany",
@@ -26,8 +26,10 @@ const SHARED: [(StatusCode, &str, &str); 7] = [
     ),
 ];
 
-/// Headers that tell a caller what its key has left.
+/// Headers that tell a caller what its key has left. Whatever comes after the key was counted may carry them.
 const RATE: [&str; 2] = ["X-RateLimit-Limit", "X-RateLimit-Remaining"];
+/// Headers that are not in every answer that may have them.
+const OPTIONAL: [&str; 4] = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "Accept-Encoding", "Pragma"];
 
 /// Headers of answers, as components.
 pub(super) fn headers(listener: Listener) -> Value {
@@ -37,14 +39,20 @@ pub(super) fn headers(listener: Listener) -> Value {
         "X-Request-Id": header("The caller's id for the request, or a new one.", json!({ "type": "string" })),
         "Cache-Control": header("No answer may be stored.", json!({ "const": "no-store" })),
         "Retry-After": header("Seconds to wait.", json!({ "type": "integer" })),
-        "X-RateLimit-Limit": header("Requests that the key may make at once. Not there where it has no limit.", number()),
+        "X-RateLimit-Limit":
+            header("Requests that the key may make at once. Not there where it has no limit, or is not known.", number()),
         "X-RateLimit-Remaining": header("How many of these are left now.", number()),
+        "Accept-Encoding": header("There if the body was compressed.", json!({ "const": "identity" })),
     });
-    for name in RATE {
-        headers[name]["required"] = json!(false);
-    }
     if listener == Listener::Public {
         headers["WWW-Authenticate"] = header("How a client presents itself.", json!({ "type": "string" }));
+        headers["Pragma"] =
+            header("What `Cache-Control` says, for HTTP/1.0 (RFC 6749 §5.1).", json!({ "const": "no-cache" }));
+    }
+    for name in OPTIONAL {
+        if let Some(header) = headers.get_mut(name) {
+            header["required"] = json!(false);
+        }
     }
     headers
 }
@@ -67,9 +75,7 @@ pub(super) fn refusals() -> Value {
             } },
         });
         add_headers(status.as_str(), &mut refusal);
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            refer_to_headers(&RATE, &mut refusal);
-        }
+        refer_to_headers(&RATE, &mut refusal);
         (name.to_owned(), refusal)
     };
     Value::Object(SHARED.into_iter().map(refusal).collect())
@@ -96,6 +102,9 @@ pub(super) fn complete(operation: &mut Value, protection: Protection, document: 
         if protection != Protection::Open {
             refer_to_headers(&RATE, answer);
         }
+        if protection == Protection::Client {
+            refer_to_headers(&["Pragma"], answer);
+        }
     }
     let has_body = operation.get("requestBody").is_some();
     for (status, name, _) in SHARED {
@@ -121,6 +130,7 @@ pub(super) fn complete(operation: &mut Value, protection: Protection, document: 
 fn add_headers(status: &str, answer: &mut Value) {
     let own = match status {
         "401" => Some("WWW-Authenticate"),
+        "415" => Some("Accept-Encoding"),
         "429" | "503" => Some("Retry-After"),
         _ => None,
     };

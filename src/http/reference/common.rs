@@ -25,8 +25,9 @@ const TAGS: [(&str, &str, &str); 10] = [
 const DESCRIPTION: &str = "\
 Credenza keeps supplier credentials and answers which pair a PromoStandards call must use.
 
-Every path answers with and without one trailing slash. Bodies are JSON, except where it is said. What is not known is \
-refused: fields, query parameters, and a second value for either.
+Every path answers with and without one trailing slash. Bodies are JSON, except where it is said. An operation that asks \
+for a key or a token refuses what it does not know: fields, query parameters, and a second value for either. All others \
+take no notice of what they do not know.
 
 Every error is `{\"detail\": \"…\"}`; one about fields also has `errors`, and a 404 for a supplier code may have a `hint`. \
 None repeats a value. Whatever is wrong with a key (there is none, or it is unknown, revoked, expired) is 403, and a \
@@ -54,9 +55,11 @@ pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
     });
     let components = &mut document["components"];
     // What is used here alone.
-    let mut schemas =
-        vec![("Error".to_owned(), ErrorBody::schema()), ("AccountNumber".to_owned(), words::AccountNumber::schema())];
+    let mut schemas = vec![("Error".to_owned(), ErrorBody::schema())];
     ErrorBody::schemas(&mut schemas);
+    if listener == Listener::Public {
+        schemas.push(("AccountNumber".to_owned(), words::AccountNumber::schema()));
+    }
     for (name, schema) in schemas {
         components["schemas"][name] = json!(schema);
     }
@@ -71,7 +74,7 @@ pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
     let mut paths = json!(operations.paths);
     for (path, item) in paths.as_object_mut().into_iter().flatten() {
         for (_, operation) in item.as_object_mut().into_iter().flatten() {
-            complete_operation(path, operation, &document);
+            complete_operation(listener, path, operation, &document);
         }
     }
     let mut tags = operations_of(&paths).map(|operation| operation["tags"][0].clone()).collect::<Vec<_>>();
@@ -89,7 +92,7 @@ pub(super) fn operations_of(paths: &Value) -> impl Iterator<Item = &Value> {
     items.flat_map(|(_, item)| item.as_object().into_iter().flatten()).map(|(_, operation)| operation)
 }
 
-fn complete_operation(path: &str, operation: &mut Value, document: &Value) {
+fn complete_operation(listener: Listener, path: &str, operation: &mut Value, document: &Value) {
     let whole = format!("{path}/");
     let tag = TAGS.iter().find(|(prefix, ..)| whole.starts_with(prefix)).map_or("", |(_, name, _)| name);
     let protection = Protection::of(operation);
@@ -99,7 +102,7 @@ fn complete_operation(path: &str, operation: &mut Value, document: &Value) {
     operation["tags"] = json!([tag]);
     operation["parameters"] = path_parameters(path).chain(own).chain(acting_for).collect();
     requests::complete(operation);
-    operation["security"] = protection.requirements(operation);
+    operation["security"] = protection.requirements(operation, listener);
     if let Some(body) = operation.get_mut("requestBody") {
         example::add(&mut body["content"], document);
     }
@@ -128,7 +131,7 @@ fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
 fn acting_for() -> Value {
     json!({
         "name": "X-Account-Id", "in": "header", "required": false,
-        "description": "Id of a sub-account of the caller's account, to act for it.",
+        "description": "Id of a sub-account of the caller's account, to act for it. The caller's own id is as good as none.",
         "schema": { "$ref": "#/components/schemas/AccountNumber" },
     })
 }
@@ -137,7 +140,7 @@ fn acting_for() -> Value {
 fn public_with_scopes() -> Value {
     json!({
         "required": ["public", "scopes"],
-        "properties": { "public": { "const": true }, "scopes": { "type": "array", "minItems": 1 } },
+        "properties": { "public": { "const": true }, "scopes": { "type": "array", "items": {}, "minItems": 1 } },
     })
 }
 

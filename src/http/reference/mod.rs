@@ -118,7 +118,10 @@ pub async fn openapi(listener: Listener) -> Response {
     get,
     path = "",
     operation_id = "get_docs",
-    responses((status = 200, description = "A page", body = str, content_type = "text/html; charset=utf-8")),
+    responses((
+        status = 200, description = "A page", body = str, content_type = "text/html",
+        headers(("Content-Security-Policy" = String, description = "Lets nothing in but the page's own style.")),
+    )),
 )]
 pub async fn docs(listener: Listener) -> Response {
     let reference = Reference::of(listener);

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 use super::common::operations_of;
 use super::example::{self, resolved};
 use super::html::{each, escape, members, necessity, prose, text, type_of};
+use super::security::scopes;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -70,10 +71,8 @@ impl Page<'_> {
                 write!(html, "<tr><td><code id=\"scheme-{name}\">{name}</code><td>{}", prose(&scheme["description"]));
         }
         html.push_str("</table></div><h4>Scopes</h4><div class=\"table\"><table>");
-        for (scope, meaning) in
-            members(self.document, "/components/securitySchemes/oauth2/flows/clientCredentials/scopes")
-        {
-            let _ = write!(html, "<tr><td><code>{scope}</code><td>{}", prose(meaning));
+        for (scope, meaning) in scopes() {
+            let _ = write!(html, "<tr><td><code>{scope}</code><td><p>{}</p>", escape(meaning));
         }
         html + "</table></div>"
     }

@@ -30,15 +30,16 @@ impl Protection {
         }
     }
 
-    /// Every way to present oneself, each with the scopes that the annotation names.
-    pub(super) fn requirements(self, operation: &Value) -> Value {
+    /// Every way to present oneself to a listener, each with the scopes that the annotation names.
+    pub(super) fn requirements(self, operation: &Value, listener: Listener) -> Value {
         let scopes = operation.pointer("/security/0/oauth2").cloned().unwrap_or(json!([]));
-        let schemes: &[&str] = match self {
-            Protection::Open => &[],
+        let schemes: &[&str] = match (self, listener) {
+            (Protection::Open, _) => &[],
             // The client may stand in the body.
-            Protection::Client => return json!([{ "client_basic": [] }, {}]),
-            Protection::Private => &["api_key", "oauth2", "outside_issuer", "reseller"],
-            Protection::PublicToo => &["api_key", "public_api_key", "oauth2", "outside_issuer", "reseller"],
+            (Protection::Client, _) => return json!([{ "client_basic": [] }, {}]),
+            (_, Listener::Internal) => &["api_key", "access_token", "reseller"],
+            (Protection::Private, _) => &["api_key", "oauth2", "outside_issuer", "reseller"],
+            (Protection::PublicToo, _) => &["api_key", "public_api_key", "oauth2", "outside_issuer", "reseller"],
         };
         schemes.iter().map(|scheme| json!({ *scheme: scopes })).collect()
     }
@@ -46,39 +47,59 @@ impl Protection {
 
 /// Every scheme of a listener.
 pub(super) fn schemes(listener: Listener) -> Value {
-    let scopes: Map<_, _> =
-        Scope::ALL.into_iter().map(|scope| (scope.as_str().to_owned(), json!(meaning(scope)))).collect();
-    let mut schemes = json!({
-        "api_key": {
-            "type": "apiKey", "in": "header", "name": "X-API-Key",
-            "description": "A private key, `czs_…`, for servers. For the directory also a public one.",
-        },
-        "oauth2": {
-            "type": "oauth2",
-            "description": "A token from `POST /oauth/token` of the public listener, as `Authorization: Bearer …`.",
-            "flows": { "clientCredentials": { "tokenUrl": "/oauth/token", "scopes": scopes } },
-        },
-        "outside_issuer": {
-            "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
-            "description": "A token of the outside issuer that the operator configured, if there is one.",
-        },
-        "reseller": {
-            "type": "http", "scheme": "basic",
-            "description": "The id of a private key as user name and the key as password. The word `Basic` may be missing.",
-        },
+    let private = "A private key, `czs_…`, for servers.";
+    let reseller = json!({
+        "type": "http", "scheme": "basic",
+        "description": "The id of a private key as user name and the key as password. The word `Basic` may be missing.",
     });
-    if listener == Listener::Public {
-        schemes["public_api_key"] = json!({
-            "type": "apiKey", "in": "query", "name": "pub_api_key",
-            "description": "A public key, `czp_…`, for browsers on the account's allowed origins.",
-        });
-        schemes["client_basic"] = json!({
-            "type": "http", "scheme": "basic",
-            "description": "`client_id` and `client_secret`, each form-encoded (RFC 6749 §2.3.1). \
-                            Both may stand in the body instead.",
-        });
+    match listener {
+        Listener::Public => json!({
+            "api_key": {
+                "type": "apiKey", "in": "header", "name": "X-API-Key",
+                "description": format!("{private} For the directory also a public one."),
+            },
+            "oauth2": {
+                "type": "oauth2",
+                "description": "A token from `POST /oauth/token`, as `Authorization: Bearer …`.",
+                "flows": { "clientCredentials": {
+                    "tokenUrl": "/oauth/token",
+                    "scopes": scopes().map(|(scope, meaning)| (scope.to_owned(), json!(meaning))).collect::<Map<_, _>>(),
+                } },
+            },
+            "outside_issuer": {
+                "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                "description": "A token of the outside issuer that the operator configured, if there is one.",
+            },
+            "reseller": reseller,
+            "public_api_key": {
+                "type": "apiKey", "in": "query", "name": "pub_api_key",
+                "description": "A public key, `czp_…`, for browsers on the account's allowed origins.",
+            },
+            "client_basic": {
+                "type": "http", "scheme": "basic",
+                "description": "`client_id` and `client_secret`, each form-encoded (RFC 6749 §2.3.1). \
+                                Both may stand in the body instead.",
+            },
+        }),
+        // Tokens are issued by the other listener, whose address this document cannot know.
+        Listener::Internal => json!({
+            "api_key": {
+                "type": "apiKey", "in": "header", "name": "X-API-Key",
+                "description": private,
+            },
+            "access_token": {
+                "type": "http", "scheme": "bearer", "bearerFormat": "JWT",
+                "description": "A token, which the public listener issues at `POST /oauth/token`, or the outside issuer that \
+                                the operator configured, if there is one.",
+            },
+            "reseller": reseller,
+        }),
     }
-    schemes
+}
+
+/// Every scope and what it is for.
+pub(super) fn scopes() -> impl Iterator<Item = (&'static str, &'static str)> {
+    Scope::ALL.into_iter().map(|scope| (scope.as_str(), meaning(scope)))
 }
 
 fn meaning(scope: Scope) -> &'static str {

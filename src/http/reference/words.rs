@@ -66,7 +66,7 @@ words! {
     Document: ObjectBuilder::new().schema_type(SchemaType::Type(Type::Object));
     /// The one grant that there is.
     GrantType: codes(["client_credentials"]);
-    /// Rights, separated by blanks.
+    /// Rights, each separated from the next by one blank (RFC 6749 §3.3).
     ScopeList: string().pattern(Some(scope_list())).examples(["credentials:read credentials:write"]);
     /// A level of the hierarchy, from the highest: the pair of the request itself, the account's for the service, the
     /// account's base credentials, the operator's shared login.
@@ -77,7 +77,11 @@ words! {
     OutcomeName: names(Outcome::ALL);
     /// Number of an account.
     AccountNumber: whole(1, i64::MAX).examples([7]);
-    /// An address, or a range as in `10.0.0.0/8` or `2001:db8::/32`, of either family.
+    /// Number of an account that is asked for. There is none below 1; whoever asks for it is answered as for any that is not
+    /// theirs, and recorded.
+    AskedAccount: whole(i64::MIN, i64::MAX).examples([7]);
+    /// An address, or a range as in `10.0.0.0/8` or `2001:db8::/32`, of either family. A v4 range that is written as v6, as in
+    /// `::ffff:10.0.0.0/104`, has a prefix of at least 96.
     AddressRange: string().pattern(Some(ranges())).examples(["198.51.100.0/24"]);
 }
 
@@ -100,7 +104,7 @@ fn names<T: Serialize>(all: impl IntoIterator<Item = T>) -> ObjectBuilder {
 
 fn scope_list() -> String {
     let scopes = Scope::ALL.map(Scope::as_str).join("|");
-    format!("^(({scopes})( +({scopes}))*)?$")
+    format!("^(({scopes})( ({scopes}))*)?$")
 }
 
 fn any_call() -> AnyOfBuilder {
@@ -119,6 +123,9 @@ fn whole(least: i64, most: i64) -> ObjectBuilder {
 /// Addresses of both families (RFC 4291 §2.2), alone or with the length of a prefix.
 fn ranges() -> String {
     const GROUP: &str = "[0-9A-Fa-f]{1,4}";
+    // Any group but `ffff`.
+    const NOT_MAPPED: &str = "([0-9A-Fa-f]{1,3}|[0-9A-Ea-e][0-9A-Fa-f]{3}|[Ff][0-9A-Ea-e][0-9A-Fa-f]{2}|\
+                              [Ff]{2}[0-9A-Ea-e][0-9A-Fa-f]|[Ff]{3}[0-9A-Ea-e])";
     const BYTE: &str = "(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])";
     let v4 = format!(r"({BYTE}\.){{3}}{BYTE}");
     let repeated = |least: usize, most: usize| match most {
@@ -132,7 +139,11 @@ fn ranges() -> String {
         after => format!("{}::{}?", repeated(before, before), repeated(1, after)),
     });
     let v6 = shortened.fold(whole, |all, form| format!("{all}|{form}"));
+    // The last two groups as a v4 address. What begins with `::ffff:` is one in v6 clothes, and has the longer prefixes alone.
+    let before_v4 = (1..=5).map(|before| format!("{}::({GROUP}:){{0,{}}}", repeated(before, before), 5 - before));
+    let before_v4 = before_v4
+        .fold(format!("({GROUP}:){{6}}|::|::{NOT_MAPPED}:|::({GROUP}:){{2,5}}"), |all, form| format!("{all}|{form}"));
     let v6_length = "(/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))?";
     let mapped = format!("::[Ff]{{4}}:{v4}(/(12[0-8]|1[01][0-9]|9[6-9]))?");
-    format!("^({v4}(/(3[0-2]|[12]?[0-9]))?|({v6}){v6_length}|{mapped})$")
+    format!("^({v4}(/(3[0-2]|[12]?[0-9]))?|({v6}|({before_v4}){v4}){v6_length}|{mapped})$")
 }

@@ -201,7 +201,7 @@ impl TestApp {
     pub async fn send_to(&self, router: &ListenerService, request: Request<Body>) -> Answer {
         let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let answer = Answer::read(router.clone().oneshot(request).await.unwrap()).await;
-        expect_documented(&method, &path, answer.status);
+        expect_documented(&method, &path, &answer);
         answer
     }
 

@@ -19,7 +19,8 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
     let (requests, small) = (listings(&world), resolves(&world));
     let service = bench.installation.serve(STANDARD).await?;
     let floor = bench.installation.reference("floor", STANDARD, &world).await?;
-    let (mut list, mut multiples) = (Compared::default(), Vec::new());
+    let bare = bench.installation.reference("bare", STANDARD, &world).await?;
+    let (mut list, mut select, mut multiples) = (Compared::default(), Compared::default(), Vec::new());
     for _ in 0..bench.effort.rounds {
         let cost = async |server, address, requests| {
             let loaded = under_load(server, address, requests, CONNECTIONS, bench.effort.load).await?;
@@ -29,6 +30,7 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
         let theirs = cost(&floor, floor.address, &requests).await?;
         let ours = cost(&service.server, service.public, &requests).await?;
         list.note(ours, theirs);
+        select.note(cost(&bare, bare.address, &small).await?, least);
         // What the floor pays more for the list than for a resolve is the price of its bytes.
         multiples.push((ours - (theirs - least)) / least);
     }
@@ -44,6 +46,7 @@ pub(super) async fn measure(bench: &Bench) -> Result<Vec<Row>> {
             Limit::AtMost(3.0),
         ),
         Row::informing(7, "list of 100 suppliers: processor time, floor with the same list", &list, micros),
+        Row::informing(7, "for scale: processor time of a handler with one select of one row, floor", &select, micros),
         // The lease and the audit have statements of their own, a few a second.
         Row::figure(7, "list: statements for a request", statements, |count| format!("{count:.2}"), Limit::AtMost(1.1)),
     ])

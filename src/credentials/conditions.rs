@@ -102,8 +102,8 @@ impl Held<'_> {
     }
 }
 
-/// What the account has configured for a supplier and the tag of that state, locked until the end of the transaction against everybody, also
-/// against those who neither lock nor ask. What is not there cannot be locked.
+/// What the account has configured for a supplier and the tag of that state, locked until the end of the transaction against
+/// everybody, also against those who neither lock nor ask. What is not there cannot be locked.
 pub async fn hold(
     connection: &mut PgConnection,
     account: AccountId,

@@ -247,8 +247,9 @@ pub(super) async fn list(
     account: AccountId,
 ) -> Result<Vec<BaseCredentials>, sqlx::Error> {
     let columns: Option<Columns> = sqlx::query_as(
-        "select supplier_codes, supplier_names, have_staging, have_production, services, environments, usernames
-         from list_of_credentials($1)",
+        "select array_agg(supplier_code), array_agg(supplier_name), array_agg(has_staging), array_agg(has_production),
+             array_agg(service), array_agg(environment), array_agg(username)
+         from configured_credentials($1, null) having count(*) > 0",
     )
     .bind(account)
     .fetch_optional(executor)

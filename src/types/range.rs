@@ -9,10 +9,11 @@ use super::text::InvalidText;
 /// Reads a range. A v4 address in v6 clothes (`::ffff:10.0.0.1`) is taken as v4, as the peer's address will be. Like the
 /// parts of an address, the length of a prefix has no leading zeros: some programs read them as octal.
 pub fn parse_range(text: &str) -> Result<IpNet, InvalidText> {
-    let address = text.split('/').next().unwrap_or_default().parse::<IpAddr>().map_err(|_| InvalidText::NotARange)?;
-    let range = match text.split_once('/') {
+    let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
+    let address = address.parse::<IpAddr>().map_err(|_| InvalidText::NotARange)?;
+    let range = match length {
         None => IpNet::from(address),
-        Some((_, length)) if length.len() > 1 && length.starts_with('0') => return Err(InvalidText::NotARange),
+        Some(length) if length.len() > 1 && length.starts_with('0') => return Err(InvalidText::NotARange),
         Some(_) => text.parse().map_err(|_| InvalidText::NotARange)?,
     };
     match range {

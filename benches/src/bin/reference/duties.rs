@@ -57,7 +57,14 @@ impl Duties {
         let mut listener = PgListener::connect_with(&pool).await?;
         listener.listen(CHANNEL).await?;
         tokio::spawn(async move { while listener.recv().await.is_ok() {} });
-        tokio::spawn(Arc::clone(&duties).write_batches(pool, heads));
+        let writing = Arc::clone(&duties).write_batches(pool, heads);
+        tokio::spawn(async move {
+            // Whoever records nothing has no duties: the measurement has to notice.
+            if let Err(error) = writing.await {
+                eprintln!("resolves cannot be recorded: {error}");
+                std::process::exit(1);
+            }
+        });
         Ok(duties)
     }
 

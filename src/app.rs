@@ -17,7 +17,7 @@ use crate::audit::{AuditKey, RecordSettings, Resolves};
 use crate::auth::{self, Authenticator, FailedAttempts};
 use crate::clock::{Clock, Monotonic};
 use crate::cluster::{Cluster, Leases, Limits, Role, feed};
-use crate::core::Core;
+use crate::context::Context;
 use crate::idempotency;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::resolver::Resolver;
@@ -54,10 +54,10 @@ pub struct Settings {
     pub audit: RecordSettings,
 }
 
-/// The core, and what answers from memory on top of it. Dereferences to the core, so that a handler passes `&app` to a
+/// The context, and what answers from memory on top of it. Dereferences to the context, so that a handler passes `&app` to a
 /// use case.
 pub struct App {
-    core: Core,
+    context: Context,
     /// Whether accounts are active.
     pub statuses: AccountStatuses,
     /// When keys were last used.
@@ -139,9 +139,9 @@ impl App {
         );
         let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let recorder = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
-        let core = Core { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
+        let context = Context { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
         Self {
-            core,
+            context,
             statuses,
             last_use,
             failed_attempts,
@@ -179,9 +179,9 @@ impl App {
 }
 
 impl Deref for App {
-    type Target = Core;
+    type Target = Context;
 
-    fn deref(&self) -> &Core {
-        &self.core
+    fn deref(&self) -> &Context {
+        &self.context
     }
 }

@@ -17,7 +17,7 @@ pub mod cluster;
 pub mod idempotency;
 pub mod vault;
 
-pub mod core;
+pub mod context;
 pub mod sealed_pair;
 
 pub mod accounts;

@@ -5,7 +5,7 @@
 //! it: rows, events and their numbers, and word to other instances.
 
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::credentials;
 use crate::error::Error;
 use crate::resolver::{Moved, Sources};
@@ -21,8 +21,8 @@ pub struct Preview {
 
 impl Preview {
     /// Begins, and sees to it that nobody else changes what there is until the end.
-    pub async fn begin(core: &Core, account: AccountId, supplier: SupplierCode) -> Result<Self, Error> {
-        let mut change = core.cluster.begin(account).await?;
+    pub async fn begin(context: &Context, account: AccountId, supplier: SupplierCode) -> Result<Self, Error> {
+        let mut change = context.cluster.begin(account).await?;
         credentials::hold(&mut change, account, &supplier).await?;
         let before = Sources::read(&mut change, account, &supplier).await?;
         Ok(Self { change, account, supplier, before })

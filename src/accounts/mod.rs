@@ -15,7 +15,7 @@ pub use purge::{Purged, purge};
 pub use status::{AccountStatus, AccountStatuses, Active};
 
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, Missing};
 use crate::postgres::{Tenant, go_on_as};
 use crate::principal::Actor;
@@ -72,27 +72,27 @@ pub struct AccountSummary {
 }
 
 /// Makes an account with its first user.
-pub async fn create(core: &Core, account: &NewAccount) -> Result<AccountId, Error> {
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(Tenant::Every).await?;
+pub async fn create(context: &Context, account: &NewAccount) -> Result<AccountId, Error> {
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(Tenant::Every).await?;
     let id = store::insert(&mut change, account, now).await?;
     go_on_as(&mut change, id).await?;
     let user = Uuid::now_v7();
     store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
-    audit::record(&mut change, &core.audit_key, id, &Actor::operator(), now, &events).await?;
+    audit::record(&mut change, &context.audit_key, id, &Actor::operator(), now, &events).await?;
     change.commit().await?;
     Ok(id)
 }
 
 /// Every account but the operator's own, by id.
-pub async fn list(core: &Core) -> Result<Vec<AccountSummary>, Error> {
-    Ok(store::list(&mut *core.read(Tenant::Every).await?).await?)
+pub async fn list(context: &Context) -> Result<Vec<AccountSummary>, Error> {
+    Ok(store::list(&mut *context.read(Tenant::Every).await?).await?)
 }
 
 /// An account as it sees itself: a sub-account with its parent's plan.
-pub async fn describe(core: &Core, account: AccountId) -> Result<AccountSummary, Error> {
-    store::describe(&mut *core.read(account).await?, account).await?.ok_or(Error::missing(Missing::Account))
+pub async fn describe(context: &Context, account: AccountId) -> Result<AccountSummary, Error> {
+    store::describe(&mut *context.read(account).await?, account).await?.ok_or(Error::missing(Missing::Account))
 }
 
 /// Holds an account's row until the end of the transaction: what is limited per account is counted behind this lock, so
@@ -103,17 +103,17 @@ pub(crate) async fn lock(connection: &mut PgConnection, account: AccountId) -> R
 
 /// Sets where browsers may use the account's public keys from.
 pub async fn set_allowed_origins(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     origins: &[Origin],
 ) -> Result<(), Error> {
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(account).await?;
     if !store::set_allowed_origins(&mut change, account, origins, now).await? {
         return Err(Error::missing(Missing::Account));
     }
     let event = Event::new(Action::AllowedOriginsSet);
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[event]).await?;
+    audit::record(&mut change, &context.audit_key, account, actor, now, &[event]).await?;
     change.commit().await
 }

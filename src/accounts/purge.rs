@@ -3,7 +3,7 @@
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
 use crate::principal::Actor;
@@ -17,14 +17,14 @@ pub struct Purged {
 }
 
 /// Purges an account. Its audit events stay, and say so; a parent is refused while it has sub-accounts.
-pub async fn purge(core: &Core, actor: &Actor, account: AccountId) -> Result<Purged, Error> {
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
+pub async fn purge(context: &Context, actor: &Actor, account: AccountId) -> Result<Purged, Error> {
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(account).await?;
     // Behind the lock nobody can add to the account.
     if !store::lock_to_delete(&mut change, account).await? {
         return Err(Error::missing(Missing::Account));
     }
-    let data_keys = core.vault.destroy_data_keys(&mut change, account).await?;
+    let data_keys = context.vault.destroy_data_keys(&mut change, account).await?;
     store::delete(&mut change, account).await.map_err(|error| {
         if violates(&error, "accounts_parent_fkey") {
             let message = "The account has sub-accounts: purge them first";
@@ -33,7 +33,7 @@ pub async fn purge(core: &Core, actor: &Actor, account: AccountId) -> Result<Pur
             error.into()
         }
     })?;
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::new(Action::AccountPurged)]).await?;
+    audit::record(&mut change, &context.audit_key, account, actor, now, &[Event::new(Action::AccountPurged)]).await?;
     // Keys and clients of the account may be in memory by other names than its own.
     change.commit().await?;
     Ok(Purged { data_keys })

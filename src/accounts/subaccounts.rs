@@ -6,7 +6,7 @@ use uuid::Uuid;
 use super::{store, users};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::{go_on_as, violates};
 use crate::principal::Actor;
@@ -66,24 +66,26 @@ pub struct SubAccountUpdate {
 }
 
 /// The parent's sub-accounts, by id.
-pub async fn list(core: &Core, parent: AccountId, include_inactive: bool) -> Result<Vec<SubAccount>, Error> {
-    Ok(store::list_subaccounts(&mut *core.read(parent).await?, parent, include_inactive).await?)
+pub async fn list(context: &Context, parent: AccountId, include_inactive: bool) -> Result<Vec<SubAccount>, Error> {
+    Ok(store::list_subaccounts(&mut *context.read(parent).await?, parent, include_inactive).await?)
 }
 
 /// A sub-account of the parent. Anybody else's is not there.
-pub async fn find(core: &Core, parent: AccountId, id: AccountId) -> Result<SubAccount, Error> {
-    store::find_subaccount(&mut *core.read(parent).await?, parent, id).await?.ok_or(Error::missing(Missing::SubAccount))
+pub async fn find(context: &Context, parent: AccountId, id: AccountId) -> Result<SubAccount, Error> {
+    store::find_subaccount(&mut *context.read(parent).await?, parent, id)
+        .await?
+        .ok_or(Error::missing(Missing::SubAccount))
 }
 
 /// Makes a sub-account with its first user. The change is its caller's to begin, for the parent, and to commit.
 pub async fn create(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     parent: AccountId,
     change: &mut Change,
     new: &NewSubAccount,
 ) -> Result<SubAccount, Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     let id = store::insert_subaccount(change, parent, new, now).await.map_err(taken)?;
     let email = match (&new.organization_contact_email, Email::parse(actor.name())) {
         (Some(contact), _) => contact.as_str().to_owned(),
@@ -97,20 +99,20 @@ pub async fn create(
     let user = Uuid::now_v7();
     store::insert_user(change, id, user, &email, None, now).await?;
     let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
-    audit::record(change, &core.audit_key, id, actor, now, &events).await?;
+    audit::record(change, &context.audit_key, id, actor, now, &events).await?;
     Ok(created)
 }
 
 /// Changes a sub-account.
 pub async fn update(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     parent: AccountId,
     id: AccountId,
     update: &SubAccountUpdate,
 ) -> Result<SubAccount, Error> {
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(parent).await?;
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(parent).await?;
     if !store::update_subaccount(&mut change, parent, id, update, now).await.map_err(taken)? {
         return Err(Error::missing(Missing::SubAccount));
     }
@@ -122,15 +124,15 @@ pub async fn update(
         Some(false) => Action::AccountDeactivated,
         None => Action::AccountUpdated,
     };
-    audit::record(&mut change, &core.audit_key, id, actor, now, &[Event::new(action)]).await?;
+    audit::record(&mut change, &context.audit_key, id, actor, now, &[Event::new(action)]).await?;
     change.commit().await?;
     Ok(updated)
 }
 
 /// Deactivates a sub-account: its keys and tokens stop at once, its credentials stay.
-pub async fn deactivate(core: &Core, actor: &Actor, parent: AccountId, id: AccountId) -> Result<(), Error> {
+pub async fn deactivate(context: &Context, actor: &Actor, parent: AccountId, id: AccountId) -> Result<(), Error> {
     let inactive = SubAccountUpdate { is_active: Some(false), ..SubAccountUpdate::default() };
-    update(core, actor, parent, id, &inactive).await.map(drop)
+    update(context, actor, parent, id, &inactive).await.map(drop)
 }
 
 fn taken(error: sqlx::Error) -> Error {

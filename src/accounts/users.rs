@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
 use crate::principal::Actor;
@@ -27,7 +27,7 @@ static HASHING: Semaphore = Semaphore::const_new(2);
 
 /// Makes a user of an account, with a password for the console if one is given.
 pub async fn create(
-    core: &Core,
+    context: &Context,
     account: AccountId,
     email: &Email,
     password: Option<SecretString>,
@@ -40,9 +40,9 @@ pub async fn create(
         }
         Some(password) => Some(hash(password).await?),
     };
-    let now = core.clock.now();
+    let now = context.clock.now();
     let id = Uuid::now_v7();
-    let mut change = core.cluster.begin(account).await?;
+    let mut change = context.cluster.begin(account).await?;
     store::insert_user(&mut change, account, id, email.as_str(), hash.as_deref(), now).await.map_err(|error| {
         if violates(&error, "users_email_unique") {
             Error::invalid(FieldError::new("email", "is already a user of this account"))
@@ -53,19 +53,20 @@ pub async fn create(
         }
     })?;
     let actor = Actor::operator();
-    audit::record(&mut change, &core.audit_key, account, &actor, now, &[Event::about(Action::UserCreated, id)]).await?;
+    audit::record(&mut change, &context.audit_key, account, &actor, now, &[Event::about(Action::UserCreated, id)])
+        .await?;
     change.commit().await?;
     Ok(id)
 }
 
 /// Whether this is the user's password. A user who does not exist, or has none, takes as long.
 pub async fn verify_password(
-    core: &Core,
+    context: &Context,
     account: AccountId,
     email: &Email,
     password: SecretString,
 ) -> Result<bool, Error> {
-    let Some(stored) = store::password_hash(&mut *core.read(account).await?, account, email.as_str()).await? else {
+    let Some(stored) = store::password_hash(&mut *context.read(account).await?, account, email.as_str()).await? else {
         // The same work, for nothing.
         hash(password).await?;
         return Ok(false);

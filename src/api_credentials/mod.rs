@@ -17,7 +17,7 @@ use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Name};
@@ -83,61 +83,67 @@ pub struct KeySummary {
 
 /// Makes a key. It is returned this once; what is stored cannot be turned back into it.
 pub async fn create(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     new: &NewKey,
 ) -> Result<(KeySummary, ApiKey), Error> {
-    let mut change = core.cluster.begin(account).await?;
-    let made = create_in(core, actor, account, &mut change, new).await?;
+    let mut change = context.cluster.begin(account).await?;
+    let made = create_in(context, actor, account, &mut change, new).await?;
     change.commit().await?;
     Ok(made)
 }
 
 /// The same in a change that its caller begins and commits.
 pub async fn create_in(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     change: &mut Change,
     new: &NewKey,
 ) -> Result<(KeySummary, ApiKey), Error> {
     let key = ApiKey::generate(new.kind);
-    let summary = store_key(core, actor, account, change, new, &key).await?;
+    let summary = store_key(context, actor, account, change, new, &key).await?;
     Ok((summary, key))
 }
 
 /// Stores a key that was made elsewhere, unless it is stored already, in whatever state. For `dev`, whose keys are kept
 /// in a file.
-pub async fn ensure(core: &Core, actor: &Actor, account: AccountId, new: &NewKey, key: &ApiKey) -> Result<(), Error> {
-    if store::find_by_hash(&core.pool, &core.pepper.hash(key)).await?.is_none() {
-        let mut change = core.cluster.begin(account).await?;
-        store_key(core, actor, account, &mut change, new, key).await?;
+pub async fn ensure(
+    context: &Context,
+    actor: &Actor,
+    account: AccountId,
+    new: &NewKey,
+    key: &ApiKey,
+) -> Result<(), Error> {
+    if store::find_by_hash(&context.pool, &context.pepper.hash(key)).await?.is_none() {
+        let mut change = context.cluster.begin(account).await?;
+        store_key(context, actor, account, &mut change, new, key).await?;
         change.commit().await?;
     }
     Ok(())
 }
 
 async fn store_key(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     change: &mut Change,
     new: &NewKey,
     key: &ApiKey,
 ) -> Result<KeySummary, Error> {
-    make_room(core, change, account).await?;
+    make_room(context, change, account).await?;
     let (user_id, _) = users::find(change, account, new.user_email.as_deref()).await?;
-    let summary = insert(core, change, account, user_id, new, key).await?;
+    let summary = insert(context, change, account, user_id, new, key).await?;
     let event = Event::about(Action::ApiKeyCreated, summary.id);
-    audit::record(change, &core.audit_key, account, actor, core.clock.now(), &[event]).await?;
+    audit::record(change, &context.audit_key, account, actor, context.clock.now(), &[event]).await?;
     Ok(summary)
 }
 
 /// Refuses one key too many.
-async fn make_room(core: &Core, change: &mut Change, account: AccountId) -> Result<(), Error> {
+async fn make_room(context: &Context, change: &mut Change, account: AccountId) -> Result<(), Error> {
     accounts::lock(change, account).await?;
-    if store::count_active(change, account, core.clock.now()).await? >= MAX_ACTIVE_KEYS {
+    if store::count_active(change, account, context.clock.now()).await? >= MAX_ACTIVE_KEYS {
         let message = "An account can have at most 6 active API keys";
         return Err(Error::invalid(FieldError::sentence_alone("api_keys", message)));
     }
@@ -145,34 +151,34 @@ async fn make_room(core: &Core, change: &mut Change, account: AccountId) -> Resu
 }
 
 async fn insert(
-    core: &Core,
+    context: &Context,
     change: &mut Change,
     account: AccountId,
     user_id: Uuid,
     new: &NewKey,
     key: &ApiKey,
 ) -> Result<KeySummary, Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     let id = Uuid::now_v7();
-    store::insert(change, account, id, user_id, new, &core.pepper.hash(key), key.last_four(), now).await?;
+    store::insert(change, account, id, user_id, new, &context.pepper.hash(key), key.last_four(), now).await?;
     store::find(change, account, id).await?.ok_or(Error::missing(Missing::ApiKey))
 }
 
 /// Revokes a key, for good. An operator's key is the command line's business.
-pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
+pub async fn revoke(context: &Context, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(account).await?;
     let is_operator = store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     // Dropping the change puts the key back.
     if is_operator && actor.principal.as_ref().is_some_and(|principal| !principal.is_operator) {
         return Err(Denied::OperatorKey.into());
     }
-    audit::record(&mut change, &core.audit_key, account, actor, now, &[Event::about(Action::ApiKeyRevoked, id)])
+    audit::record(&mut change, &context.audit_key, account, actor, now, &[Event::about(Action::ApiKeyRevoked, id)])
         .await?;
     change.commit().await
 }
 
 /// The keys of an account, oldest first, those that ended included.
-pub async fn list(core: &Core, account: AccountId) -> Result<Vec<KeySummary>, Error> {
-    Ok(store::list(&mut *core.read(account).await?, account).await?)
+pub async fn list(context: &Context, account: AccountId) -> Result<Vec<KeySummary>, Error> {
+    Ok(store::list(&mut *context.read(account).await?, account).await?)
 }

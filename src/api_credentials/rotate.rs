@@ -8,7 +8,7 @@ use super::{KeySummary, NewKey, insert, make_room, store};
 use crate::api_key::ApiKey;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Actor, Principal};
 use crate::types::{AccountId, Name};
@@ -23,7 +23,7 @@ pub const MAX_OVERLAP: Duration = Duration::from_hours(7 * 24);
 /// Whoever rotates a key sees its successor, so they must have all of its rights themselves: [`Denied::CannotGrant`],
 /// [`Denied::OperatorKey`].
 pub async fn rotate(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     by: &Principal,
     account: AccountId,
@@ -31,7 +31,7 @@ pub async fn rotate(
     id: Uuid,
     overlap: Duration,
 ) -> Result<(KeySummary, ApiKey), Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     let old = store::lock_active(change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     if old.is_operator && !by.is_operator {
         return Err(Denied::OperatorKey.into());
@@ -58,9 +58,9 @@ pub async fn rotate(
     } else {
         store::end_after_rotation(change, account, id, now + overlap).await?;
     }
-    make_room(core, change, account).await?;
-    let summary = insert(core, change, account, old.user_id, &new, &key).await?;
+    make_room(context, change, account).await?;
+    let summary = insert(context, change, account, old.user_id, &new, &key).await?;
     let events = [Event::about(Action::ApiKeyRotated, id), Event::about(Action::ApiKeyCreated, summary.id)];
-    audit::record(change, &core.audit_key, account, actor, now, &events).await?;
+    audit::record(change, &context.audit_key, account, actor, now, &events).await?;
     Ok((summary, key))
 }

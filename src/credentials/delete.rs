@@ -3,7 +3,7 @@
 use super::{Conditions, store};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, Missing};
 use crate::principal::Actor;
 use crate::suppliers;
@@ -11,14 +11,14 @@ use crate::types::{AccountId, Environment, Service, SupplierCode};
 
 /// Deletes the base credentials for a supplier and all service credentials beneath them: one event per row.
 pub async fn delete_base(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     change: &mut Change,
     supplier: &SupplierCode,
     conditions: &Conditions,
 ) -> Result<(), Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     // Locked first, so that no service credentials come in between and go without an event.
     if !store::lock_base(change, account, supplier).await? {
         return Err(suppliers::not_found(change, Missing::Credentials, supplier.as_str()).await);
@@ -35,12 +35,12 @@ pub async fn delete_base(
         })
         .collect();
     events.push(Event::of_supplier(Action::CredentialsDeleted, supplier));
-    Ok(audit::record(change, &core.audit_key, account, actor, now, &events).await?)
+    Ok(audit::record(change, &context.audit_key, account, actor, now, &events).await?)
 }
 
 /// Deletes the credentials of one service and environment.
 pub async fn delete_service(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     change: &mut Change,
@@ -48,7 +48,7 @@ pub async fn delete_service(
     (service, environment): (Service, Environment),
     conditions: &Conditions,
 ) -> Result<(), Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     let held = conditions.hold(change, account, supplier).await?;
     if !store::delete_service(change, account, supplier, service, environment).await? {
         return Err(suppliers::not_found(change, Missing::ServiceCredential, supplier.as_str()).await);
@@ -57,5 +57,5 @@ pub async fn delete_service(
     held.require()?;
     held.require_new(false)?;
     let event = Event::of_service(Action::ServiceCredentialsDeleted, supplier, service, environment);
-    Ok(audit::record(change, &core.audit_key, account, actor, now, &[event]).await?)
+    Ok(audit::record(change, &context.audit_key, account, actor, now, &[event]).await?)
 }

@@ -3,7 +3,7 @@
 use super::{BaseCredentials, Conditions, Tag, store};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::postgres::violates;
 use crate::principal::Actor;
@@ -41,7 +41,7 @@ impl BaseUpdate {
 /// The change is its caller's to begin and to commit. So is the sealer, which an update that brings values needs: it is
 /// asked for before the change begins, because a key service may be slow.
 pub async fn upsert_base(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     change: &mut Change,
@@ -49,7 +49,7 @@ pub async fn upsert_base(
     sealer: Option<&Sealer>,
     conditions: &Conditions,
 ) -> Result<(BaseCredentials, Tag), Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     suppliers::get(change, &update.supplier).await?;
     let held = conditions.hold(change, account, &update.supplier).await?;
     held.require()?;
@@ -70,7 +70,7 @@ pub async fn upsert_base(
             (username, password) => match stored.of(environment) {
                 StoredPair::Whole(pair) => {
                     let pair = pair.as_ref().map_err(|damage| *damage)?;
-                    let stored = place.open(&core.vault, account, pair).await?;
+                    let stored = place.open(&context.vault, account, pair).await?;
                     let username = username.unwrap_or(stored.username);
                     let password = password.unwrap_or(stored.password);
                     complete.push((place, Pair { username, password }));
@@ -101,7 +101,7 @@ pub async fn upsert_base(
     let result = result.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };
     let event = Event::of_supplier(action, &update.supplier);
-    audit::record(change, &core.audit_key, account, actor, now, &[event]).await?;
+    audit::record(change, &context.audit_key, account, actor, now, &[event]).await?;
     Ok(result)
 }
 

@@ -3,7 +3,7 @@
 use super::{Conditions, ServiceCredential, Tag, store};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, Missing};
 use crate::postgres::violates;
 use crate::principal::Actor;
@@ -28,7 +28,7 @@ pub struct ServiceUpdate {
 /// Stores a service pair beneath base credentials that exist. Answers with the tag of all that is stored for the supplier
 /// as well. For the change and the sealer see [`upsert_base`](super::upsert_base).
 pub async fn upsert_service(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     change: &mut Change,
@@ -38,7 +38,7 @@ pub async fn upsert_service(
 ) -> Result<(ServiceCredential, Tag), Error> {
     let ServiceUpdate { supplier, service, environment, pair } = update;
     let supplier = &supplier;
-    let now = core.clock.now();
+    let now = context.clock.now();
     let held = conditions.hold(change, account, supplier).await?;
     // Locked against deletion.
     if !store::lock_base_for_child(change, account, supplier).await? {
@@ -69,6 +69,6 @@ pub async fn upsert_service(
     let (_, tag) = whole.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
     let event = Event::of_service(action, supplier, service, environment);
-    audit::record(change, &core.audit_key, account, actor, now, &[event]).await?;
+    audit::record(change, &context.audit_key, account, actor, now, &[event]).await?;
     Ok((ServiceCredential { service, environment, username: pair.username.expose().to_owned() }, tag))
 }

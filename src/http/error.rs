@@ -66,7 +66,7 @@ pub struct WrongField {
 
 /// The cause of an error answer, on its way to the edge's log.
 #[derive(Clone)]
-pub(super) struct Cause(pub Arc<HttpError>);
+pub(in crate::http) struct Cause(pub Arc<HttpError>);
 
 impl HttpError {
     /// The answer: its status and its body.
@@ -156,7 +156,7 @@ fn validation(fields: &[FieldError]) -> ErrorBody {
 }
 
 /// An answer that says no more than its status.
-pub(super) fn plain(status: StatusCode) -> (StatusCode, ErrorBody) {
+pub(in crate::http) fn plain(status: StatusCode) -> (StatusCode, ErrorBody) {
     (status, ErrorBody { detail: sentence(status).to_owned(), hint: None, errors: vec![] })
 }
 

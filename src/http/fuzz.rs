@@ -12,11 +12,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::form_urlencoded;
 
-use super::body::{self, Object};
-use super::client_address::client_address;
-use super::number::whole;
-use super::query;
 use crate::error::{Error, FieldError};
+use crate::http::edge::client_address::client_address;
+use crate::http::extract::body::{self, Object};
+use crate::http::extract::number::whole;
+use crate::http::extract::query;
 use crate::types::parse_range;
 
 #[derive(Debug, PartialEq, Deserialize)]

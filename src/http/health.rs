@@ -12,8 +12,8 @@ use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
 
-use super::edge::NoFault;
 use crate::app::App;
+use crate::http::edge::NoFault;
 use crate::postgres;
 
 /// Longest wait for the database. A load balancer asks often and does not wait.

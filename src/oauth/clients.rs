@@ -11,7 +11,7 @@ use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::principal::{Actor, Principal, Scope};
 use crate::types::{AccountId, Name};
@@ -70,14 +70,14 @@ pub(super) fn is_client_id(text: &str) -> bool {
 /// The client belongs to the user with `user_email`, or to the account's oldest user. The change is its caller's to begin and
 /// to commit.
 pub async fn create(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     change: &mut Change,
     user_email: Option<&str>,
     new: &NewClient,
 ) -> Result<(ClientSummary, ApiKey), Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     accounts::lock(change, account).await?;
     if store::count(change, account).await? >= MAX_CLIENTS {
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
@@ -88,27 +88,27 @@ pub async fn create(
     let client_id = format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM));
     store::insert(change, account, (id, user_id, &client_id), new, now).await?;
     let secret = ApiKey::generate(Kind::ClientSecret);
-    store::insert_secret(change, account, id, &core.pepper.hash(&secret), now).await?;
+    store::insert_secret(change, account, id, &context.pepper.hash(&secret), now).await?;
     let summary = store::find(change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let events = [Event::about(Action::OauthClientCreated, id)];
-    audit::record(change, &core.audit_key, account, actor, now, &events).await?;
+    audit::record(change, &context.audit_key, account, actor, now, &events).await?;
     Ok((summary, secret))
 }
 
 /// The account's clients, oldest first.
-pub async fn list(core: &Core, account: AccountId) -> Result<Vec<ClientSummary>, Error> {
-    Ok(store::list(&mut *core.read(account).await?, account).await?)
+pub async fn list(context: &Context, account: AccountId) -> Result<Vec<ClientSummary>, Error> {
+    Ok(store::list(&mut *context.read(account).await?, account).await?)
 }
 
 /// A client of the account.
-pub async fn find(core: &Core, account: AccountId, id: Uuid) -> Result<ClientSummary, Error> {
-    store::find(&mut *core.read(account).await?, account, id).await?.ok_or(Error::missing(Missing::OauthClient))
+pub async fn find(context: &Context, account: AccountId, id: Uuid) -> Result<ClientSummary, Error> {
+    store::find(&mut *context.read(account).await?, account, id).await?.ok_or(Error::missing(Missing::OauthClient))
 }
 
 /// Gives a client a new secret; the old ones end after an overlap. Whoever does that sees the secret, so they must have all
 /// of the client's rights themselves. The change is its caller's to begin and to commit.
 pub async fn rotate(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     by: &Principal,
     account: AccountId,
@@ -116,7 +116,7 @@ pub async fn rotate(
     id: Uuid,
     overlap: Duration,
 ) -> Result<(ClientSummary, ApiKey), Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     // Puts rotations in a row, so that one overlap does not end what another has just made.
     accounts::lock(change, account).await?;
     let summary = store::find(change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
@@ -128,20 +128,20 @@ pub async fn rotate(
         return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
     }
     let secret = ApiKey::generate(Kind::ClientSecret);
-    store::insert_secret(change, account, id, &core.pepper.hash(&secret), now).await?;
+    store::insert_secret(change, account, id, &context.pepper.hash(&secret), now).await?;
     let events = [Event::about(Action::OauthClientRotated, id)];
-    audit::record(change, &core.audit_key, account, actor, now, &events).await?;
+    audit::record(change, &context.audit_key, account, actor, now, &events).await?;
     Ok((summary, secret))
 }
 
 /// Revokes a client for good; its tokens stop at once.
-pub async fn revoke(core: &Core, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(account).await?;
+pub async fn revoke(context: &Context, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(account).await?;
     if !store::revoke(&mut change, account, id, now).await? {
         return Err(Error::missing(Missing::OauthClient));
     }
     let events = [Event::about(Action::OauthClientRevoked, id)];
-    audit::record(&mut change, &core.audit_key, account, actor, now, &events).await?;
+    audit::record(&mut change, &context.audit_key, account, actor, now, &events).await?;
     change.commit().await
 }

@@ -8,7 +8,7 @@ use chrono::DateTime;
 use super::store;
 use super::tokens::{IssueError, Tokens};
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::Error;
 use crate::principal::{Actor, AuthMethod, Principal};
 
@@ -23,13 +23,13 @@ pub struct Origin {
 
 /// Revokes a token of the client that presents itself, on every use that begins from now on.
 pub async fn revoke(
-    core: &Core,
+    context: &Context,
     tokens: &Tokens,
     (client_id, client_secret): (&str, &str),
     token: &str,
     origin: Origin,
 ) -> Result<(), IssueError> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     let Some((client, claims)) = tokens.to_revoke(client_id, client_secret, token, now).await? else { return Ok(()) };
     let account = client.account_id;
     let actor = Actor {
@@ -46,10 +46,10 @@ pub async fn revoke(
         client_address: origin.client_address,
     };
     let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
-    let mut change = core.cluster.begin(account).await?;
+    let mut change = context.cluster.begin(account).await?;
     store::revoke_token(&mut change, account, claims.jti, expires_at, now).await.map_err(Error::from)?;
     let events = [Event::about(Action::OauthTokenRevoked, claims.jti)];
-    let recorded = audit::record(&mut change, &core.audit_key, account, &actor, now, &events).await;
+    let recorded = audit::record(&mut change, &context.audit_key, account, &actor, now, &events).await;
     recorded.map_err(Error::from)?;
     change.commit().await?;
     Ok(())

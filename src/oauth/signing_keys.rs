@@ -19,7 +19,7 @@ use sqlx::PgPool;
 use super::store;
 use crate::audit::{self, Action, Event};
 use crate::cluster::Cluster;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, OpenError, SealError};
 use crate::principal::Actor;
 use crate::types::AccountId;
@@ -88,14 +88,14 @@ pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<U
 }
 
 /// Puts a new key in place of the one that signs. The old one goes on verifying until its last token has run out.
-pub async fn rotate(core: &Core) -> Result<String, Error> {
-    let now = core.clock.now();
-    let (new, private_key) = seal_new(&core.vault, now).await?;
-    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
+pub async fn rotate(context: &Context) -> Result<String, Error> {
+    let now = context.clock.now();
+    let (new, private_key) = seal_new(&context.vault, now).await?;
+    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
     store::retire_signing_key(&mut change, now, now + LONGEST_TOKEN).await?;
     store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, private_key.as_bytes(), now).await?;
     let (actor, events) = (Actor::operator(), [Event::new(Action::SigningKeyRotated)]);
-    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
+    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
     change.commit().await?;
     Ok(new.kid)
 }

@@ -8,7 +8,7 @@ use secrecy::ExposeSecret;
 
 use super::{Fault, Page, Progress, Scope, count_rows, each_table, open, page, store};
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::credentials::{BasePairs, ServicePasswords};
 use crate::error::Error;
 use crate::oauth::SigningKeys;
@@ -39,16 +39,16 @@ pub struct Rotated {
 /// Gives new data keys and seals every value under them. Can be stopped at any point and begun again: it goes on where it
 /// was.
 pub async fn rotate_data(
-    core: &Core,
+    context: &Context,
     scope: Scope,
     mut progress: impl FnMut(Progress<'_>) + Send,
 ) -> Result<Rotated, Error> {
-    let now = core.clock.now();
+    let now = context.clock.now();
     let only = match scope {
         Scope::Account(account) => Some(account),
         Scope::Every => None,
     };
-    let mut change = core.cluster.begin(Tenant::Every).await?;
+    let mut change = context.cluster.begin(Tenant::Every).await?;
     let run = store::begin_rotation(&mut change, only, now).await?;
     change.commit().await?;
 
@@ -56,14 +56,14 @@ pub async fn rotate_data(
     let span = scope.span(None);
     let mut after = AccountId(span.first.0 - 1);
     loop {
-        let accounts = core.vault.accounts((after, span.last), ACCOUNTS).await?;
+        let accounts = context.vault.accounts((after, span.last), ACCOUNTS).await?;
         let Some(last) = accounts.last() else { break };
         after = *last;
-        rotated.accounts += core.vault.renew(&accounts, run.started_at, core.clock.now()).await? as u64;
+        rotated.accounts += context.vault.renew(&accounts, run.started_at, context.clock.now()).await? as u64;
     }
 
     loop {
-        let mut pass = Pass { core, scope, done: 0, total: count_rows(core, scope).await?, stale: 0 };
+        let mut pass = Pass { context, scope, done: 0, total: count_rows(context, scope).await?, stale: 0 };
         rotated.faults.clear();
         each_table!(table => pass.reseal(table, &mut rotated, &mut progress).await?);
         // What somebody sealed under an old data key behind the page that we were at is found by the next pass.
@@ -72,19 +72,19 @@ pub async fn rotate_data(
         }
     }
 
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(Tenant::Every).await?;
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(Tenant::Every).await?;
     store::finish_rotation(&mut change, &run, now).await?;
     let account = only.unwrap_or(AccountId::OPERATOR);
     let (actor, events) = (Actor::operator(), [Event::new(Action::DataKeysRotated)]);
-    audit::record(&mut change, &core.audit_key, account, &actor, now, &events).await?;
+    audit::record(&mut change, &context.audit_key, account, &actor, now, &events).await?;
     change.commit().await?;
     Ok(rotated)
 }
 
 /// One way through all tables.
 struct Pass<'a> {
-    core: &'a Core,
+    context: &'a Context,
     scope: Scope,
     done: u64,
     total: u64,
@@ -101,7 +101,7 @@ impl Pass<'_> {
     ) -> Result<(), Error> {
         let mut after: Option<SealedRow> = None;
         loop {
-            let Page { rows, keys } = page(self.core, table, self.scope, after.as_ref()).await?;
+            let Page { rows, keys } = page(self.context, table, self.scope, after.as_ref()).await?;
             let Some(last) = rows.last() else { return Ok(()) };
             after = Some(last.clone());
             self.done += rows.len() as u64;
@@ -117,9 +117,9 @@ impl Pass<'_> {
             }
             if !resealed.is_empty() {
                 self.stale += resealed.len() as u64;
-                let mut change = self.core.cluster.begin(Tenant::Every).await?;
+                let mut change = self.context.cluster.begin(Tenant::Every).await?;
                 let replaced = table.replace(&mut change, &resealed).await?;
-                self.core.vault.count_seals(&mut change, &keys, &seals).await?;
+                self.context.vault.count_seals(&mut change, &keys, &seals).await?;
                 change.commit().await?;
                 rotated.rows += replaced;
                 rotated.values += replaced * table.columns().len() as u64;

@@ -16,7 +16,7 @@ pub use data_keys::{Rotated, rotate_data};
 pub use rewrap::rewrap;
 pub use verify::{Verified, verify};
 
-use crate::core::Core;
+use crate::context::Context;
 use crate::credentials::{BasePairs, ServicePasswords};
 use crate::error::{Error, OpenError};
 use crate::oauth::SigningKeys;
@@ -123,8 +123,8 @@ impl std::fmt::Display for Fault {
 }
 
 /// How many rows the tables have, together.
-async fn count_rows(core: &Core, scope: Scope) -> Result<u64, Error> {
-    let mut transaction = core.read(Tenant::Every).await?;
+async fn count_rows(context: &Context, scope: Scope) -> Result<u64, Error> {
+    let mut transaction = context.read(Tenant::Every).await?;
     let mut total = 0;
     each_table!(table => total += table.count(&mut transaction, &scope.span(None)).await?);
     Ok(total.cast_unsigned())
@@ -138,18 +138,23 @@ struct Page {
 
 /// A page of rows behind `after`, and the data keys for them: both as of one moment, so that an account that is purged in
 /// between is no fault.
-async fn page(core: &Core, table: &impl SealedTable, scope: Scope, after: Option<&SealedRow>) -> Result<Page, Error> {
-    let mut transaction = snapshot(&core.pool).await?;
+async fn page(
+    context: &Context,
+    table: &impl SealedTable,
+    scope: Scope,
+    after: Option<&SealedRow>,
+) -> Result<Page, Error> {
+    let mut transaction = snapshot(&context.pool).await?;
     let rows = table.page(&mut transaction, &scope.span(after), BATCH).await?;
     let parsed: Vec<_> = rows
         .iter()
         .flat_map(|row| row.sealed.iter().map(|bytes| (row.account, Sealed::parse(bytes.clone()).ok())))
         .collect();
     let values = parsed.iter().map(|(account, sealed)| (*account, sealed.as_ref()));
-    let stored = core.vault.read_data_keys(&mut transaction, values).await?;
+    let stored = context.vault.read_data_keys(&mut transaction, values).await?;
     // The key service, if there is one, is asked when the transaction is over.
     drop(transaction);
-    Ok(Page { rows, keys: core.vault.unwrap_data_keys(stored).await? })
+    Ok(Page { rows, keys: context.vault.unwrap_data_keys(stored).await? })
 }
 
 /// A row's texts, each with what it is bound to; or the column that does not open.

@@ -2,7 +2,7 @@
 
 use super::Progress;
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::Error;
 use crate::postgres::Tenant;
 use crate::principal::Actor;
@@ -10,14 +10,14 @@ use crate::types::AccountId;
 use crate::vault::Rewrapped;
 
 /// Wraps every data key under the first key-encryption key and closes the others that nothing needs any more.
-pub async fn rewrap(core: &Core, mut progress: impl FnMut(Progress<'_>) + Send) -> Result<Rewrapped, Error> {
+pub async fn rewrap(context: &Context, mut progress: impl FnMut(Progress<'_>) + Send) -> Result<Rewrapped, Error> {
     let tell = |done, total| progress(Progress { what: "data keys", done, total });
-    let done = core.vault.rewrap(tell).await?;
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(Tenant::Every).await?;
-    core.vault.close_others(&mut change, &done.kek_id, now).await?;
+    let done = context.vault.rewrap(tell).await?;
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(Tenant::Every).await?;
+    context.vault.close_others(&mut change, &done.kek_id, now).await?;
     let (actor, events) = (Actor::operator(), [Event::new(Action::DataKeysRewrapped)]);
-    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
+    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
     change.commit().await?;
     Ok(done)
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{BATCH, Fault, Page, Progress, Scope, count_rows, each_table, open, page};
-use crate::core::Core;
+use crate::context::Context;
 use crate::credentials::{BasePairs, ServicePasswords};
 use crate::error::Error;
 use crate::oauth::SigningKeys;
@@ -23,24 +23,24 @@ pub struct Verified {
 }
 
 /// Unwraps every data key and opens every value.
-pub async fn verify(core: &Core, mut progress: impl FnMut(Progress<'_>) + Send) -> Result<Verified, Error> {
+pub async fn verify(context: &Context, mut progress: impl FnMut(Progress<'_>) + Send) -> Result<Verified, Error> {
     let mut verified = Verified::default();
-    let total = core.vault.count_data_keys().await?.cast_unsigned();
+    let total = context.vault.count_data_keys().await?.cast_unsigned();
     let mut after = DataKeyId::BEFORE_ALL;
     loop {
-        let keys = core.vault.try_page(after, BATCH).await?;
+        let keys = context.vault.try_page(after, BATCH).await?;
         let Some((last, _)) = keys.last() else { break };
         after = *last;
         verified.data_keys += keys.len() as u64;
         verified.faults.extend(keys.iter().filter_map(|(id, key)| Some(Fault::of_data_key(*id, key.err()?))));
         progress(Progress { what: "data keys", done: verified.data_keys.min(total), total });
     }
-    let total = count_rows(core, Scope::Every).await?;
+    let total = count_rows(context, Scope::Every).await?;
     let mut done = 0;
     each_table!(table => {
         let mut after: Option<SealedRow> = None;
         loop {
-            let Page { rows, keys } = page(core, table, Scope::Every, after.as_ref()).await?;
+            let Page { rows, keys } = page(context, table, Scope::Every, after.as_ref()).await?;
             let Some(last) = rows.last() else { break };
             after = Some(last.clone());
             done += rows.len() as u64;

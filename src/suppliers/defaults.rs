@@ -4,7 +4,7 @@ use sqlx::PgExecutor;
 
 use super::store;
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::Error;
 use crate::principal::Actor;
 use crate::sealed_pair::{Place, SealedPair, Storage};
@@ -30,34 +30,34 @@ pub fn place(supplier: &SupplierCode, environment: Environment) -> Place<'_> {
 
 /// Creates or replaces the login of a supplier and environment.
 pub async fn set(
-    core: &Core,
+    context: &Context,
     supplier: &SupplierCode,
     environment: Environment,
     services: Vec<Service>,
     pair: &Pair,
 ) -> Result<(), Error> {
-    let now = core.clock.now();
-    let sealer = core.vault.sealer(AccountId::OPERATOR, now).await?;
-    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
+    let now = context.clock.now();
+    let sealer = context.vault.sealer(AccountId::OPERATOR, now).await?;
+    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
     super::get(&mut change, supplier).await?;
     let pair = place(supplier, environment).seal(&sealer, pair)?;
     let default = DefaultCredentials { supplier: supplier.clone(), environment, services, pair };
     store::set_default(&mut change, &default, now).await?;
     let event = Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsSet, supplier) };
-    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
+    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
     change.commit().await
 }
 
 /// Removes the login of a supplier and environment; tells whether there was one.
-pub async fn remove(core: &Core, supplier: &SupplierCode, environment: Environment) -> Result<bool, Error> {
-    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
+pub async fn remove(context: &Context, supplier: &SupplierCode, environment: Environment) -> Result<bool, Error> {
+    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
     if !store::remove_default(&mut change, supplier, environment).await? {
         return Ok(false);
     }
     let event =
         Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsRemoved, supplier) };
-    let now = core.clock.now();
-    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
+    let now = context.clock.now();
+    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
     change.commit().await?;
     Ok(true)
 }

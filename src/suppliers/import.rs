@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::store::{self, Stored};
 use crate::audit::{self, Action, Event};
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::Error;
 use crate::principal::Actor;
 use crate::types::{AccountId, Name, Service, SupplierCode};
@@ -79,19 +79,19 @@ const TAKEN: &str = "import";
 const PROGRESS: usize = 1000;
 
 /// Creates and updates suppliers from a file; removes none. All or nothing.
-pub async fn import(core: &Core, file: impl Read) -> Result<Report, ImportError> {
-    import_with_progress(core, file, |_, _| ()).await
+pub async fn import(context: &Context, file: impl Read) -> Result<Report, ImportError> {
+    import_with_progress(context, file, |_, _| ()).await
 }
 
 /// The same. `progress` is told now and then how many suppliers were looked at, and of how many.
 pub async fn import_with_progress(
-    core: &Core,
+    context: &Context,
     file: impl Read,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<Report, ImportError> {
     let entries = parse(file)?;
-    let now = core.clock.now();
-    let mut change = core.cluster.begin(AccountId::OPERATOR).await?;
+    let now = context.clock.now();
+    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
     let mut report = Report::default();
     let mut events = Vec::new();
     for (index, Entry { code, name, excluded }) in entries.iter().enumerate() {
@@ -115,7 +115,7 @@ pub async fn import_with_progress(
         };
         events.push(Event::of_supplier(action, code));
     }
-    audit::record(&mut change, &core.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &events)
+    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &events)
         .await
         .map_err(Error::from)?;
     change.commit().await?;

@@ -11,7 +11,7 @@ const LAYERS: &[&[&str]] = &[
     &["error"],
     &["cluster"],
     &["vault", "audit", "idempotency"],
-    &["core", "sealed_pair"],
+    &["context", "sealed_pair"],
     &["accounts", "suppliers"],
     &["credentials", "api_credentials", "resolver", "oauth"],
     &["preview", "rotation"],

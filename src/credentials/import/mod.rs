@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 pub use report::{MOST_ERRORS, Report, RowError, RowErrors};
 
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::Error;
 use crate::principal::Actor;
 use crate::types::AccountId;
@@ -58,7 +58,7 @@ pub type Progress<'a> = &'a mut (dyn FnMut(&'static str, u64, u64) + Send);
 /// # Errors
 /// What `begin` says, and what is not about the file; what is wrong with that is in the report.
 pub async fn import<B, W, E>(
-    core: &Core,
+    context: &Context,
     actor: &Actor,
     account: AccountId,
     file: SecretSlice<u8>,
@@ -78,11 +78,11 @@ where
         // Only a runtime that is shutting down cancels the task.
         Err(_cancelled) => Error::Unavailable(sqlx::Error::PoolClosed),
     })?;
-    let now = core.clock.now();
+    let now = context.clock.now();
     let mode = if errors.is_empty() { mode } else { Mode::DryRun };
     let (mut report, work) = match rows {
-        Rows::Base(rows) => Import { core, actor, account, rows: &rows, now }.run(mode, begin, progress).await?,
-        Rows::Service(rows) => Import { core, actor, account, rows: &rows, now }.run(mode, begin, progress).await?,
+        Rows::Base(rows) => Import { context, actor, account, rows: &rows, now }.run(mode, begin, progress).await?,
+        Rows::Service(rows) => Import { context, actor, account, rows: &rows, now }.run(mode, begin, progress).await?,
     };
     report.rows = count;
     report.errors.merge(errors);

@@ -16,7 +16,7 @@ use super::store::Stamp;
 use super::{Mode, Progress};
 use crate::audit;
 use crate::cluster::Change;
-use crate::core::Core;
+use crate::context::Context;
 use crate::error::{Error, FieldError};
 use crate::postgres::{is_deadlock, violates};
 use crate::principal::Actor;
@@ -38,7 +38,7 @@ const SUPPLIER: &str = "supplier_code";
 
 /// An import on its way.
 pub(super) struct Import<'a, T> {
-    pub core: &'a Core,
+    pub context: &'a Context,
     pub actor: &'a Actor,
     pub account: AccountId,
     pub rows: &'a [Row<T>],
@@ -104,14 +104,14 @@ impl<T: Importable> Import<'_, T> {
             taken_back?;
             attempt += 1;
             let most = self.rows.iter().map(|row| row.value.most_seals()).sum();
-            let sealers = self.core.vault.sealers(most, self.account, self.now).await?;
+            let sealers = self.context.vault.sealers(most, self.account, self.now).await?;
             prepared = Prepared::Sealers(sealers);
         }
     }
 
     /// Plans without locks.
     async fn look(&self, progress: Progress<'_>) -> Result<(Found<T::Stored>, Plan<T>), Error> {
-        let mut transaction = self.core.read(self.account).await?;
+        let mut transaction = self.context.read(self.account).await?;
         let found = T::find(&mut transaction, self.account, self.rows, Lock::No).await?;
         drop(transaction);
         let plan = self.plan(&found, progress).await?;
@@ -123,7 +123,7 @@ impl<T: Importable> Import<'_, T> {
             return Ok(Prepared::Sealed { found, sealed: Vec::new(), report: plan.report });
         }
         let seals = plan.changes.iter().map(|(_, change)| T::seals(change)).sum();
-        let mut sealers = self.core.vault.sealers(seals, self.account, self.now).await?;
+        let mut sealers = self.context.vault.sealers(seals, self.account, self.now).await?;
         let sealed = self.seal(&plan.changes, &mut sealers).await?;
         Ok(Prepared::Sealed { found, sealed, report: plan.report })
     }
@@ -169,7 +169,7 @@ impl<T: Importable> Import<'_, T> {
                 continue;
             }
             let stored = found.stored[index].as_ref();
-            match row.value.change(&self.core.vault, self.account, stored).await? {
+            match row.value.change(&self.context.vault, self.account, stored).await? {
                 Ok(None) => report.unchanged += 1,
                 Ok(Some(change)) => {
                     let is_new = stored.is_none();
@@ -191,7 +191,7 @@ impl<T: Importable> Import<'_, T> {
         if rows.is_empty() {
             return Ok(errors);
         }
-        let mut connection = self.core.read(self.account).await?;
+        let mut connection = self.context.read(self.account).await?;
         for (index, row) in rows.iter().enumerate() {
             let hint = match index {
                 ..HINTS => suppliers::hint(&mut connection, row.value.supplier().as_str()).await?,
@@ -243,7 +243,7 @@ impl<T: Importable> Import<'_, T> {
                 row.event(created.contains(&row.key()))
             };
             let events: Vec<_> = part.iter().map(event).collect();
-            audit::record(change, &self.core.audit_key, self.account, self.actor, self.now, &events).await?;
+            audit::record(change, &self.context.audit_key, self.account, self.actor, self.now, &events).await?;
         }
         progress("rows stored", total, total);
         // A row may have been made by somebody else just before it was made here.

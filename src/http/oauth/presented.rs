@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 
 use super::OAuthError;
 use crate::app::App;
-use crate::http::body::{Media, media, read};
 use crate::http::edge::RequestContext;
 use crate::http::error::HttpError;
+use crate::http::extract::body::{Media, media, read};
 
 /// A request of a client.
 pub struct OAuthRequest {

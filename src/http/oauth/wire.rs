@@ -6,7 +6,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::http::reference::words;
+use crate::http::openapi::schemas;
 use crate::oauth::Introspection;
 use crate::principal::Scope;
 use crate::types::AccountId;
@@ -17,10 +17,10 @@ use crate::types::AccountId;
 #[schema(example = json!({ "grant_type": "client_credentials", "scope": "credentials:read" }))]
 #[allow(dead_code, reason = "read by `presented.rs`; this is its description")]
 pub struct TokenRequest {
-    #[schema(value_type = words::GrantType)]
+    #[schema(value_type = schemas::GrantType)]
     grant_type: String,
     /// Scopes, separated by blanks; all that the client has if it is left out.
-    #[schema(value_type = Option<words::ScopeList>)]
+    #[schema(value_type = Option<schemas::ScopeList>)]
     scope: Option<String>,
     /// If the client does not present itself by HTTP Basic.
     client_id: Option<String>,
@@ -119,7 +119,7 @@ pub struct IntrospectionBody {
     #[schema(nullable = false)]
     jti: Option<Uuid>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = words::AccountNumber, required = false)]
+    #[schema(value_type = schemas::AccountNumber, required = false)]
     account_id: Option<AccountId>,
 }
 

@@ -1,0 +1,101 @@
+//! `If-Match` and `If-None-Match` (RFC 9110 §13.1), and the `ETag` that they speak of. One that cannot be read is refused: a
+//! condition that is ignored is an update lost.
+
+use axum::extract::FromRequestParts;
+use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue};
+
+use crate::credentials::{Conditions, EntityTag, Tag, Tags};
+use crate::error::{Error, FieldError};
+use crate::http::error::HttpError;
+
+/// The conditions of a request.
+pub struct Given(pub Conditions);
+
+impl<S: Send + Sync> FromRequestParts<S> for Given {
+    type Rejection = HttpError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, HttpError> {
+        let (if_match, if_none_match) = (
+            condition(&parts.headers, &IF_MATCH, "If-Match")?,
+            condition(&parts.headers, &IF_NONE_MATCH, "If-None-Match")?,
+        );
+        Ok(Self(Conditions { if_match, if_none_match }))
+    }
+}
+
+/// The header that shows a tag.
+pub(in crate::http) fn etag(tag: &Tag) -> [(HeaderName, HeaderValue); 1] {
+    // A tag is plain text.
+    [(ETAG, HeaderValue::from_str(&tag.to_string()).unwrap_or(HeaderValue::from_static("\"\"")))]
+}
+
+/// A condition, over all lines of its header.
+fn condition(headers: &HeaderMap, header: &HeaderName, name: &str) -> Result<Option<Tags>, Error> {
+    let lines: Vec<_> = headers.get_all(header).iter().map(HeaderValue::as_bytes).collect();
+    if lines.is_empty() {
+        return Ok(None);
+    }
+    let refusal = || Error::invalid(FieldError::new(name, "must be `*` or entity tags such as `\"5f1c\"`"));
+    tags(&lines.join(&b","[..])).map(Some).ok_or_else(refusal)
+}
+
+/// Reads `*`, or a list of tags (§5.6.1: with empty elements perhaps, but not of nothing else).
+fn tags(text: &[u8]) -> Option<Tags> {
+    if text.trim_ascii() == b"*" {
+        return Some(Tags::Any);
+    }
+    let mut tags = Vec::new();
+    let mut rest = text.trim_ascii();
+    while !rest.is_empty() {
+        if let Some(behind) = rest.strip_prefix(b",") {
+            rest = behind.trim_ascii_start();
+            continue;
+        }
+        let (is_weak, quoted) = rest.strip_prefix(b"W/").map_or((false, rest), |quoted| (true, quoted));
+        let inner = quoted.strip_prefix(b"\"")?;
+        let end = inner.iter().position(|byte| *byte == b'"')?;
+        let opaque = &inner[..end];
+        // What a tag may hold: no blanks, no control characters.
+        if opaque.iter().any(|byte| *byte <= b' ' || *byte == 0x7f) {
+            return None;
+        }
+        tags.push(EntityTag { is_weak, opaque: opaque.to_vec() });
+        rest = inner[end + 1..].trim_ascii_start();
+        if !rest.is_empty() && !rest.starts_with(b",") {
+            return None;
+        }
+    }
+    (!tags.is_empty()).then_some(Tags::OneOf(tags))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tag(is_weak: bool, opaque: &str) -> EntityTag {
+        EntityTag { is_weak, opaque: opaque.into() }
+    }
+
+    #[test]
+    fn lists_are_read_as_the_rfc_has_them() {
+        assert_eq!(tags(b"*"), Some(Tags::Any));
+        assert_eq!(tags(b" * "), Some(Tags::Any));
+        let one = Tags::OneOf(vec![tag(false, "a")]);
+        for text in [r#""a""#, r#" "a" "#, r#","a",, "#] {
+            assert_eq!(tags(text.as_bytes()).as_ref(), Some(&one), "{text}");
+        }
+        let three = Tags::OneOf(vec![tag(false, "a,b"), tag(true, ""), tag(false, "W/")]);
+        assert_eq!(tags(br#""a,b" ,W/"", "W/""#), Some(three));
+    }
+
+    #[test]
+    fn anything_else_is_no_condition() {
+        for text in
+            ["", " ", ",", "a", "\"a", "a\"", "\"a\"b", "\"a\" \"b\"", "w/\"a\"", "W/ \"a\"", "*, \"a\"", "\"a b\""]
+        {
+            assert_eq!(tags(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Extractors: a handler's parameters are proofs of what the request is, and of what its caller may do.
+
+pub mod body;
+pub mod caller;
+pub mod conditions;
+pub mod idempotency;
+pub mod moment;
+pub mod number;
+pub mod preview;
+pub mod query;
+pub mod write;

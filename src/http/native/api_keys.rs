@@ -1,0 +1,388 @@
+//! `/extra/v2/api-keys`, and `/extra/v2/subaccounts/{id}/api-keys` for a parent: API keys. A key is shown once, when it is
+//! made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::accounts::subaccounts;
+use crate::api_credentials::{self, KeySummary, MAX_OVERLAP, NewKey};
+use crate::api_key::{ApiKey, Kind};
+use crate::app::App;
+use crate::error::{Denied, Error, FieldError, FieldErrors, Missing};
+use crate::http::error::HttpError;
+use crate::http::extract::body::{JsonBody, Object, OptionalBody};
+use crate::http::extract::caller::{Caller, ManageKeys, Parent};
+use crate::http::extract::idempotency::Once;
+use crate::http::extract::moment;
+use crate::http::extract::number;
+use crate::http::extract::query::{NoParameters, Query};
+use crate::http::extract::write::{Instead, Made, Write};
+use crate::http::native::listing::Listing;
+use crate::http::native::subaccounts::account_in_path;
+use crate::http::openapi::schemas;
+use crate::principal::{Principal, Scope};
+use crate::types::{Name, parse_range};
+
+/// A key to be made. Every field may be left out.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey, example = json!({ "name": "nightly import", "scopes": ["credentials:write"] }))]
+pub struct CreateBody {
+    /// For browsers, on the account's allowed origins; a public key has no scopes.
+    public: Option<bool>,
+    /// What people call it.
+    #[schema(value_type = Option<schemas::Text>)]
+    name: Option<String>,
+    /// Its rights.
+    #[schema(value_type = Option<Vec<schemas::ScopeName>>)]
+    scopes: Option<Vec<String>>,
+    /// Where it works from; everywhere if there is none.
+    #[schema(value_type = Option<Vec<schemas::AddressRange>>)]
+    allowed_ips: Option<Vec<String>>,
+    /// When it stops working by itself; in the future.
+    #[serde(default, deserialize_with = "moment::moment")]
+    expires_at: Option<DateTime<Utc>>,
+}
+
+/// A key: enough to recognise it, nothing to use it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ApiKey, example = json!({
+    "id": "019a2b3c-4d5e-7f60-8a9b-0c1d2e3f4a5b",
+    "name": "nightly import",
+    "masked": "czs_…a1B2",
+    "public": false,
+    "scopes": ["credentials:write"],
+    "allowed_ips": [],
+    "operator": false,
+    "created_at": "2026-11-02T09:30:00Z",
+    "created_by": "devs@platform.example",
+    "expires_at": null,
+    "last_used_at": "2026-11-20T16:05:00Z",
+    "revoked_at": null,
+}))]
+pub struct KeyBody {
+    id: Uuid,
+    /// What people call it.
+    name: String,
+    /// Kind and last four characters.
+    masked: String,
+    /// For browsers.
+    public: bool,
+    /// Its rights.
+    #[schema(value_type = Vec<schemas::ScopeName>)]
+    scopes: Vec<String>,
+    /// Where it works from; everywhere if there is none.
+    allowed_ips: Vec<String>,
+    /// May resolve for any account; made on the command line only.
+    operator: bool,
+    created_at: DateTime<Utc>,
+    /// E-mail address of the user who owns it.
+    created_by: String,
+    /// When it stops working by itself.
+    #[schema(required)]
+    expires_at: Option<DateTime<Utc>>,
+    /// A few seconds late perhaps.
+    #[schema(required)]
+    last_used_at: Option<DateTime<Utc>>,
+    #[schema(required)]
+    revoked_at: Option<DateTime<Utc>>,
+}
+
+impl From<KeySummary> for KeyBody {
+    fn from(key: KeySummary) -> Self {
+        Self {
+            id: key.id,
+            name: key.name,
+            masked: key.masked,
+            public: key.public,
+            scopes: key.scopes,
+            allowed_ips: key.allowed_ips,
+            operator: key.operator,
+            created_at: key.created_at,
+            created_by: key.created_by,
+            expires_at: key.expires_at,
+            last_used_at: key.last_used_at,
+            revoked_at: key.revoked_at,
+        }
+    }
+}
+
+/// A key that was just made: what a listing says of it, and the key itself.
+#[derive(Serialize, ToSchema)]
+#[schema(as = NewApiKeyMade)]
+pub struct MadeKey {
+    #[serde(flatten)]
+    summary: KeyBody,
+    /// The key, this once; null in the answer to a request that was carried out before.
+    #[schema(example = "czs_…", required)]
+    key: Option<String>,
+}
+
+impl MadeKey {
+    fn new((summary, key): (KeySummary, ApiKey)) -> Self {
+        Self { summary: summary.into(), key: Some(key.expose().to_owned()) }
+    }
+}
+
+impl Made for MadeKey {
+    fn without_secrets(self) -> Self {
+        Self { key: None, ..self }
+    }
+}
+
+impl CreateBody {
+    fn parse(self, by: &Principal, now: DateTime<Utc>) -> Result<NewKey, Error> {
+        let mut errors = FieldErrors::default();
+        let kind = if self.public == Some(true) { Kind::Public } else { Kind::Private };
+        let name = errors.required("name", Some(self.name.unwrap_or("API key".to_owned())), |name| Name::parse(&name));
+        let scopes = scopes(self.scopes, by, &mut errors)?;
+        if kind == Kind::Public && scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) {
+            errors.push(FieldError::new("scopes", "must not be named for a public key, which has none"));
+        }
+        let mut allowed_ips = Vec::new();
+        for (index, range) in self.allowed_ips.unwrap_or_default().iter().enumerate() {
+            allowed_ips
+                .extend(errors.optional(&format!("allowed_ips[{index}]"), Some(range), |text| parse_range(text)));
+        }
+        if self.expires_at.is_some_and(|expiry| expiry <= now) {
+            errors.push(FieldError::new("expires_at", "must be in the future"));
+        }
+        let name = errors.complete(name)?;
+        let scopes = match kind {
+            Kind::Public => vec![],
+            _ => scopes.unwrap_or_else(|| usual_scopes(by)),
+        };
+        let (expires_at, user_email) = (self.expires_at, None);
+        Ok(NewKey { name, kind, scopes, allowed_ips, expires_at, is_operator: false, user_email })
+    }
+}
+
+/// Scopes by their names, if any are named. Nobody can grant a scope that they lack.
+pub(in crate::http) fn scopes(
+    names: Option<Vec<String>>,
+    by: &Principal,
+    errors: &mut FieldErrors,
+) -> Result<Option<Vec<Scope>>, Error> {
+    let Some(names) = names else { return Ok(None) };
+    let mut scopes = Vec::new();
+    for (index, name) in names.iter().enumerate() {
+        match Scope::parse(name) {
+            Some(scope) if !by.has(scope) => return Err(Denied::CannotGrant(scope).into()),
+            Some(scope) if scopes.contains(&scope) => {}
+            Some(scope) => scopes.push(scope),
+            None => {
+                let known = Scope::ALL.map(Scope::as_str).join(", ");
+                errors.push(FieldError::new(&format!("scopes[{index}]"), format!("must be one of {known}")));
+            }
+        }
+    }
+    Ok(Some(scopes))
+}
+
+/// What a key or client gets when nobody names scopes, as far as whoever makes it has them.
+pub(in crate::http) fn usual_scopes(by: &Principal) -> Vec<Scope> {
+    Scope::DEFAULT.into_iter().filter(|scope| by.has(*scope)).collect()
+}
+
+/// How a rotation goes.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Rotation, example = json!({ "overlap_seconds": 3600 }))]
+pub struct RotateBody {
+    /// How long the old one goes on working; not at all if it is left out.
+    #[serde(default, deserialize_with = "number::whole")]
+    #[schema(minimum = 0, maximum = 604_800)]
+    overlap_seconds: Option<u64>,
+}
+
+impl RotateBody {
+    pub(in crate::http) fn parse(&self) -> Result<Duration, Error> {
+        let overlap = Duration::from_secs(self.overlap_seconds.unwrap_or(0));
+        if overlap > MAX_OVERLAP {
+            let message = format!("must be at most {}", MAX_OVERLAP.as_secs());
+            return Err(Error::invalid(FieldError::new("overlap_seconds", message)));
+        }
+        Ok(overlap)
+    }
+}
+
+/// List API keys
+///
+/// Those that were revoked are listed as well.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_api_keys",
+    responses((status = 200, description = "All of them", body = Listing<KeyBody>)),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
+pub async fn list(
+    caller: Caller<ManageKeys>,
+    State(app): State<Arc<App>>,
+    _: Query<NoParameters>,
+) -> Result<Listing<KeyBody>, HttpError> {
+    let keys = api_credentials::list(&app, caller.account()).await?;
+    Ok(Listing::new(keys.into_iter().map(Into::into).collect()))
+}
+
+/// Create an API key
+///
+/// Without `scopes`, a private key gets all but `credentials:resolve`, as far as the caller has them; nobody can grant a scope that
+/// they lack. A public key has none. An account has at most six keys that work.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_api_key",
+    request_body = CreateBody,
+    responses((status = 201, description = "Made; `key` is shown this once", body = MadeKey)),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
+pub async fn create(
+    caller: Caller<ManageKeys>,
+    State(app): State<Arc<App>>,
+    _: Query<NoParameters>,
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
+) -> Result<Response, Instead> {
+    let new = NewKey {
+        user_email: caller.owner_of_what_is_made().map(str::to_owned),
+        ..body.parse(&caller.principal, app.clock.now())?
+    };
+    let mut write = Write::begin(&app, &caller.principal, caller.account(), keyed).await?;
+    let made = api_credentials::create_in(&app, &caller.actor, caller.account(), write.change(), &new).await;
+    write.created(made, |made| (None, MadeKey::new(made))).await
+}
+
+/// Rotate an API key
+///
+/// Makes a key with the same name, scopes and restrictions. The old one ends after the overlap and counts until then.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "rotate_api_key",
+    request_body = Option<RotateBody>,
+    responses(
+        (status = 201, description = "Made; `key` is shown this once", body = MadeKey),
+        (status = 404, description = "API key not found"),
+    ),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
+pub async fn rotate(
+    caller: Caller<ManageKeys>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Query<NoParameters>,
+    Once(keyed, OptionalBody(body)): Once<OptionalBody<RotateBody>>,
+) -> Result<Response, Instead> {
+    let (account, id, overlap) = (caller.account(), key_in_path(&id)?, body.parse()?);
+    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
+    let (actor, by, change) = (&caller.actor, &caller.principal, write.change());
+    let made = api_credentials::rotate(&app, actor, by, account, change, id, overlap).await;
+    write.created(made, |made| (None, MadeKey::new(made))).await
+}
+
+/// Revoke an API key
+///
+/// It stops working at once.
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "revoke_api_key",
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "API key not found"),
+    ),
+    security(("oauth2" = ["api-keys:manage"]))
+)]
+pub async fn revoke(
+    caller: Caller<ManageKeys>,
+    State(app): State<Arc<App>>,
+    Path(id): Path<String>,
+    _: Query<NoParameters>,
+) -> Result<StatusCode, HttpError> {
+    api_credentials::revoke(&app, &caller.actor, caller.account(), key_in_path(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// List the API keys of a sub-account
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_subaccount_api_keys",
+    responses(
+        (status = 200, description = "All of them", body = Listing<KeyBody>),
+        (status = 404, description = "Sub-account not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
+pub async fn list_of_subaccount(
+    Parent(caller): Parent,
+    State(app): State<Arc<App>>,
+    Path(account): Path<String>,
+    _: Query<NoParameters>,
+) -> Result<Listing<KeyBody>, HttpError> {
+    let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
+    let keys = api_credentials::list(&app, account).await?;
+    Ok(Listing::new(keys.into_iter().map(Into::into).collect()))
+}
+
+/// Create an API key for a sub-account
+///
+/// The key is the sub-account's own: it can act for nobody else.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_subaccount_api_key",
+    request_body = CreateBody,
+    responses(
+        (status = 201, description = "Made; `key` is shown this once", body = MadeKey),
+        (status = 404, description = "Sub-account not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
+pub async fn create_for_subaccount(
+    Parent(caller): Parent,
+    State(app): State<Arc<App>>,
+    Path(account): Path<String>,
+    _: Query<NoParameters>,
+    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
+) -> Result<Response, Instead> {
+    let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
+    let new = body.parse(&caller.principal, app.clock.now())?;
+    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
+    let made = api_credentials::create_in(&app, &caller.actor, account, write.change(), &new).await;
+    write.created(made, |made| (None, MadeKey::new(made))).await
+}
+
+/// Revoke an API key of a sub-account
+#[utoipa::path(
+    delete,
+    path = "",
+    operation_id = "revoke_subaccount_api_key",
+    responses(
+        (status = 204, description = "Revoked"),
+        (status = 404, description = "API key not found"),
+    ),
+    security(("oauth2" = ["subaccounts:manage"]))
+)]
+pub async fn revoke_of_subaccount(
+    Parent(caller): Parent,
+    State(app): State<Arc<App>>,
+    Path((account, id)): Path<(String, String)>,
+    _: Query<NoParameters>,
+) -> Result<StatusCode, HttpError> {
+    let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
+    api_credentials::revoke(&app, &caller.actor, account, key_in_path(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn key_in_path(id: &str) -> Result<Uuid, Error> {
+    id.parse().map_err(|_| Error::missing(Missing::ApiKey))
+}

@@ -1,0 +1,168 @@
+//! What browsers may look at, with a public key: the supplier directory and the service codes.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::error::{Error, FieldError, Missing};
+use crate::http::error::HttpError;
+use crate::http::extract::caller::Visitor;
+use crate::http::extract::query::Query;
+use crate::http::native::credentials::supplier_in_path;
+use crate::http::native::listing::Listing;
+use crate::http::openapi::schemas;
+use crate::suppliers;
+use crate::types::{Environment, Service};
+
+/// Suppliers in one page, unless the caller asks for another number; and the most that they can ask for.
+const PAGE: i64 = 100;
+const LONGEST_PAGE: i64 = 1000;
+
+/// Which part of the directory.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Page {
+    /// Suppliers in the page.
+    #[param(nullable = false, minimum = 1, maximum = 1000, default = 100)]
+    limit: Option<i64>,
+    /// Suppliers to skip.
+    #[param(nullable = false, minimum = 0, maximum = 9_223_372_036_854_775_807_i64, default = 0)]
+    offset: Option<i64>,
+    /// Read by the caller's extractor.
+    #[serde(rename = "pub_api_key")]
+    #[param(ignore)]
+    _pub_api_key: Option<String>,
+}
+
+/// The query of the operations without parameters of their own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OnlyKey {
+    /// Read by the caller's extractor.
+    #[serde(rename = "pub_api_key")]
+    _pub_api_key: Option<String>,
+}
+
+/// A supplier.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Supplier, example = json!({ "supplier_code": "HIT", "supplier_name": "Hit Promotional Products" }))]
+pub struct SupplierBody {
+    #[schema(value_type = schemas::SupplierCode)]
+    supplier_code: String,
+    supplier_name: String,
+}
+
+/// A service.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Service, example = json!({ "code": "INV", "description": Service::Inv.description() }))]
+pub struct ServiceBody {
+    #[schema(value_type = schemas::ServiceCode)]
+    code: &'static str,
+    description: &'static str,
+}
+
+/// A supplier's services.
+#[derive(Serialize, ToSchema)]
+#[schema(example = json!({
+    "supplier_code": "HIT",
+    "supplier_name": "Hit Promotional Products",
+    "services": [{
+        "code": "MED", "description": Service::Med.description(), "default_environments": [Environment::Production],
+    }],
+}))]
+pub struct SupplierServices {
+    #[schema(value_type = schemas::SupplierCode)]
+    supplier_code: String,
+    supplier_name: String,
+    services: Vec<SupplierService>,
+}
+
+/// A service of a supplier, as far as the directory knows it.
+#[derive(Serialize, ToSchema)]
+pub struct SupplierService {
+    #[schema(value_type = schemas::ServiceCode)]
+    code: &'static str,
+    description: &'static str,
+    /// The environments in which calls are answered without credentials of one's own.
+    #[schema(value_type = Vec<schemas::EnvironmentCode>)]
+    default_environments: Vec<Environment>,
+}
+
+/// List the supplier directory
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_suppliers",
+    params(Page),
+    responses((status = 200, description = "A page; `count` is of the whole directory", body = Listing<SupplierBody>)),
+    security(("public_api_key" = []))
+)]
+pub async fn suppliers(
+    _: Visitor,
+    State(app): State<Arc<App>>,
+    Query(page): Query<Page>,
+) -> Result<Listing<SupplierBody>, HttpError> {
+    let (limit, offset) = (page.limit.unwrap_or(PAGE), page.offset.unwrap_or(0));
+    if !(1..=LONGEST_PAGE).contains(&limit) {
+        let message = format!("must be between 1 and {LONGEST_PAGE}");
+        return Err(Error::invalid(FieldError::new("limit", message)).into());
+    }
+    if offset < 0 {
+        return Err(Error::invalid(FieldError::new("offset", "must not be negative")).into());
+    }
+    let (count, suppliers) = suppliers::page(&app.pool, limit, offset).await.map_err(Error::from)?;
+    let results = suppliers
+        .into_iter()
+        .map(|supplier| SupplierBody { supplier_code: supplier.code.to_string(), supplier_name: supplier.name });
+    Ok(Listing::part_of(count, results.collect()))
+}
+
+/// List the service codes
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_service_codes",
+    responses((status = 200, description = "All of them", body = Listing<ServiceBody>)),
+    security(("public_api_key" = []))
+)]
+pub async fn service_codes(_: Visitor, _: Query<OnlyKey>) -> Listing<ServiceBody> {
+    let services = Service::ALL
+        .map(|service| ServiceBody { code: service.as_str(), description: service.description() })
+        .into_iter()
+        .collect();
+    Listing::new(services)
+}
+
+/// List the services of a supplier
+///
+/// With the environments in which calls are answered without credentials of one's own.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "list_supplier_services",
+    responses(
+        (status = 200, description = "Its services", body = SupplierServices),
+        (status = 404, description = "Supplier not found"),
+    ),
+    security(("public_api_key" = []))
+)]
+pub async fn services(
+    _: Visitor,
+    State(app): State<Arc<App>>,
+    Path(code): Path<String>,
+    _: Query<OnlyKey>,
+) -> Result<Json<SupplierServices>, HttpError> {
+    let supplier = supplier_in_path(&code, Missing::Supplier)?;
+    let (supplier_name, defaults) = app.resolver.defaults(&supplier).await?;
+    let services = defaults.into_iter().map(|(service, default_environments)| SupplierService {
+        code: service.as_str(),
+        description: service.description(),
+        default_environments,
+    });
+    Ok(Json(SupplierServices { supplier_code: supplier.to_string(), supplier_name, services: services.collect() }))
+}

@@ -1,0 +1,171 @@
+//! `/extra/v2/credentials/import`: very many credentials at once, from a file.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequest, Request, State};
+use axum::http::header::CONTENT_TYPE;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use secrecy::SecretSlice;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::app::App;
+use crate::credentials::import::{self, Mode, Report, RowError};
+use crate::http::error::HttpError;
+use crate::http::extract::body;
+use crate::http::extract::caller::{Caller, WriteCredentials};
+use crate::http::extract::idempotency::Once;
+use crate::http::extract::query::Query;
+use crate::http::extract::write::{Instead, Made, Write};
+use crate::http::openapi::schemas;
+
+/// How to import.
+#[derive(Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ImportParameters {
+    /// Only to tell what the import would do, or what is wrong with the file. Nothing is stored.
+    #[serde(default)]
+    #[param(required = false, default = false)]
+    dry_run: bool,
+}
+
+/// A file in the body.
+pub struct CsvBody(SecretSlice<u8>);
+
+impl FromRequest<Arc<App>> for CsvBody {
+    type Rejection = HttpError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
+        if !is_csv(request.headers()) {
+            return Err(HttpError::NotCsv);
+        }
+        let file = body::read(request, app).await?;
+        Ok(Self(SecretSlice::from(file.to_vec())))
+    }
+}
+
+/// Whether a body is declared as CSV, and as UTF-8 if it says in what.
+fn is_csv(headers: &HeaderMap) -> bool {
+    let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
+    let mut parts = value.split(';');
+    let essence = parts.next().unwrap_or_default().trim();
+    let is_readable = |parameter: &str| match parameter.split_once('=') {
+        Some((name, value)) if name.trim().eq_ignore_ascii_case("charset") => {
+            value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+        }
+        _ => true,
+    };
+    essence.eq_ignore_ascii_case("text/csv") && parts.all(is_readable)
+}
+
+/// What an import did, or would do.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Import, example = json!({ "rows": 3, "created": 1, "updated": 1, "unchanged": 1, "errors": [] }))]
+pub struct ImportBody {
+    /// Rows of the file, without the one that names the columns.
+    rows: u64,
+    /// Credentials that are new.
+    created: u64,
+    /// Credentials that were changed.
+    updated: u64,
+    /// Credentials that were as the file says.
+    unchanged: u64,
+    /// Empty.
+    errors: Vec<WrongRow>,
+}
+
+/// Why nothing was imported. A refusal that is not about the file has no numbers.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImportRefusal, example = json!({
+    "detail": "The file has an error: row 4, production_password: must be at most 255 characters long",
+    "rows": 3, "created": 0, "updated": 0, "unchanged": 0,
+    "errors": [{ "row": 4, "field": "production_password", "message": "must be at most 255 characters long" }],
+}))]
+pub struct ImportRefusalBody {
+    /// One sentence about the errors.
+    detail: String,
+    /// Rows of the file, without the one that names the columns.
+    #[schema(required = false)]
+    rows: u64,
+    /// 0: nothing was stored.
+    #[schema(required = false)]
+    created: u64,
+    /// 0: nothing was stored.
+    #[schema(required = false)]
+    updated: u64,
+    /// 0: nothing was compared to the end.
+    #[schema(required = false)]
+    unchanged: u64,
+    /// What is wrong, by row: the first hundred.
+    #[schema(required = false, max_items = 100)]
+    errors: Vec<WrongRow>,
+}
+
+/// What is wrong with a row. Never holds the value.
+#[derive(Serialize, ToSchema)]
+pub struct WrongRow {
+    /// The line on which the row begins. The first line of the file, which names the columns, is 1.
+    #[schema(required = false)]
+    row: u64,
+    /// The column; `row` if it is about the whole of the row.
+    field: String,
+    /// What is wrong with it, as for a request with this field.
+    message: String,
+}
+
+impl Made for ImportBody {
+    fn without_secrets(self) -> Self {
+        self
+    }
+}
+
+/// What came of an import: whether it is, or would be, done.
+fn shown(report: Report) -> Result<ImportBody, ImportRefusalBody> {
+    let summary = report.errors.summary();
+    let Report { rows, created, updated, unchanged, errors } = report;
+    let wrong = |RowError { row, field, message }| WrongRow { row, field, message };
+    let errors = errors.listed.into_iter().map(wrong).collect();
+    match summary {
+        None => Ok(ImportBody { rows, created, updated, unchanged, errors }),
+        Some(detail) => Err(ImportRefusalBody { detail, rows, created, updated, unchanged, errors }),
+    }
+}
+
+/// Import credentials
+///
+/// All rows of a file, or none of them. A file has either the columns `supplier_code`, `staging_username`,
+/// `staging_password`, `production_username`, `production_password`, for base credentials, or `supplier_code`, `service`,
+/// `environment`, `username`, `password`, for service credentials; in any order. Each row is what a single request would
+/// be, by the same rules: an empty cell leaves its field out. A row that says what is stored changes nothing. At most 10 MiB.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "import_credentials",
+    params(ImportParameters),
+    request_body(content = schemas::CsvFile, content_type = "text/csv"),
+    responses(
+        (status = 200, description = "All of it is stored, or could be", body = ImportBody),
+        (status = 400, description = "Something is wrong with the file, or with a parameter", body = ImportRefusalBody),
+        (status = 415, description = "The request body must be text/csv in UTF-8"),
+    ),
+    security(("oauth2" = ["credentials:write"]))
+)]
+pub async fn import(
+    caller: Caller<WriteCredentials>,
+    State(app): State<Arc<App>>,
+    Query(parameters): Query<ImportParameters>,
+    Once(keyed, CsvBody(file)): Once<CsvBody>,
+) -> Result<Response, Instead> {
+    let (account, mode) = (caller.account(), if parameters.dry_run { Mode::DryRun } else { Mode::Store });
+    let request = keyed.map(|keyed| keyed.request(&app, &caller.principal, account));
+    let begin = || Write::begin_once(&app, account, request.clone());
+    let (report, write) = import::import(&app, &caller.actor, account, file, mode, begin, &mut |_, _, _| ()).await?;
+    match (shown(report), write) {
+        (Ok(body), Some(write)) => write.done(StatusCode::OK, None, body).await,
+        (Ok(body), None) => Ok(Json(body).into_response()),
+        (Err(refusal), _) => Ok((StatusCode::BAD_REQUEST, Json(refusal)).into_response()),
+    }
+}

@@ -1,0 +1,76 @@
+//! The native API, `/extra/v2` and `/me`.
+
+pub mod api_keys;
+pub mod audit_events;
+pub mod credentials;
+pub mod directory;
+pub mod import;
+pub mod listing;
+pub mod me;
+pub mod oauth_clients;
+pub mod resolution;
+pub mod services;
+pub mod subaccounts;
+
+use utoipa_axum::routes;
+
+use super::openapi::operations::{Operations, below, with_body_limit};
+use crate::credentials::import::MOST_BYTES;
+
+/// The operations of the family. The layer is for those that browsers may use as well.
+pub(super) fn operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
+    let credentials = below(
+        "/extra/v2/credentials",
+        [
+            ("", routes!(credentials::list, credentials::upsert)),
+            ("/import", with_body_limit(routes!(import::import), MOST_BYTES)),
+            ("/{supplier_code}", routes!(credentials::find, credentials::delete)),
+            ("/{supplier_code}/audit", routes!(credentials::audit_trail)),
+            ("/{supplier_code}/resolution", routes!(resolution::explain)),
+            ("/{supplier_code}/services", routes!(services::upsert)),
+            ("/{supplier_code}/services/{service}/{environment}", routes!(services::delete)),
+        ],
+    );
+    let subaccounts = below(
+        "/extra/v2/subaccounts",
+        [
+            ("", routes!(subaccounts::list, subaccounts::create)),
+            ("/{id}", routes!(subaccounts::find, subaccounts::update, subaccounts::deactivate)),
+            ("/{id}/api-keys", routes!(api_keys::list_of_subaccount, api_keys::create_for_subaccount)),
+            ("/{id}/api-keys/{key_id}", routes!(api_keys::revoke_of_subaccount)),
+        ],
+    );
+    let api_keys = below(
+        "/extra/v2/api-keys",
+        [
+            ("", routes!(api_keys::list, api_keys::create)),
+            ("/{id}", routes!(api_keys::revoke)),
+            ("/{id}/rotate", routes!(api_keys::rotate)),
+        ],
+    );
+    let oauth_clients = below(
+        "/extra/v2/oauth-clients",
+        [
+            ("", routes!(oauth_clients::list, oauth_clients::create)),
+            ("/{id}", routes!(oauth_clients::find, oauth_clients::revoke)),
+            ("/{id}/rotate", routes!(oauth_clients::rotate)),
+        ],
+    );
+    let audit_events = below("/extra/v2/audit-events", [("", routes!(audit_events::list))]);
+    let directory = below(
+        "/extra/v2",
+        [
+            ("/suppliers", routes!(directory::suppliers)),
+            ("/service-codes", routes!(directory::service_codes)),
+            ("/services/{supplier_code}", routes!(directory::services)),
+        ],
+    );
+    let me = below("/me", [("", routes!(me::me))]);
+    credentials
+        .merge(subaccounts)
+        .merge(api_keys)
+        .merge(oauth_clients)
+        .merge(audit_events)
+        .merge(browsers(directory))
+        .merge(me)
+}

@@ -1,0 +1,236 @@
+//! `/oauth/…` and `/.well-known/…`: tokens for clients (RFC 6749 §4.4), their revocation (RFC 7009) and introspection
+//! (RFC 7662), our metadata (RFC 8414) and keys (RFC 7517). Errors have the form of RFC 6749 §5.2.
+
+mod presented;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{PRAGMA, WWW_AUTHENTICATE};
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+use utoipa_axum::routes;
+
+use self::presented::{ClientCredentials, OAuthRequest};
+use self::wire::{AboutToken, IntrospectionBody, KeySet, Metadata, OAuthErrorBody, TokenBody, TokenRequest};
+use crate::admission::Holder;
+use crate::app::App;
+use crate::error::{Denied, Error};
+use crate::http::edge::admission;
+use crate::http::error::{Cause, HttpError};
+use crate::http::openapi::operations::{Operations, below};
+use crate::oauth::{Grant, IssueError, Origin};
+
+/// Why a request of a client is refused, as the RFC tells them apart.
+#[derive(Debug)]
+pub enum OAuthError {
+    /// Something is missing, there twice, or wrong.
+    InvalidRequest(&'static str),
+    /// The client is not who it says. Whether it presented itself by `Authorization` decides a header of the answer.
+    InvalidClient,
+    /// Another grant than client credentials.
+    UnsupportedGrantType,
+    /// No list of scopes, or one that the client does not have.
+    InvalidScope(&'static str),
+    /// Something failed.
+    Failed(HttpError),
+}
+
+/// Refuses an address that had too many failures before anything is looked up for it.
+fn check_address(app: &App, request: &OAuthRequest) -> Result<(), OAuthError> {
+    if request.client_address.is_some_and(|address| app.failed_attempts.is_over(address)) {
+        return Err(OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into()));
+    }
+    Ok(())
+}
+
+/// Counts a request of a client, before what costs most: signing, or a write. From memory, so that telling the client twice
+/// costs little.
+async fn count(app: &App, request: &OAuthRequest, id: &str, secret: &SecretString) -> Result<(), OAuthError> {
+    let client = app.tokens.authenticate_client(id, secret.expose_secret(), app.clock.now()).await;
+    let client = client.map_err(|error| refusal(app, request, error))?;
+    let Some(context) = &request.context else { return Ok(()) };
+    let counted = admission::count(context, app, Holder::Key(client.id), false).await;
+    counted.map_err(|error| OAuthError::Failed(error.into()))
+}
+
+/// The answer to a client's failure, which counts against its address like any other.
+fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> OAuthError {
+    match error {
+        IssueError::InvalidClient(reason) => {
+            // The client is not told; the log is.
+            tracing::info!(reason, "a client was refused");
+            if request.client_address.is_some_and(|address| app.failed_attempts.too_many(address)) {
+                return OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into());
+            }
+            OAuthError::InvalidClient
+        }
+        IssueError::InvalidScope(why) => OAuthError::InvalidScope(why),
+        IssueError::Failed(error) => OAuthError::Failed(error.into()),
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let (status, error, description) = match self {
+            OAuthError::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", why),
+            OAuthError::InvalidClient => {
+                (StatusCode::UNAUTHORIZED, "invalid_client", "No such client, or its secret is wrong")
+            }
+            OAuthError::UnsupportedGrantType => {
+                (StatusCode::BAD_REQUEST, "unsupported_grant_type", "The only grant here is client_credentials")
+            }
+            OAuthError::InvalidScope(why) => (StatusCode::BAD_REQUEST, "invalid_scope", why),
+            OAuthError::Failed(error) => return error.into_response(),
+        };
+        let body = Json(OAuthErrorBody::of(error, description));
+        let mut response = (status, body).into_response();
+        response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
+        if status == StatusCode::UNAUTHORIZED {
+            let challenge = HeaderValue::from_static("Basic realm=\"credenza\"");
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
+        let cause = HttpError::OAuth(error);
+        response.extensions_mut().insert(Cause(Arc::new(cause)));
+        response
+    }
+}
+
+/// Get an access token
+///
+/// By the grant `client_credentials` of RFC 6749 §4.4. The client presents itself by HTTP Basic or in the body, not in both.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "create_token",
+    request_body(content((TokenRequest = "application/x-www-form-urlencoded"), (TokenRequest = "application/json"))),
+    responses(
+        (status = 200, description = "A token", body = TokenBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_scope", "The client does not have one of these scopes")),
+        ),
+        (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
+    ),
+    security(("client_basic" = []), ())
+)]
+pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Response, OAuthError> {
+    match request.parameter("grant_type") {
+        Some("client_credentials") => {}
+        Some(_) => return Err(OAuthError::UnsupportedGrantType),
+        None => return Err(OAuthError::InvalidRequest("grant_type is required")),
+    }
+    check_address(&app, &request)?;
+    let ClientCredentials { id, secret } = request.client()?;
+    count(&app, &request, &id, &secret).await?;
+    let scope = request.parameter("scope");
+    let grant = Grant { client_id: &id, client_secret: secret.expose_secret(), scope };
+    let issued = app.tokens.issue(&grant, app.clock.now()).await;
+    let issued = issued.map_err(|error| refusal(&app, &request, error))?;
+    let body = Json(TokenBody {
+        access_token: issued.access_token.expose_secret(),
+        token_type: "Bearer",
+        expires_in: issued.expires_in,
+        scope: &issued.scope,
+    });
+    Ok(([(PRAGMA, HeaderValue::from_static("no-cache"))], body).into_response())
+}
+
+/// Revoke an access token
+///
+/// RFC 7009: the answer is the same for a token that is none.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "revoke_token",
+    request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
+    responses(
+        (status = 200, description = "It works no more"),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_request", "token is required")),
+        ),
+        (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
+    ),
+    security(("client_basic" = []), ())
+)]
+pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, OAuthError> {
+    check_address(&app, &request)?;
+    let ClientCredentials { id, secret } = request.client()?;
+    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    count(&app, &request, &id, &secret).await?;
+    let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address };
+    let revoked = crate::oauth::revoke(&app, &app.tokens, (&id, secret.expose_secret()), token, origin).await;
+    revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
+}
+
+/// Introspect an access token
+///
+/// RFC 7662. Of a token that is no good, or another account's, only that is told.
+#[utoipa::path(
+    post,
+    path = "",
+    operation_id = "introspect_token",
+    request_body(content((AboutToken = "application/x-www-form-urlencoded"), (AboutToken = "application/json"))),
+    responses(
+        (status = 200, description = "What is known of it", body = IntrospectionBody),
+        (
+            status = 400, description = "Refused as RFC 6749 §5.2 says", body = OAuthErrorBody,
+            example = json!(OAuthErrorBody::of("invalid_request", "token is required")),
+        ),
+        (status = 401, description = "No such client, or its secret is wrong", body = OAuthErrorBody),
+    ),
+    security(("client_basic" = []), ())
+)]
+pub async fn introspect(
+    State(app): State<Arc<App>>,
+    request: OAuthRequest,
+) -> Result<Json<IntrospectionBody>, OAuthError> {
+    check_address(&app, &request)?;
+    let ClientCredentials { id, secret } = request.client()?;
+    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    count(&app, &request, &id, &secret).await?;
+    let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
+    told.map(|told| Json(told.into())).map_err(|error| refusal(&app, &request, error))
+}
+
+/// Get the keys that tokens are signed with
+///
+/// A JSON Web Key Set (RFC 7517).
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_jwks",
+    responses((status = 200, description = "The keys", body = KeySet)),
+)]
+pub async fn jwks(State(app): State<Arc<App>>) -> Result<Json<Value>, HttpError> {
+    Ok(Json(app.tokens.jwks(app.clock.now()).await?))
+}
+
+/// Get the metadata of the authorization server
+///
+/// RFC 8414.
+#[utoipa::path(
+    get,
+    path = "",
+    operation_id = "get_oauth_metadata",
+    responses((status = 200, description = "The metadata", body = Metadata)),
+)]
+pub async fn metadata(State(app): State<Arc<App>>) -> Json<Metadata> {
+    Json(Metadata::of(app.tokens.issuer()))
+}
+
+/// The operations of the family.
+pub(super) fn operations() -> Operations {
+    let oauth = below(
+        "/oauth",
+        [("/token", routes!(token)), ("/revoke", routes!(revoke)), ("/introspect", routes!(introspect))],
+    );
+    let well_known =
+        below("/.well-known", [("/jwks.json", routes!(jwks)), ("/oauth-authorization-server", routes!(metadata))]);
+    oauth.merge(well_known)
+}

@@ -1,0 +1,101 @@
+//! The URL map: which family answers where. Each family's `mod.rs` lists its operations.
+
+use std::sync::{Arc, LazyLock};
+
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
+use axum::middleware::from_fn_with_state;
+use axum::{Extension, Router};
+use tower::ServiceBuilder;
+use tower::util::MapRequest;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa_axum::routes;
+
+use super::edge::{self, Edge, cors};
+use super::listener::Listener;
+use super::openapi::operations::{Operations, below};
+use super::openapi::{self as document, Reference, SharedReference};
+use super::{error, health, internal, native, oauth};
+use crate::app::App;
+use crate::error::{Error, Missing};
+
+/// Largest body of a request, in bytes. The largest honest one, four fields of 255 characters, takes less than a tenth.
+const BODY_LIMIT: usize = 64 << 10;
+
+static PUBLIC: LazyLock<Reference> =
+    LazyLock::new(|| Reference::new(Listener::Public, public_operations(|directory| directory)));
+static INTERNAL: LazyLock<Reference> = LazyLock::new(|| Reference::new(Listener::Internal, internal_operations()));
+
+/// Everything on the public listener. The layer is for the operations that browsers may use as well.
+fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
+    native::operations(browsers).merge(oauth::operations()).merge(service_operations(&PUBLIC))
+}
+
+/// Everything on the internal listener.
+fn internal_operations() -> Operations {
+    internal::operations().merge(service_operations(&INTERNAL))
+}
+
+/// The operations of both listeners: health, and the reference.
+fn service_operations(reference: SharedReference) -> Operations {
+    let health = [("/healthz", routes!(health::healthz)), ("/readyz", routes!(health::readyz))];
+    let documents = [("/openapi.json", routes!(document::openapi)), ("/docs", routes!(document::docs))];
+    below("", health).merge(below("", documents).layer(Extension(reference)))
+}
+
+/// A listener's whole service. Cheap to clone.
+pub type ListenerService = MapRequest<Router, fn(Request) -> Request>;
+
+/// The public listener.
+pub fn public_router(app: Arc<App>) -> ListenerService {
+    let browsers = |directory: Operations| directory.layer(from_fn_with_state(Arc::clone(&app), cors::cors));
+    let operations = public_operations(browsers);
+    finish(Listener::Public, operations, app)
+}
+
+/// The internal listener.
+pub fn internal_router(app: Arc<App>) -> ListenerService {
+    finish(Listener::Internal, internal_operations(), app)
+}
+
+/// The OpenAPI document of a listener, as `/openapi.json` returns it.
+pub fn openapi(listener: Listener) -> &'static str {
+    match listener {
+        Listener::Public => &PUBLIC.json,
+        Listener::Internal => &INTERNAL.json,
+    }
+}
+
+/// Every path answers with and without one trailing slash. The slash goes before anything is routed, so this wraps the
+/// router from outside.
+fn without_trailing_slash(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if path.len() > 1 && path.ends_with('/') {
+        let trimmed = match request.uri().query() {
+            None => path[..path.len() - 1].to_owned(),
+            Some(query) => format!("{}?{query}", &path[..path.len() - 1]),
+        };
+        if let Ok(uri) = trimmed.parse() {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+/// What both have around their operations: answers for what does not exist, limits, and the edge around all of it. One
+/// layer of the router, because it sets up each of its layers anew for each request.
+fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> ListenerService {
+    let edge = Arc::new(Edge::new(listener, &operations, Arc::clone(&app)));
+    let request_timeout = app.settings.admission.request_timeout;
+    let around = ServiceBuilder::new()
+        .layer(from_fn_with_state(edge, edge::edge))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, request_timeout))
+        .layer(CatchPanicLayer::custom(edge::after_panic))
+        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+    let router = Router::from(operations)
+        .fallback(async || error::HttpError::from(Error::missing(Missing::Path)))
+        .layer(around)
+        .with_state(app);
+    MapRequest::new(router, without_trailing_slash)
+}

@@ -43,6 +43,7 @@ mod doctor;
 mod embedded_postgres;
 mod failed_attempts;
 mod fairness;
+mod forged_rights;
 mod histories;
 mod history;
 mod hostile_clients;

@@ -2,6 +2,7 @@
 FROM rust:1.95.0-slim-bookworm AS build
 WORKDIR /build
 COPY build.rs Cargo.toml Cargo.lock ./
+COPY crates crates
 COPY migrations migrations
 COPY src src
 RUN cargo build --release --locked

@@ -15,7 +15,7 @@ use credenza::cluster::{Role, feed};
 use credenza::config::{Config, Source};
 use credenza::postgres;
 use credenza::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
-use credenza::postgres::embedded::{Embedded, Options};
+use embedded_postgres::{Embedded, Options};
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -55,8 +55,9 @@ impl Installation {
         fs::create_dir(&folder).with_context(|| format!("{} cannot be made", folder.display()))?;
         let source = Source::load(None)?;
         let options = Options {
+            application: "credenza-benches",
             data_dir: folder.join("postgres"),
-            postgres_bin: source.get("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
+            programs: source.get("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
             search_path: source.search_path(),
             durable: true,
             allow_download: true,

@@ -1,7 +1,6 @@
-//! Postgres: the pool, the migrations, the embedded server of `credenza dev` and of the tests, and what errors mean.
+//! Postgres: the pool, the tenant of a transaction, the migrations, roles, and the meaning of errors.
 
 pub mod bootstrap;
-pub mod embedded;
 mod migrate;
 mod role;
 mod server;

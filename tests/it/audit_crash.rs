@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use credenza::postgres::embedded::{Embedded, Options};
+use embedded_postgres::{Embedded, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use sqlx::postgres::PgConnectOptions;
@@ -208,8 +208,9 @@ async fn an_instance_that_is_paused_is_not_taken_for_one_that_crashed() {
 /// A Postgres of a test's own.
 pub async fn own_postgres(name: &str) -> (Embedded, Options) {
     let options = Options {
+        application: "credenza-test",
         data_dir: scratch_folder(name),
-        postgres_bin: setting("CREDENZA_POSTGRES_BIN").map(Into::into),
+        programs: setting("CREDENZA_POSTGRES_BIN").map(Into::into),
         search_path: setting("PATH"),
         durable: true,
         allow_download: true,

@@ -3,8 +3,8 @@
 
 use std::path::PathBuf;
 
-use credenza::postgres::embedded::Embedded;
-use credenza::postgres::embedded::programs::{Places, find};
+use embedded_postgres::Embedded;
+use embedded_postgres::programs::{Places, find};
 use serde_json::json;
 use sqlx::{ConnectOptions, Connection, query_scalar};
 use tokio::process::Command;

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
+use embedded_postgres::{Embedded, Error, Options};
 
 use super::secrets::DevSecrets;
 use crate::cli::progress;
 use crate::config::Source;
 use crate::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
-use crate::postgres::embedded::{Embedded, Options};
 
 /// An open database, with its URLs.
 pub(super) struct Database {
@@ -35,13 +35,14 @@ impl Database {
         }
         progress("starting Postgres");
         let options = Options {
+            application: "credenza",
             data_dir: data_dir.to_owned(),
-            postgres_bin: source.get("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
+            programs: source.get("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
             search_path: source.search_path(),
             durable: true,
             allow_download: true,
         };
-        let embedded = Embedded::start(options, &mut progress).await?;
+        let embedded = Embedded::start(options, &mut progress).await.map_err(explain)?;
         let application_url = embedded.url(APPLICATION, &secrets.application_password, DATABASE);
         let database = Self {
             listener_url: application_url.clone(),
@@ -56,22 +57,22 @@ impl Database {
         Ok(Self { embedded: Some(embedded), ..database })
     }
 
-    /// How the service connects.
+    /// Returns the service's URL.
     pub fn application_url(&self) -> &str {
         &self.application_url
     }
 
-    /// How the change feed connects.
+    /// Returns the change feed's URL.
     pub fn listener_url(&self) -> &str {
         &self.listener_url
     }
 
-    /// How migrations connect.
+    /// Returns the URL for migrations.
     pub fn owner_url(&self) -> &str {
         &self.owner_url
     }
 
-    /// How a person with `psql` or `pg_dump` connects.
+    /// Returns the URL for a person with `psql` or `pg_dump`.
     pub fn admin_url(&self) -> &str {
         &self.admin_url
     }
@@ -84,7 +85,7 @@ impl Database {
         }
     }
 
-    /// Where the embedded server, if there is one, writes its log.
+    /// Returns the log of the embedded server, if there is one.
     pub fn log_file(&self) -> Option<&Path> {
         self.embedded.as_ref().map(Embedded::log_file)
     }
@@ -95,5 +96,17 @@ impl Database {
             Some(embedded) => Ok(embedded.stop().await?),
             None => Ok(()),
         }
+    }
+}
+
+/// Adds the settings of this program that help.
+fn explain(error: Error) -> anyhow::Error {
+    match &error {
+        Error::Setting { .. } => anyhow!(error).context("CREDENZA_POSTGRES_BIN"),
+        Error::Version { .. } => anyhow!("{error}. CREDENZA_POSTGRES_BIN names the folder of the programs"),
+        Error::NoPrograms { .. } | Error::NoAccount | Error::Wheel { .. } => {
+            anyhow!("{error}\nWith DATABASE_URL this program uses a PostgreSQL that already runs.")
+        }
+        _ => anyhow!(error),
     }
 }

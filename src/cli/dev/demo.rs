@@ -4,9 +4,9 @@
 use std::path::Path;
 
 use anyhow::{Context, anyhow};
+use embedded_postgres::private_file;
 use serde::{Deserialize, Serialize};
 
-use super::private_file;
 use crate::accounts::{self, NewAccount, Plan};
 use crate::api_credentials::{self, NewKey};
 use crate::api_key::{ApiKey, Kind};
@@ -44,7 +44,8 @@ impl DemoKeys {
                 .with_context(|| format!("`{}` is damaged; delete it to get new keys", path.display())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 let keys = Self::make();
-                private_file::write(path, &serde_json::to_string_pretty(&keys)?)?;
+                private_file::write(path, &serde_json::to_vec_pretty(&keys)?)
+                    .with_context(|| format!("`{}` cannot be written", path.display()))?;
                 Ok(keys)
             }
             Err(error) => Err(error).with_context(|| format!("`{}` cannot be read", path.display())),

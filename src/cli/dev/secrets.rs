@@ -1,30 +1,29 @@
-//! The secrets of a development installation: made once, kept in a file, written out as the settings of every command.
+//! The secrets of a development installation: made once and kept in a file.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use embedded_postgres::private_file;
 use rand::distr::{Alphanumeric, SampleString};
 use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 
-use super::database::Database;
-use super::private_file;
 use crate::vault::Keyring;
 
-/// What is made once. Without it, what the database holds cannot be opened.
+/// The secrets, as in the file. Without them the values in the database cannot be opened.
 #[derive(Serialize, Deserialize)]
 pub(super) struct DevSecrets {
-    master_keys: String,
-    key_pepper: String,
-    audit_key: String,
+    pub master_keys: String,
+    pub key_pepper: String,
+    pub audit_key: String,
     pub owner_password: String,
     pub application_password: String,
 }
 
 impl DevSecrets {
-    /// The installation's secrets; fresh ones if there is no installation yet.
+    /// Reads the installation's secrets, or makes fresh ones if there is no installation yet.
     pub fn load_or_make(data_dir: &Path) -> anyhow::Result<Self> {
         let path = data_dir.join("secrets.json");
         match std::fs::read(&path) {
@@ -38,7 +37,8 @@ impl DevSecrets {
                     );
                 }
                 let secrets = Self::make()?;
-                private_file::write(&path, &serde_json::to_string_pretty(&secrets)?)?;
+                private_file::write(&path, &serde_json::to_vec_pretty(&secrets)?)
+                    .with_context(|| format!("`{}` cannot be written", path.display()))?;
                 Ok(secrets)
             }
             Err(error) => Err(error).with_context(|| format!("`{}` cannot be read", path.display())),
@@ -56,29 +56,5 @@ impl DevSecrets {
             owner_password: password(),
             application_password: password(),
         })
-    }
-
-    /// Writes the settings of this installation, for `--env-file`: for commands, and for further instances, which have to
-    /// issue the same tokens.
-    pub fn write_env_file(&self, data_dir: &Path, database: &Database, public_url: &str) -> anyhow::Result<PathBuf> {
-        let path = data_dir.join("env");
-        let text = format!(
-            "# Settings of this development installation, for `credenza --env-file`. Written anew at every start.\n\
-             DATABASE_URL={}\n\
-             CREDENZA_LISTENER_DATABASE_URL={}\n\
-             CREDENZA_MIGRATION_DATABASE_URL={}\n\
-             CREDENZA_MASTER_KEYS={}\n\
-             CREDENZA_KEY_PEPPER={}\n\
-             CREDENZA_AUDIT_KEY={}\n\
-             CREDENZA_PUBLIC_URL={public_url}\n",
-            database.application_url(),
-            database.listener_url(),
-            database.owner_url(),
-            self.master_keys,
-            self.key_pepper,
-            self.audit_key,
-        );
-        private_file::write(&path, &text)?;
-        Ok(path)
     }
 }

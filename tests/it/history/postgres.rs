@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use credenza::postgres::bootstrap::DATABASE;
-use credenza::postgres::embedded::{Embedded, Options};
+use embedded_postgres::{Embedded, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::{RwLock, RwLockReadGuard};

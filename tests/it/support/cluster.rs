@@ -6,8 +6,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use credenza::postgres::bootstrap::{APPLICATION, DATABASE, OWNER, bootstrap};
-use credenza::postgres::embedded::{Embedded, Options};
 use credenza::postgres::{grant_application_role, migrate};
+use embedded_postgres::{Embedded, Options};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OnceCell;
@@ -58,8 +58,9 @@ async fn start() -> Embedded {
 /// How to start a server in a folder of its own.
 pub fn options(durable: bool) -> Options {
     Options {
+        application: "credenza-test",
         data_dir: scratch_folder("cluster"),
-        postgres_bin: setting("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
+        programs: setting("CREDENZA_POSTGRES_BIN").map(PathBuf::from),
         search_path: setting("PATH"),
         durable,
         allow_download: true,

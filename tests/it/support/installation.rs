@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use credenza::postgres::bootstrap::{APPLICATION, OWNER};
-use credenza::postgres::embedded::Embedded;
+use embedded_postgres::Embedded;
 use serde_json::{Value, json};
 use tokio::process::Command;
 

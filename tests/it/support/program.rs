@@ -201,7 +201,7 @@ pub fn processes_of(folder: &Path) -> Vec<Pid> {
 
 /// The process that watches over a server and ends it with its owner. It names the server, not the folder.
 pub fn watchdog_of(server: Pid) -> Option<Pid> {
-    let watched = format!("credenza-watchdog\0{}\0", server.as_raw_pid());
+    let watched = format!("postgres-watchdog\0{}\0", server.as_raw_pid());
     std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         command.ends_with(watched.as_bytes()).then(|| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))?

@@ -1,4 +1,4 @@
-//! Ends the server when its owner dies without a chance to do so.
+//! The watchdog, which ends the server when its owner is killed.
 //!
 //! A shell waits on a pipe whose other end only the owner has. The system closes that end when the owner is killed,
 //! and the shell sends the signal. (Linux's `PR_SET_PDEATHSIG` fires when the *thread* ends that started the server,
@@ -13,10 +13,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, ChildStdin};
 use tokio::time::timeout;
 
-use super::account::Account;
-use super::error::Error;
+use crate::account::Account;
+use crate::error::Error;
 
-/// `$1` is the server's process id.
+/// The shell's script; `$1` is the server's process id.
 ///
 /// While the owner lives, it keeps that id from being used again, as the server's parent. After that the check for
 /// the name guards the moment until the signal, and that the shell has no more rights than the server itself.
@@ -41,21 +41,21 @@ while alive "$1" && [ $tenths -lt 200 ]; do
 done
 "#;
 
-/// A watching shell. Dropped without [`Watchdog::dismiss`], it ends the server.
-pub(super) struct Watchdog {
+/// A running watchdog. Dropped without [`Watchdog::dismiss`], it ends the server.
+pub(crate) struct Watchdog {
     child: Child,
-    /// Our end of the pipe, closed on `exec`: no other child of ours keeps it open.
+    /// Our end of the pipe. It is closed on `exec`, so that no other child of ours keeps it open.
     pipe: ChildStdin,
 }
 
 impl Watchdog {
-    /// Watches over a server that was just started.
-    pub(super) fn start(server: Pid, account: &Account) -> Result<Self, Error> {
+    /// Starts a watchdog for a server that was just started.
+    pub(crate) fn start(server: Pid, account: &Account) -> Result<Self, Error> {
         let shell = Path::new("/bin/sh");
         let mut command = account.command(shell);
-        command.env("PATH", "/usr/bin:/bin").args(["-c", SCRIPT, "credenza-watchdog"]);
+        command.env("PATH", "/usr/bin:/bin").args(["-c", SCRIPT, "postgres-watchdog"]);
         command.arg(server.as_raw_pid().to_string());
-        // Not our output: whoever reads that to its end would wait for the watchdog as well.
+        // With our output the watchdog would keep a pipe open that somebody reads to its end.
         command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut child = command.spawn().map_err(Error::io("run", shell))?;
         let pipe = child
@@ -65,9 +65,9 @@ impl Watchdog {
         Ok(Self { child, pipe })
     }
 
-    /// Sends it away after the server has ended.
-    pub(super) async fn dismiss(mut self) {
-        // It may be gone already; then there is nothing to send away.
+    /// Ends the watchdog after the server has ended.
+    pub(crate) async fn dismiss(mut self) {
+        // It may have ended already.
         let _ = self.pipe.write_all(b"done\n").await;
         if timeout(Duration::from_secs(2), self.child.wait()).await.is_err() {
             let _ = self.child.start_kill();

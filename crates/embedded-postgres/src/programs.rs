@@ -1,4 +1,4 @@
-//! Where the server programs are.
+//! The search for the server programs.
 
 use std::cmp::Reverse;
 use std::env;
@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::account::Account;
-use super::error::Error;
+use crate::account::Account;
+use crate::error::Error;
 
 /// The folders where packages put a folder `bin` with the programs: Debian, RHEL, from source, Homebrew. Debian and
 /// Homebrew keep some of them off PATH. A star, at the end only, stands for the version.
 const PACKAGES: [&str; 4] = ["usr/lib/postgresql/*", "usr/pgsql-*", "usr/local/pgsql", "opt/homebrew/opt/postgresql*"];
 
-/// How long a program that only prints a line may take.
+/// Longest time for a program that only prints a line.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The places to look at. Nothing else decides what is found, so that a test can lay out its own.
@@ -32,7 +32,7 @@ pub struct Places {
     pub root: PathBuf,
 }
 
-/// What is there.
+/// The result of a search.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Found {
     /// Folders that hold `initdb` and `postgres`, the preferred first.
@@ -41,11 +41,11 @@ pub struct Found {
     pub looked: Vec<String>,
 }
 
-/// Folders that hold the server programs: the explicit one alone; else that of an `initdb` on the search path, the
-/// one that `pg_config` names, and those of packages with the highest version first.
+/// Finds folders that hold the server programs: only the explicit one, if there is one; else that of an `initdb` on the
+/// search path, the one that `pg_config` names, and those of packages with the highest version first.
 ///
 /// # Errors
-/// [`Error::Setting`] when the explicit folder does not hold them: a wrong setting is not a wish to search on.
+/// [`Error::Setting`] when the explicit folder does not hold them.
 pub async fn find(places: &Places) -> Result<Found, Error> {
     if let Some(folder) = &places.setting {
         return match missing(folder) {
@@ -57,7 +57,7 @@ pub async fn find(places: &Places) -> Result<Found, Error> {
 
     match on_path(places.search_path.as_deref(), "initdb") {
         None => found.looked.push("`initdb` on PATH: none".to_owned()),
-        // The real folder: a link in /usr/local/bin has no `postgres` beside it.
+        // The real folder: next to a link in /usr/local/bin there is no `postgres`.
         Some(initdb) => {
             let real = initdb.canonicalize().unwrap_or(initdb);
             found.add("`initdb` on PATH", real.parent().unwrap_or(Path::new("/")));
@@ -66,7 +66,7 @@ pub async fn find(places: &Places) -> Result<Found, Error> {
     match on_path(places.search_path.as_deref(), "pg_config") {
         None => found.looked.push("`pg_config` on PATH: none".to_owned()),
         Some(program) => match bindir(&program, places.search_path.as_deref()).await {
-            // The answer alone proves nothing: client packages bring pg_config without a server.
+            // The answer proves nothing by itself: client packages have pg_config without a server.
             Some(folder) => found.add("`pg_config --bindir`", &folder),
             None => found.looked.push(format!("{} --bindir: no answer", program.display())),
         },
@@ -87,7 +87,7 @@ impl Found {
     }
 }
 
-/// The package folders that exist, the highest version first; one without a version in its name comes last.
+/// Lists the package folders that exist, the highest version first; one without a version in its name comes last.
 fn packages(root: &Path, looked: &mut Vec<String>) -> Vec<(String, PathBuf)> {
     let mut folders = Vec::new();
     for package in PACKAGES {
@@ -111,12 +111,12 @@ fn packages(root: &Path, looked: &mut Vec<String>) -> Vec<(String, PathBuf)> {
     folders.into_iter().map(|(_, place, folder)| (place, folder)).collect()
 }
 
-/// The numbers in `15`, `9.6`, `@17`; empty, and so lower than any, without one.
+/// Reads the numbers in `15`, `9.6`, `@17`. Without a number the list is empty, and so lower than any other.
 fn version(text: &str) -> Vec<u32> {
     text.split(|c: char| !c.is_ascii_digit()).filter_map(|number| number.parse().ok()).collect()
 }
 
-/// What is missing for `folder` to be one of server programs.
+/// Names the program that is missing in `folder`, if one is.
 fn missing(folder: &Path) -> Option<String> {
     let absent = ["initdb", "postgres"].into_iter().find(|name| !is_program(&folder.join(name)))?;
     Some(format!("{} has no program `{absent}`", folder.display()))
@@ -126,8 +126,8 @@ fn is_program(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
-/// The first program of that name on a search path.
-pub(super) fn on_path(search_path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
+/// Finds the first program of that name on a search path.
+pub(crate) fn on_path(search_path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
     env::split_paths(search_path?).map(|folder| folder.join(name)).find(|path| path.is_absolute() && is_program(path))
 }
 
@@ -140,18 +140,18 @@ async fn bindir(pg_config: &Path, search_path: Option<&OsStr>) -> Option<PathBuf
     output.status.success().then(|| PathBuf::from(answer.trim()))
 }
 
-/// Server programs that were seen to run.
+/// Server programs that ran when they were tried.
 #[derive(Debug)]
-pub(super) struct Programs {
+pub(crate) struct Programs {
     folder: PathBuf,
     /// The major version.
-    pub(super) major: u32,
+    pub(crate) major: u32,
 }
 
 impl Programs {
-    /// Runs `postgres --version` as the server's account; says why not when that fails, for one because the account
-    /// may not read the folder.
-    pub(super) async fn probe(folder: &Path, account: &Account) -> Result<Self, String> {
+    /// Runs `postgres --version` as the server's account. The error is a sentence, such as that the account may not read
+    /// the folder.
+    pub(crate) async fn probe(folder: &Path, account: &Account) -> Result<Self, String> {
         let mut command = account.command(folder.join("postgres"));
         command.arg("--version").kill_on_drop(true);
         let unusable = |why: String| {
@@ -168,13 +168,13 @@ impl Programs {
         }
     }
 
-    /// The path of one of the programs.
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    /// Returns the path of one of the programs.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.join(name)
     }
 
-    /// Version and folder, for messages.
-    pub(super) fn describe(&self) -> String {
+    /// Returns version and folder, for messages.
+    pub(crate) fn describe(&self) -> String {
         format!("PostgreSQL {} in {}", self.major, self.folder.display())
     }
 }
@@ -183,8 +183,8 @@ fn command_name(folder: &Path) -> String {
     folder.join("postgres").display().to_string()
 }
 
-/// The major version in `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` or in the content of `PG_VERSION`.
-pub(super) fn major(text: &str) -> Option<u32> {
+/// Reads the major version in `postgres (PostgreSQL) 15.14 (Debian 15.14-0+deb12u1)` or in the content of `PG_VERSION`.
+pub(crate) fn major(text: &str) -> Option<u32> {
     let number = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_ascii_digit()))?;
     number.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }

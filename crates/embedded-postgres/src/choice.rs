@@ -1,30 +1,30 @@
-//! Which of the programs at hand are used: those that run, and that can open the data if there is some.
+//! The choice among the programs at hand: those that run, and that can open the data if there is some.
 
 use std::path::{Path, PathBuf};
 
-use super::account::Account;
-use super::error::Error;
-use super::programs::{Places, Programs, find, on_path};
-use super::wheel;
+use crate::account::Account;
+use crate::error::Error;
+use crate::programs::{Places, Programs, find, on_path};
+use crate::wheel;
 
-/// What a choice depends on.
-pub(super) struct Choice<'a> {
-    /// Where to look.
-    pub(super) places: &'a Places,
-    /// Where programs from `PyPI` are, or would go.
-    pub(super) python: &'a Path,
+/// Everything that a choice depends on.
+pub(crate) struct Choice<'a> {
+    /// The places to look at.
+    pub(crate) places: &'a Places,
+    /// The folder of programs from `PyPI`, which may not exist yet.
+    pub(crate) python: &'a Path,
     /// Whether they may be fetched.
-    pub(super) allow_download: bool,
-    /// Who has to run them.
-    pub(super) account: &'a Account,
+    pub(crate) allow_download: bool,
+    /// The account that has to run them.
+    pub(crate) account: &'a Account,
     /// The cluster's folder and the major version that made it.
-    pub(super) cluster: Option<(&'a Path, u32)>,
+    pub(crate) cluster: Option<(&'a Path, u32)>,
 }
 
 impl Choice<'_> {
-    /// The first programs that fit. A machine may hold several versions: the one that made the cluster wins over
-    /// the highest, and over what a later package installation put on PATH.
-    pub(super) async fn make(&self, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Programs, Error> {
+    /// Returns the first programs that fit. A machine may hold several versions: the one that made the cluster is
+    /// preferred to the highest, and to one that a later package installation put on PATH.
+    pub(crate) async fn make(&self, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Programs, Error> {
         let found = find(self.places).await?;
         let mut looked = found.looked;
         let mut others = Vec::new();
@@ -59,7 +59,7 @@ impl Choice<'_> {
         self.cluster.is_none_or(|(_, made_by)| made_by == major)
     }
 
-    /// The python3 to install the wheel with, or why that cannot be.
+    /// Finds the python3 to install the wheel with, or the reason why that cannot be.
     fn downloader(&self) -> Result<PathBuf, &'static str> {
         if !wheel::SUPPORTED {
             return Err("not made for this system");

@@ -1,28 +1,23 @@
-//! Text of other programs, and text for them.
+//! Text of other programs, and text for URLs.
 
-use std::fmt::Write as _;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-/// How much of a program's output an error shows.
+/// Lines of a program's output that an error shows.
 const LINES: usize = 15;
 
-/// The last lines of what a program printed.
-pub(super) fn tail(output: &[u8]) -> String {
+/// All characters that are encoded in a URL: right in every part of one.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Returns the last lines that a program printed.
+pub(crate) fn tail(output: &[u8]) -> String {
     let text = String::from_utf8_lossy(output);
     let lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
     if lines.is_empty() { "(nothing)".to_owned() } else { lines[lines.len().saturating_sub(LINES)..].join("\n") }
 }
 
-/// Everything but letters, digits and `-._~` as `%XX`: right in every part of a URL.
-pub(super) fn percent_encode(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+/// Encodes a part of a URL.
+pub(crate) fn percent_encode(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
 }
 
 #[cfg(test)]

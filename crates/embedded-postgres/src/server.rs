@@ -12,19 +12,19 @@ use sqlx::{ConnectOptions, Connection};
 use tokio::process::Child;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::account::Account;
-use super::error::Error;
-use super::leftover::{GENTLE, HARD};
-use super::text::tail;
-use super::watchdog::Watchdog;
+use crate::account::Account;
+use crate::error::Error;
+use crate::leftover::{GENTLE, HARD};
+use crate::text::tail;
+use crate::watchdog::Watchdog;
 
-/// How long a server may take until it answers, crash recovery included.
+/// Longest time until a server answers, crash recovery included.
 const LIMIT: Duration = Duration::from_secs(30);
 
-/// How long traces of a former server may still be in the way.
+/// Longest time for which traces of a former server may still be in the way.
 const RETRY: Duration = Duration::from_secs(10);
 
-/// Between two tries to connect. A pool would back off and waste a second.
+/// Time between two tries to connect. A pool would back off and waste a second.
 const STEP: Duration = Duration::from_millis(25);
 
 /// Settings that never change. Small: it is a server for one developer.
@@ -37,27 +37,30 @@ const SETTINGS: [&str; 6] = [
     "unix_socket_permissions=0700",
 ];
 
-/// What makes commits fast, a crash of the server lose the last of them, and a power cut fatal.
+/// The `cluster_name` of a server whose data is not flushed to disk and may be lost.
+pub const SCRATCH: &str = "scratch";
+
+/// Settings that make commits fast. A crash of the server loses the last of them, and a power cut ruins the data.
 const NOT_DURABLE: [&str; 3] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off"];
 
-/// How to start a server.
-pub(super) struct Launch<'a> {
+/// Everything that a server is started with.
+pub(crate) struct Launch<'a> {
     /// The program `postgres`.
-    pub(super) program: PathBuf,
-    /// Who runs it.
-    pub(super) account: &'a Account,
+    pub(crate) program: PathBuf,
+    /// The account that runs it.
+    pub(crate) account: &'a Account,
     /// Its data directory.
-    pub(super) data: PathBuf,
+    pub(crate) data: PathBuf,
     /// The folder of its socket.
-    pub(super) socket: &'a str,
-    /// Where its output goes, at the end.
-    pub(super) log: &'a Path,
-    /// Whether commits reach the disk.
-    pub(super) durable: bool,
+    pub(crate) socket: &'a str,
+    /// The file that its output is appended to.
+    pub(crate) log: &'a Path,
+    /// True if commits reach the disk.
+    pub(crate) durable: bool,
 }
 
 /// A server that is our child. Dropped without [`Server::stop`], the watchdog ends it.
-pub(super) struct Server {
+pub(crate) struct Server {
     child: Child,
     pid: Pid,
     watchdog: Watchdog,
@@ -65,7 +68,7 @@ pub(super) struct Server {
 
 impl Launch<'_> {
     /// Starts the server and waits until `login` gets in.
-    pub(super) async fn start(&self, login: &PgConnectOptions, password_file: &Path) -> Result<Server, Error> {
+    pub(crate) async fn start(&self, login: &PgConnectOptions, password_file: &Path) -> Result<Server, Error> {
         let begin = Instant::now();
         loop {
             let mark = fs::metadata(self.log).map_or(0, |log| log.len());
@@ -74,7 +77,7 @@ impl Launch<'_> {
                 Ok(()) => return Ok(server),
                 Err(failure) => failure,
             };
-            // The failure is what counts; a server that does not stop either is left to the watchdog.
+            // The first failure is the one to report; the watchdog ends a server that does not stop.
             let _ = server.stop().await;
             let logged = read_from(self.log, mark);
             match failure {
@@ -97,6 +100,9 @@ impl Launch<'_> {
         command.arg("-D").arg(&self.data).args(["-k", self.socket]);
         for setting in SETTINGS.iter().chain(if self.durable { &[][..] } else { &NOT_DURABLE[..] }) {
             command.args(["-c", setting]);
+        }
+        if !self.durable {
+            command.arg("-c").arg(format!("cluster_name={SCRATCH}"));
         }
         let mut child = command.stdout(log).stderr(errors).spawn().map_err(Error::io("run", &self.program))?;
         let Some(pid) = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw) else {
@@ -146,21 +152,20 @@ impl Server {
     }
 
     /// Completes when the server has ended.
-    pub(super) async fn ended(&mut self) {
-        if let Err(error) = self.child.wait().await {
-            tracing::error!(error = &error as &dyn std::error::Error, "the embedded server cannot be waited for");
-        }
+    pub(crate) async fn ended(&mut self) {
+        // A server that cannot be waited for is none that one can go on with.
+        let _ = self.child.wait().await;
     }
 
     /// Ends the server in good order; open connections are cut.
-    pub(super) async fn stop(mut self) -> Result<(), Error> {
+    pub(crate) async fn stop(mut self) -> Result<(), Error> {
         end(&mut self.child, self.pid).await?;
         self.watchdog.dismiss().await;
         Ok(())
     }
 }
 
-/// SIGINT is Postgres's fast shutdown, which loses nothing; SIGQUIT leaves the rest to the recovery at the next start.
+/// Ends a server. SIGINT is Postgres's fast shutdown, which loses nothing; after SIGQUIT the next start has to recover.
 async fn end(child: &mut Child, pid: Pid) -> Result<(), Error> {
     for (signal, patience) in [(Signal::INT, GENTLE), (Signal::QUIT, HARD)] {
         if child.id().is_none() {
@@ -175,17 +180,17 @@ async fn end(child: &mut Child, pid: Pid) -> Result<(), Error> {
     Err(Error::Stuck { pid: pid.as_raw_pid() })
 }
 
-/// Class 28 of SQLSTATE: the server is up and does not let us in.
+/// Tells whether the server is up and refuses the login: class 28 of SQLSTATE.
 fn is_refusal(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code.starts_with("28"))
 }
 
-/// Complaints that pass by themselves: a former server that is a zombie yet, or whose last processes are ending.
+/// Tells whether a complaint passes by itself: a former server is a zombie yet, or its last processes are ending.
 fn is_passing(log: &str) -> bool {
     log.contains("pre-existing shared memory block") || (log.contains("lock file") && log.contains("already exists"))
 }
 
-/// What was appended to a file since it had `mark` bytes; empty if it cannot be read.
+/// Reads the text that was appended to a file since it had `mark` bytes; empty if it cannot be read.
 fn read_from(path: &Path, mark: u64) -> String {
     let mut bytes = Vec::new();
     let read = File::open(path).and_then(|mut file| {

@@ -1,4 +1,5 @@
-//! Where things live: in the data folder, or, when the server's account cannot enter it, elsewhere with a pointer.
+//! The places of an installation: the data folder, or, when the server's account cannot enter it, another folder that a
+//! pointer in the data folder names.
 
 use std::ffi::OsStr;
 use std::fs::{self, DirBuilder, Permissions};
@@ -6,29 +7,31 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::account::Account;
-use super::error::Error;
+use crate::account::Account;
+use crate::error::Error;
+use crate::private_file;
 
-/// The file in the data folder that says where the cluster is instead.
+/// Name of the pointer, a file in the data folder with the path of the other folder.
 const POINTER: &str = "postgres.location";
 
 /// The folders of one installation.
-pub(super) struct Home {
+pub(crate) struct Home {
     data_dir: PathBuf,
     base: PathBuf,
 }
 
 impl Home {
-    /// Makes the data folder if need be. Absolute from here on: the server runs in a working folder of its own.
-    pub(super) fn data_dir(path: &Path) -> Result<PathBuf, Error> {
-        // Root's folder has to be entered by the server's account, and is to be listed by nobody.
+    /// Makes the data folder if need be, and returns its absolute path: the server runs in a working folder of its own.
+    pub(crate) fn data_dir(path: &Path) -> Result<PathBuf, Error> {
+        // The server's account has to enter root's folder, and nobody has to list it.
         let mode = if rustix::process::geteuid().is_root() { 0o711 } else { 0o700 };
         DirBuilder::new().recursive(true).mode(mode).create(path).map_err(Error::io("create", path))?;
         path.canonicalize().map_err(Error::io("resolve", path))
     }
 
     /// Finds the place of the cluster and the account for it, and decides on both at the first start.
-    pub(super) async fn find(
+    pub(crate) async fn find(
+        application: &str,
         data_dir: PathBuf,
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<(Self, Account), Error> {
@@ -50,8 +53,9 @@ impl Home {
         if home.server().exists() {
             return Err(Error::Closed { folder: home.server(), account: account.name().to_owned() });
         }
-        let base = elsewhere()?;
-        write_new(&pointer, base.as_os_str())?;
+        let base = elsewhere(application)?;
+        let line = [base.as_os_str().as_bytes(), b"\n"].concat();
+        private_file::write(&pointer, &line).map_err(Error::io("write", &pointer))?;
         progress(&format!(
             "the account `{}` cannot enter {}; the database goes to {}",
             account.name(),
@@ -61,28 +65,28 @@ impl Home {
         Ok((Self { base, ..home }, account))
     }
 
-    /// The folder that belongs to the server's account.
-    pub(super) fn server(&self) -> PathBuf {
+    /// Returns the folder that belongs to the server's account.
+    pub(crate) fn server(&self) -> PathBuf {
         self.base.join("postgres")
     }
 
-    /// Where programs from `PyPI` go: readable to the server's account, and not its own to change.
-    pub(super) fn python(&self) -> PathBuf {
+    /// Returns the folder for programs from `PyPI`, which the server's account can read and not change.
+    pub(crate) fn python(&self) -> PathBuf {
         self.base.join("python")
     }
 
-    /// The administrator's password.
-    pub(super) fn password_file(&self) -> PathBuf {
+    /// Returns the path of the administrator's password.
+    pub(crate) fn password_file(&self) -> PathBuf {
         self.data_dir.join("postgres.password")
     }
 
-    /// The server's log.
-    pub(super) fn log_file(&self) -> PathBuf {
+    /// Returns the path of the server's log.
+    pub(crate) fn log_file(&self) -> PathBuf {
         self.data_dir.join("postgres.log")
     }
 
-    /// Deletes the database and what belongs to it, wherever it is; other files of the data folder stay.
-    pub(super) fn delete(&self) -> Result<(), Error> {
+    /// Deletes the database and its files, wherever they are; other files of the data folder stay.
+    pub(crate) fn delete(&self) -> Result<(), Error> {
         for folder in [self.server(), self.python()] {
             if folder.exists() {
                 fs::remove_dir_all(&folder).map_err(Error::io("delete", &folder))?;
@@ -106,23 +110,16 @@ fn read_pointer(pointer: &Path) -> Result<Option<PathBuf>, Error> {
     }
 }
 
-/// A new folder with a name that nobody could have taken beforehand. `/var/lib` may be read-only, `/tmp` is not.
-fn elsewhere() -> Result<PathBuf, Error> {
-    let name = format!("credenza-{:016x}", rand::random::<u64>());
+/// Makes a new folder with a name that nobody could have taken beforehand. `/var/lib` may be read-only, `/tmp` is not.
+fn elsewhere(application: &str) -> Result<PathBuf, Error> {
+    let name = format!("{application}-{:016x}", rand::random::<u64>());
     let create = |parent: &str| {
         let folder = Path::new(parent).join(&name);
         fs::create_dir(&folder).map_err(Error::io("create", &folder))?;
-        // Whatever the umask is.
+        // The umask must not matter.
         fs::set_permissions(&folder, Permissions::from_mode(0o711))
             .map_err(Error::io("change the mode of", &folder))?;
         Ok(folder)
     };
     create("/var/lib").or_else(|_: Error| create("/tmp"))
-}
-
-/// Written beside and renamed, so that it is there whole or not at all.
-fn write_new(path: &Path, content: &OsStr) -> Result<(), Error> {
-    let draft = path.with_extension("new");
-    fs::write(&draft, [content.as_bytes(), b"\n"].concat()).map_err(Error::io("write", &draft))?;
-    fs::rename(&draft, path).map_err(Error::io("write", path))
 }

@@ -9,21 +9,21 @@ use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use tokio::process::Command;
 use tokio::time::{Instant, sleep};
 
-use super::error::Error;
-use super::socket::PORT;
+use crate::error::Error;
+use crate::socket::PORT;
 
-/// How long a server may take to finish its work before it is told to drop it.
-pub(super) const GENTLE: Duration = Duration::from_secs(10);
+/// Longest time for a server to finish its work before it is told to drop it.
+pub(crate) const GENTLE: Duration = Duration::from_secs(10);
 
-/// How long it may take to drop its work. Postgres itself kills what hangs after five seconds.
-pub(super) const HARD: Duration = Duration::from_secs(10);
+/// Longest time for a server to drop its work. Postgres itself kills a process that hangs after five seconds.
+pub(crate) const HARD: Duration = Duration::from_secs(10);
 
 const STEP: Duration = Duration::from_millis(20);
 
 /// Ends a server that still runs on `data`, and removes files that would keep a new one from starting.
 ///
-/// The caller holds the data folder's lock: nobody else starts one meanwhile.
-pub(super) async fn clear(data: &Path, socket: &str, progress: &mut (dyn FnMut(&str) + Send)) -> Result<(), Error> {
+/// The caller holds the data folder's lock, so that nobody else starts a server meanwhile.
+pub(crate) async fn clear(data: &Path, socket: &str, progress: &mut (dyn FnMut(&str) + Send)) -> Result<(), Error> {
     let pid_file = data.join("postmaster.pid");
     if let Some(pid) = first_pid(&pid_file)?
         && is_server_of(pid, data).await
@@ -44,7 +44,7 @@ pub(super) async fn clear(data: &Path, socket: &str, progress: &mut (dyn FnMut(&
 
 async fn stop(pid: Pid, data: &Path) -> Result<(), Error> {
     for (signal, patience) in [(Signal::INT, GENTLE), (Signal::QUIT, HARD)] {
-        // It may be gone by now, which is what we want.
+        // It may have ended by now.
         let _ = kill_process(pid, signal);
         let deadline = Instant::now() + patience;
         while Instant::now() < deadline {
@@ -57,7 +57,7 @@ async fn stop(pid: Pid, data: &Path) -> Result<(), Error> {
     Err(Error::Stuck { pid: pid.as_raw_pid() })
 }
 
-/// The process id in the first line of one of Postgres's lock files.
+/// Reads the process id in the first line of one of Postgres's lock files.
 fn first_pid(file: &Path) -> Result<Option<Pid>, Error> {
     match fs::read_to_string(file) {
         Ok(text) => {
@@ -69,7 +69,7 @@ fn first_pid(file: &Path) -> Result<Option<Pid>, Error> {
     }
 }
 
-/// Whether that process is the server of this very cluster, alive. A zombie is not.
+/// Tells whether that process is the server of this very cluster, and alive. A zombie is not.
 async fn is_server_of(pid: Pid, data: &Path) -> bool {
     if Path::new("/proc/self/stat").exists() {
         // A server works in its data directory, and the link follows when a folder above is renamed. The link of a

@@ -1,4 +1,4 @@
-//! The folder with the data: made once, recognised later.
+//! The folder with the data: made at the first start, recognised at later ones.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::ErrorKind;
@@ -6,52 +6,52 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process;
 
-use super::account::Account;
-use super::error::Error;
-use super::programs::{Programs, major};
-use super::secret::Password;
-use super::text::tail;
+use crate::account::Account;
+use crate::error::Error;
+use crate::programs::{Programs, major};
+use crate::secret::Password;
+use crate::text::tail;
 
 /// The superuser of every cluster.
-pub(super) const ADMIN: &str = "postgres";
+pub(crate) const ADMIN: &str = "postgres";
 
-/// What a folder is called while `initdb` works in it.
+/// Name of the folder while `initdb` works in it.
 const DRAFT: &str = "data.new";
 
 /// A cluster, made or to be made, in a folder that belongs to the server's account.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     home: PathBuf,
 }
 
 impl Cluster {
-    /// Names the place; touches nothing.
-    pub(super) fn at(home: PathBuf) -> Self {
+    /// Names the place, without touching it.
+    pub(crate) fn at(home: PathBuf) -> Self {
         Self { home }
     }
 
-    /// The folder that holds the data and whatever else belongs to the server's account.
-    pub(super) fn home(&self) -> &Path {
+    /// Returns the folder that holds the data and everything else of the server's account.
+    pub(crate) fn home(&self) -> &Path {
         &self.home
     }
 
-    /// Postgres's data directory.
-    pub(super) fn data(&self) -> PathBuf {
+    /// Returns Postgres's data directory.
+    pub(crate) fn data(&self) -> PathBuf {
         self.home.join("data")
     }
 
-    /// The major version that made it; none before the first start.
-    pub(super) fn version(&self) -> Result<Option<u32>, Error> {
+    /// Reads the major version that made the cluster; none before the first start.
+    pub(crate) fn version(&self) -> Result<Option<u32>, Error> {
         let path = self.data().join("PG_VERSION");
         match fs::read_to_string(&path) {
-            // Unreadable as a number means that no version opens it; say so instead of making a new one over it.
+            // Without a number no version opens it: that is an error, and not a reason to make a new one over it.
             Ok(text) => Ok(Some(major(&text).unwrap_or(0))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::io("read", path)(error)),
         }
     }
 
-    /// Runs `initdb` in a draft folder and renames that when it is whole. Not durable: skips the flush to disk.
-    pub(super) async fn create(
+    /// Runs `initdb` in a draft folder and renames that when it is complete. Without `durable` it skips the flush to disk.
+    pub(crate) async fn create(
         &self,
         programs: &Programs,
         account: &Account,
@@ -101,7 +101,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Removes what an interrupted `create` left.
+    /// Removes the files that an interrupted `create` left.
     fn sweep(&self) -> Result<(), Error> {
         for entry in fs::read_dir(&self.home).map_err(Error::io("read", &self.home))?.flatten() {
             if !entry.file_name().as_encoded_bytes().starts_with(DRAFT.as_bytes()) {

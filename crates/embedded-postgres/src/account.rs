@@ -1,4 +1,4 @@
-//! Under which account of the operating system the server runs: Postgres refuses root.
+//! The account of the operating system that the server runs under: Postgres refuses root.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -8,22 +8,22 @@ use std::process::Stdio;
 
 use tokio::process::Command;
 
-use super::error::Error;
+use crate::error::Error;
 
 /// The account of the server and of everything that touches its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Account {
+pub(crate) struct Account {
     name: String,
-    /// User and group to change to; none when we stay who we are.
+    /// User and group to change to; none when the server runs under our own account.
     ids: Option<(u32, u32)>,
 }
 
 impl Account {
-    /// Ourselves; as root the owner of the cluster `home`, if it exists, else `postgres`, else `nobody`.
+    /// Chooses our own account; as root the owner of the cluster `home`, if it exists, else `postgres`, else `nobody`.
     ///
     /// The owner comes first because a later package installation may bring the account `postgres` to a machine
     /// whose cluster belongs to `nobody`.
-    pub(super) fn choose(home: &Path) -> Result<Self, Error> {
+    pub(crate) fn choose(home: &Path) -> Result<Self, Error> {
         if !rustix::process::geteuid().is_root() {
             return Ok(Self { name: "the current user".to_owned(), ids: None });
         }
@@ -37,19 +37,19 @@ impl Account {
         ["postgres", "nobody"].iter().find_map(|name| parse_passwd(&passwd, name)).ok_or(Error::NoAccount)
     }
 
-    /// How messages call it.
-    pub(super) fn name(&self) -> &str {
+    /// Name for messages.
+    pub(crate) fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its user id, our own when we stay who we are.
-    pub(super) fn uid(&self) -> u32 {
+    /// User id, our own when the server runs under our account.
+    pub(crate) fn uid(&self) -> u32 {
         self.ids.map_or_else(|| rustix::process::geteuid().as_raw(), |(uid, _)| uid)
     }
 
-    /// A command under this account with nothing inherited: no environment, no input, a process group of its own
+    /// Makes a command under this account with nothing inherited: no environment, no input, a process group of its own
     /// (Ctrl-C at a terminal goes to the whole foreground group), and a working folder that everybody may enter.
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(crate) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("LC_ALL", "C").env("TZ", "UTC");
         command.current_dir("/").stdin(Stdio::null()).process_group(0);
@@ -59,8 +59,8 @@ impl Account {
         command
     }
 
-    /// Whether it can enter a folder. Tried rather than computed: mode bits do not know of access lists.
-    pub(super) async fn can_enter(&self, folder: &Path) -> Result<bool, Error> {
+    /// Tries whether the account can enter a folder. Mode bits do not include access lists, so they do not answer this.
+    pub(crate) async fn can_enter(&self, folder: &Path) -> Result<bool, Error> {
         if self.ids.is_none() {
             return Ok(true);
         }
@@ -71,8 +71,8 @@ impl Account {
         Ok(command.status().await.map_err(Error::io("run", shell))?.success())
     }
 
-    /// Gives it a file or folder.
-    pub(super) fn own(&self, path: &Path) -> Result<(), Error> {
+    /// Makes the account the owner of a file or folder.
+    pub(crate) fn own(&self, path: &Path) -> Result<(), Error> {
         match self.ids {
             Some((uid, gid)) => chown(path, Some(uid), Some(gid)).map_err(Error::io("change the owner of", path)),
             None => Ok(()),
@@ -80,7 +80,7 @@ impl Account {
     }
 }
 
-/// The entry of `name` in the text of a passwd file, unless it is another name for root.
+/// Finds the entry of `name` in the text of a passwd file, unless it is another name for root.
 fn parse_passwd(passwd: &str, name: &str) -> Option<Account> {
     passwd.lines().find_map(|line| {
         let mut fields = line.split(':');

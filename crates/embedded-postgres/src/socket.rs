@@ -1,5 +1,5 @@
-//! The folder of the server's Unix socket. Its path is short, because a socket's address is; plain, because it
-//! appears in settings and URLs where commas and spaces mean something; and the same at every start.
+//! The folder of the server's Unix socket. Its path is short, because a socket's address is limited; plain, because it
+//! appears in settings and URLs where commas and spaces have a meaning; and the same at every start.
 
 use std::fs::{self, DirBuilder};
 use std::io::ErrorKind;
@@ -7,44 +7,42 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use sha2::{Digest, Sha256};
 
-use super::account::Account;
-use super::error::Error;
+use crate::account::Account;
+use crate::error::Error;
 
-/// In the name of the socket's file. Nothing listens on a port.
-pub(super) const PORT: u16 = 5432;
+/// Number in the name of the socket's file. Nothing listens on a port.
+pub(crate) const PORT: u16 = 5432;
 
 /// The longest path of a socket, in bytes: one less than the system's `sun_path`.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
 /// Makes the folder, with mode 0700 and owned by the server's account: inside `home`, else in `/tmp` under a name
-/// that follows from `home`.
-pub(super) fn prepare(home: &Path, account: &Account) -> Result<String, Error> {
+/// that is made from `application` and `home`.
+pub(crate) fn prepare(application: &str, home: &Path, account: &Account) -> Result<String, Error> {
     if let Some(folder) = usable(&home.join("run")) {
         ensure(Path::new(&folder), account)?;
         return Ok(folder);
     }
     let digest = Sha256::digest(home.as_os_str().as_bytes());
-    let name = URL_SAFE_NO_PAD.encode(&digest[..9]);
+    let name = digest[..9].iter().fold(String::new(), |name, byte| name + &format!("{byte:02x}"));
     // Anybody may have taken a name in /tmp; another is as good.
     let candidate = |attempt| {
-        let folder = format!("/tmp/credenza-{name}-{attempt}");
+        let folder = format!("/tmp/{application}-{name}-{attempt}");
         ensure(Path::new(&folder), account).map(|()| folder)
     };
     (1..10).map(candidate).find(Result::is_ok).unwrap_or_else(|| candidate(0))
 }
 
 /// Removes the folder if it is one of those in `/tmp`, as far as that is possible.
-pub(super) fn forget(folder: &str, home: &Path) {
+pub(crate) fn forget(folder: &str, home: &Path) {
     if !Path::new(folder).starts_with(home) {
         let _ = fs::remove_dir(folder);
     }
 }
 
-/// The path as text, if a socket in it has an address.
+/// Returns the path as text, if a socket in it has an address.
 fn usable(folder: &Path) -> Option<String> {
     let socket: PathBuf = folder.join(format!(".s.PGSQL.{PORT}"));
     let text = folder.to_str()?;
@@ -52,7 +50,7 @@ fn usable(folder: &Path) -> Option<String> {
     (plain && socket.as_os_str().len() <= LONGEST).then(|| text.to_owned())
 }
 
-/// Makes the folder, or makes sure that the one there is the account's own and closed to others.
+/// Makes the folder, or checks that the one there is the account's own and closed to others.
 fn ensure(folder: &Path, account: &Account) -> Result<(), Error> {
     match DirBuilder::new().mode(0o700).create(folder) {
         Ok(()) => return account.own(folder),

@@ -1,21 +1,21 @@
-//! One process at a time holds a data folder.
+//! The lock of a data folder, which one process at a time holds.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read, Seek, Write};
 use std::path::Path;
 use std::process;
 
-use super::error::Error;
+use crate::error::Error;
 
-/// Held as long as this value lives; the system lets go of it when the process ends, however it ends.
+/// A lock that is held as long as this value lives. The system releases it when the process ends, however it ends.
 pub struct Lock(File);
 
 impl Lock {
-    /// Takes the folder for one purpose, or says who has it. The file `name` in it is locked, and holds the owner's process
-    /// id.
+    /// Takes the folder for one purpose, or names the process that holds it. Locks the file `name` in the folder, which
+    /// contains the holder's process id.
     ///
     /// # Errors
-    /// [`Error::Held`] when another process has it.
+    /// [`Error::Held`] when another process holds it.
     pub fn take(data_dir: &Path, name: &str) -> Result<Self, Error> {
         let path = data_dir.join(name);
         let mut file = File::options()
@@ -34,7 +34,7 @@ impl Lock {
             }
             Err(TryLockError::Error(source)) => return Err(Error::io("lock", &path)(source)),
         }
-        // What a former owner left is emptied first: a reader between these lines sees no id rather than a wrong one.
+        // The id of a former holder goes first: a reader between these lines finds no id rather than a wrong one.
         file.set_len(0)
             .and_then(|()| file.rewind())
             .and_then(|()| writeln!(file, "{}", process::id()))

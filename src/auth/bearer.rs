@@ -21,6 +21,7 @@ impl Authenticator {
             if client.revoked_at.is_some() {
                 return Err(Denied::BadToken("a token of a revoked client").into());
             }
+            claims.check_life(client.longest_token(), now)?;
             if self.tokens.is_revoked(claims.account_id, claims.jti).await? {
                 return Err(Denied::BadToken("a revoked token").into());
             }

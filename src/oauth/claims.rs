@@ -1,6 +1,8 @@
 //! What stands in a token (RFC 7519), read strictly. The seal is checked by `jsonwebtoken`; times are checked here, against
 //! the injected clock.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use jsonwebtoken::{Algorithm, DecodingKey, Header, Validation};
 use serde::de::{DeserializeOwned, Error as _};
@@ -32,7 +34,23 @@ pub struct Claims {
     pub account_id: AccountId,
 }
 
+/// How far the clocks of instances may be apart.
+const LEEWAY: Duration = Duration::from_mins(5);
+
 impl Claims {
+    /// Refuses a token that claims a longer life than it was given, or that is yet to be issued. The end that a token claims
+    /// for itself is not believed.
+    pub fn check_life(&self, longest: Duration, now: DateTime<Utc>) -> Result<(), Denied> {
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        if self.exp.saturating_sub(self.iat) > seconds(longest) {
+            return Err(Denied::BadToken("a token that lives longer than it may"));
+        }
+        if self.iat > now.timestamp().saturating_add(seconds(LEEWAY)) {
+            return Err(Denied::BadToken("a token from the future"));
+        }
+        Ok(())
+    }
+
     /// The scopes that this version knows.
     pub fn scopes(&self) -> impl Iterator<Item = Scope> {
         self.scope.split(' ').filter_map(Scope::parse)

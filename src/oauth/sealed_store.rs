@@ -1,10 +1,11 @@
 //! What this module has sealed, for those who go through all of it.
 
 use secrecy::SecretString;
+use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
-use super::signing_keys::place;
+use super::signing_keys::{PublicHalf, place};
 use crate::types::AccountId;
 use crate::vault::{Binding, OpenError, Resealed, SealedRow, SealedTable, Span};
 
@@ -24,6 +25,12 @@ impl SealedTable for SigningKeys {
         row.key.first().map(|kid| place(kid)).ok_or(OpenError::Malformed)
     }
 
+    fn misstated(&self, row: &SealedRow, opened: &[SecretString]) -> Option<&'static str> {
+        let derived = opened.first().and_then(PublicHalf::of).map(|public| public.jwk());
+        let stated = serde_json::from_str::<Value>(&row.clear).ok();
+        (derived.is_none() || derived != stated).then_some("public_jwk")
+    }
+
     async fn count(&self, connection: &mut PgConnection, span: &Span<'_>) -> Result<i64, sqlx::Error> {
         sqlx::query_scalar("select count(*) from signing_keys where 0 between $1 and $2")
             .bind(span.first)
@@ -40,7 +47,7 @@ impl SealedTable for SigningKeys {
     ) -> Result<Vec<SealedRow>, sqlx::Error> {
         let (_, key) = span.position(1);
         let rows = sqlx::query(
-            "select kid, private_key from signing_keys where 0 between $1 and $2 and kid > $3 order by kid limit $4",
+            "select kid, public_jwk::text, private_key from signing_keys where 0 between $1 and $2 and kid > $3 order by kid limit $4",
         )
         .bind(span.first)
         .bind(span.last)
@@ -52,7 +59,7 @@ impl SealedTable for SigningKeys {
             Ok(SealedRow {
                 account: AccountId::OPERATOR,
                 key: vec![row.try_get("kid")?],
-                clear: String::new(),
+                clear: row.try_get("public_jwk")?,
                 sealed: vec![row.try_get("private_key")?],
             })
         };

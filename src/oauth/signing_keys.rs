@@ -15,8 +15,9 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
+use zeroize::Zeroizing;
 
-use super::store;
+use super::store::{self, SigningKeyRow};
 use crate::audit::{self, Action, Event};
 use crate::cluster::Cluster;
 use crate::context::Context;
@@ -26,7 +27,7 @@ use crate::types::AccountId;
 use crate::vault::{Binding, Sealed, Vault};
 
 /// Longest life of a token, and so of a key after it has stopped signing. As in the constraint of `oauth_clients`.
-const LONGEST_TOKEN: Duration = Duration::from_hours(24);
+pub(super) const LONGEST_TOKEN: Duration = Duration::from_hours(24);
 
 /// The keys in use.
 pub(super) struct KeySet {
@@ -62,21 +63,77 @@ impl KeySet {
     }
 }
 
-/// Loads the keys and opens the one that signs.
+/// Loads the keys. Each verifier is derived from the private half that was sealed for its row: what stands in clear beside it
+/// is not believed, because whoever writes the table could have put it there.
 pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<KeySet, Error> {
     let mut set = KeySet { signer: None, verifiers: Vec::new() };
-    for row in store::signing_keys(pool).await? {
-        let text = |name: &str| row.public_jwk[name].as_str().unwrap_or_default().to_owned();
-        let key = DecodingKey::from_rsa_components(&text("n"), &text("e")).map_err(|_| OpenError::Malformed)?;
-        if row.retired_at.is_none() {
-            let sealed = Sealed::parse(row.private_key)?;
-            let pem = vault.open(AccountId::OPERATOR, &sealed, &place(&row.kid)).await?;
+    for SigningKeyRow { kid, private_key, retired_at, expires_at } in store::signing_keys(pool).await? {
+        let signs = retired_at.is_none();
+        let PrivateKey { pem, public } = match open(vault, &kid, private_key).await {
+            Ok(private) => private,
+            // One that only verified is as good as gone, and so are its tokens. The others go on.
+            Err(Error::Unreadable(why)) if !signs => {
+                tracing::error!(kid, error = &why as &dyn std::error::Error, "a retired signing key verifies nothing");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let key = DecodingKey::from_rsa_components(&public.n, &public.e).map_err(|_| OpenError::Malformed)?;
+        if signs {
             let pem = EncodingKey::from_rsa_pem(pem.expose_secret().as_bytes()).map_err(|_| OpenError::Malformed)?;
-            set.signer = Some((row.kid.clone(), pem));
+            set.signer = Some((kid.clone(), pem));
         }
-        set.verifiers.push(Verifier { kid: row.kid, key, public_jwk: row.public_jwk, expires_at: row.expires_at });
+        set.verifiers.push(Verifier { kid, key, public_jwk: public.jwk(), expires_at });
     }
     Ok(set)
+}
+
+/// Opens a row's private half and derives the public one.
+async fn open(vault: &Vault, kid: &str, sealed: Vec<u8>) -> Result<PrivateKey, Error> {
+    let pem = vault.open(AccountId::OPERATOR, &Sealed::parse(sealed)?, &place(kid)).await?;
+    let public = PublicHalf::of(&pem).filter(|public| public.kid() == kid).ok_or(OpenError::Malformed)?;
+    Ok(PrivateKey { pem, public })
+}
+
+struct PrivateKey {
+    pem: SecretString,
+    public: PublicHalf,
+}
+
+/// The public half of a key: modulus and exponent, as a JWK has them.
+pub(super) struct PublicHalf {
+    n: String,
+    e: String,
+}
+
+const PEM_BEGIN: &str = "-----BEGIN PRIVATE KEY-----\n";
+const PEM_END: &str = "\n-----END PRIVATE KEY-----\n";
+
+impl PublicHalf {
+    /// Derives it from the private half in the form in which it was sealed.
+    pub fn of(pem: &SecretString) -> Option<Self> {
+        let body = pem.expose_secret().strip_prefix(PEM_BEGIN)?.strip_suffix(PEM_END)?;
+        let der = Zeroizing::new(BASE64_STANDARD.decode(body).ok()?);
+        Some(Self::of_pair(&KeyPair::from_pkcs8(&der).ok()?))
+    }
+
+    fn of_pair(pair: &KeyPair) -> Self {
+        let public = pair.public_key();
+        Self {
+            n: BASE64_URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
+            e: BASE64_URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
+        }
+    }
+
+    /// The key's id: the thumbprint of RFC 7638, over the members that make the key, in this order.
+    fn kid(&self) -> String {
+        let Self { n, e } = self;
+        BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#)))
+    }
+
+    pub fn jwk(&self) -> Value {
+        json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": self.kid(), "n": self.n, "e": self.e })
+    }
 }
 
 /// Makes the first key, unless there is one by now.
@@ -117,19 +174,13 @@ struct NewKey {
 
 fn generate() -> Option<NewKey> {
     let pair = KeyPair::generate(KeySize::Rsa2048).ok()?;
-    let public = pair.public_key();
-    let n = BASE64_URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero());
-    let e = BASE64_URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero());
-    // The thumbprint of RFC 7638: the members that make the key, in this order.
-    let thumbprint = Sha256::digest(format!(r#"{{"e":"{e}","kty":"RSA","n":"{n}"}}"#));
-    let kid = BASE64_URL_SAFE_NO_PAD.encode(thumbprint);
-    let public_jwk = json!({ "kty": "RSA", "use": "sig", "alg": "RS256", "kid": kid, "n": n, "e": e });
+    let public = PublicHalf::of_pair(&pair);
     let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
-    let body = BASE64_STANDARD.encode(der.as_ref());
+    let body = Zeroizing::new(BASE64_STANDARD.encode(der.as_ref()));
     Some(NewKey {
-        kid,
-        public_jwk,
-        pem: format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n").into(),
+        kid: public.kid(),
+        public_jwk: public.jwk(),
+        pem: format!("{PEM_BEGIN}{}{PEM_END}", body.as_str()).into(),
     })
 }
 

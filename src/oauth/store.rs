@@ -1,11 +1,14 @@
 //! The tables `oauth_clients`, `oauth_client_secrets`, `revoked_tokens` and `signing_keys`.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
+use super::claims::Claims;
 use super::clients::{ClientSummary, NewClient};
 use crate::api_key::KeyHash;
 use crate::principal::Scope;
@@ -22,6 +25,18 @@ pub struct StoredClient {
     pub revoked_at: Option<DateTime<Utc>>,
     /// Hashes, each with the moment when it ends.
     pub secrets: Vec<(KeyHash, Option<DateTime<Utc>>)>,
+}
+
+impl StoredClient {
+    /// Tells whether the client is there, and gave a token of these claims the life that it has.
+    pub fn stands_by(&self, claims: &Claims, now: DateTime<Utc>) -> bool {
+        self.revoked_at.is_none() && claims.check_life(self.longest_token(), now).is_ok()
+    }
+
+    /// Life of its tokens.
+    pub fn longest_token(&self) -> Duration {
+        Duration::from_secs(u64::try_from(self.access_token_ttl).unwrap_or(0))
+    }
 }
 
 impl FromRow<'_, PgRow> for StoredClient {
@@ -214,7 +229,6 @@ pub(super) async fn is_token_revoked(
 #[derive(FromRow)]
 pub(super) struct SigningKeyRow {
     pub kid: String,
-    pub public_jwk: Value,
     pub private_key: Vec<u8>,
     pub retired_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
@@ -222,11 +236,9 @@ pub(super) struct SigningKeyRow {
 
 /// Every signing key, the newest first.
 pub(super) async fn signing_keys(executor: impl PgExecutor<'_>) -> Result<Vec<SigningKeyRow>, sqlx::Error> {
-    sqlx::query_as(
-        "select kid, public_jwk, private_key, retired_at, expires_at from signing_keys order by created_at desc",
-    )
-    .fetch_all(executor)
-    .await
+    sqlx::query_as("select kid, private_key, retired_at, expires_at from signing_keys order by created_at desc")
+        .fetch_all(executor)
+        .await
 }
 
 /// Stores a key that signs, unless another one does by now.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use super::claims::{self, Claims};
 use super::clients::is_client_id;
-use super::signing_keys::{self, Shared};
+use super::signing_keys::{self, LONGEST_TOKEN, Shared};
 use super::store::{self, StoredClient};
 use crate::accounts::AccountStatuses;
 use crate::api_key::{ApiKey, Kind, Pepper};
@@ -166,6 +166,7 @@ impl Tokens {
         }
         let claims: Claims = claims::verify(token, Algorithm::RS256, key, &self.issuer, &self.issuer)?;
         claims::check_expiry(claims.exp, now)?;
+        claims.check_life(LONGEST_TOKEN, now)?;
         Ok(Some(claims))
     }
 
@@ -245,7 +246,7 @@ impl Tokens {
         let Some(claims) = self.readable(token, now).await? else { return Ok(Introspection::default()) };
         let holder = self.client(&claims.sub).await?;
         let active = claims.account_id == caller.account_id
-            && holder.is_some_and(|client| client.revoked_at.is_none() && client.account_id == claims.account_id)
+            && holder.is_some_and(|client| client.account_id == claims.account_id && client.stands_by(&claims, now))
             && !self.is_revoked(claims.account_id, claims.jti).await?;
         if !active {
             return Ok(Introspection::default());

@@ -100,6 +100,12 @@ impl Fault {
         }
     }
 
+    fn of_misstatement(table: &impl SealedTable, row: &SealedRow, opened: &[SecretString]) -> Option<Self> {
+        let column = table.misstated(row, opened)?;
+        let why = "is not what follows from what is sealed".to_owned();
+        Some(Self { table: table.name(), account: row.account, key: row.key.clone(), column, why })
+    }
+
     fn of_data_key(id: DataKeyId, why: OpenError) -> Self {
         Self {
             table: "data_keys",

@@ -46,8 +46,12 @@ pub async fn verify(context: &Context, mut progress: impl FnMut(Progress<'_>) + 
             done += rows.len() as u64;
             for row in &rows {
                 verified.values += row.sealed.len() as u64;
-                if let Err((index, why)) = open(table, row, &keys) {
-                    verified.faults.push(Fault::of_row(table, row, index, why));
+                match open(table, row, &keys) {
+                    Ok(opened) => {
+                        let texts: Vec<_> = opened.into_iter().map(|(text, _)| text).collect();
+                        verified.faults.extend(Fault::of_misstatement(table, row, &texts));
+                    }
+                    Err((index, why)) => verified.faults.push(Fault::of_row(table, row, index, why)),
                 }
             }
             progress(Progress { what: "rows", done: done.min(total), total });

@@ -14,7 +14,8 @@ pub struct SealedRow {
     pub account: AccountId,
     /// The rest of the primary key.
     pub key: Vec<String>,
-    /// What is stored in clear and bound into a seal; empty if there is no such thing.
+    /// A column in clear that belongs to the sealed ones: bound into a seal, or derived from what is sealed. Empty if there
+    /// is no such thing.
     pub clear: String,
     /// The sealed columns as they are stored, in the table's order. Empty where a column that should be there is null.
     pub sealed: Vec<Vec<u8>>,
@@ -59,6 +60,11 @@ pub trait SealedTable: Sync {
 
     /// What the column of this index is bound to, when those before it hold `opened`.
     fn binding(&self, row: &SealedRow, index: usize, opened: &[SecretString]) -> Result<Binding, OpenError>;
+
+    /// Names a column in clear that does not say what its row's opened values say.
+    fn misstated(&self, _row: &SealedRow, _opened: &[SecretString]) -> Option<&'static str> {
+        None
+    }
 
     /// How many rows there are in all, of these accounts.
     fn count(

@@ -42,6 +42,7 @@ mod directory;
 mod doctor;
 mod failed_attempts;
 mod fairness;
+mod forged_rights;
 mod histories;
 mod history;
 mod hostile_clients;

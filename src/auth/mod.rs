@@ -46,6 +46,15 @@ pub struct Presented<'a> {
     pub origin: Option<&'a str>,
 }
 
+/// A way of presenting a caller. A family of paths names those that it takes, in the order in which they are tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// An API key in `X-API-Key` or, for public keys, in the query.
+    ApiKey,
+    /// The `Authorization` header: a bearer token, or a key in the reseller's form.
+    Authorization,
+}
+
 /// Which kinds of keys an operation takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accepts {
@@ -107,14 +116,19 @@ impl Authenticator {
         Self { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside, keys }
     }
 
-    /// The principal behind a request.
+    /// The principal behind a request, by the schemes that its family takes.
     ///
     /// # Errors
     /// [`Denied::NotAuthenticated`] if nothing is presented; the refusal of the first scheme that refuses;
     /// [`Denied::TwoAccounts`] if the schemes name different accounts; [`Denied::TooManyFailures`] in place of a refusal
     /// for an address that was refused too often.
-    pub async fn authenticate(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Arc<Principal>, Error> {
-        let result = self.by_schemes(presented, accepts).await;
+    pub async fn authenticate(
+        &self,
+        presented: &Presented<'_>,
+        schemes: &[Scheme],
+        accepts: Accepts,
+    ) -> Result<Arc<Principal>, Error> {
+        let result = self.by_schemes(presented, schemes, accepts).await;
         if let (Err(Error::Denied(denied)), Some(address)) = (&result, presented.client_address)
             && *denied != Denied::NotAuthenticated
             && self.failed_attempts.too_many(address)
@@ -125,9 +139,19 @@ impl Authenticator {
         result
     }
 
-    async fn by_schemes(&self, presented: &Presented<'_>, accepts: Accepts) -> Result<Arc<Principal>, Error> {
-        let by_key = self.by_api_key(presented, accepts).await?;
-        let by_authorization = self.by_authorization(presented).await?;
+    async fn by_schemes(
+        &self,
+        presented: &Presented<'_>,
+        schemes: &[Scheme],
+        accepts: Accepts,
+    ) -> Result<Arc<Principal>, Error> {
+        let (mut by_key, mut by_authorization) = (None, None);
+        for scheme in schemes {
+            match scheme {
+                Scheme::ApiKey => by_key = self.by_api_key(presented, accepts).await?,
+                Scheme::Authorization => by_authorization = self.by_authorization(presented).await?,
+            }
+        }
         let by_key_principal = by_key.as_ref().map(|known| Arc::clone(&known.principal));
         let principal = match (by_key_principal, by_authorization) {
             (None, None) => return Err(Denied::NotAuthenticated.into()),

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::http::edge::NoFault;
+use crate::http::edge::context::NoFault;
 use crate::postgres;
 
 /// Longest wait for the database. A load balancer asks often and does not wait.

@@ -6,9 +6,11 @@
 //! - `native`, `oauth`, `internal`: handlers and bodies, one folder for each family of paths.
 //! - `openapi`: makes the document from the router, and the page from the document.
 
+mod dialect;
 mod edge;
 mod error;
 mod extract;
+mod family;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod health;

@@ -3,13 +3,11 @@
 use std::sync::{Arc, LazyLock};
 
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::http::StatusCode;
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
 use tower::util::MapRequest;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::timeout::TimeoutLayer;
 use utoipa_axum::routes;
 
 use super::edge::{self, Edge, cors};
@@ -87,10 +85,8 @@ fn without_trailing_slash(mut request: Request) -> Request {
 /// layer of the router, because it sets up each of its layers anew for each request.
 fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> ListenerService {
     let edge = Arc::new(Edge::new(listener, &operations, Arc::clone(&app)));
-    let request_timeout = app.settings.admission.request_timeout;
     let around = ServiceBuilder::new()
         .layer(from_fn_with_state(edge, edge::edge))
-        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, request_timeout))
         .layer(CatchPanicLayer::custom(edge::after_panic))
         .layer(DefaultBodyLimit::max(BODY_LIMIT));
     let router = Router::from(operations)

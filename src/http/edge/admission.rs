@@ -1,54 +1,14 @@
 //! Admission, as a request meets it: room on the listener, the rate of its key, its account's turn.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use axum::http::Method;
 
-use axum::http::{HeaderMap, HeaderName, Method};
-
-use crate::admission::{Allowance, Holder, Slot, Slots, TooFast, Turn};
+use super::context::RequestContext;
+use crate::admission::{Holder, TooFast};
 use crate::app::App;
 use crate::error::{Denied, Error};
-use crate::http::edge::RequestContext;
 use crate::http::listener::Listener;
 use crate::principal::Principal;
 use crate::types::AccountId;
-
-static X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-static X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-
-/// What a request was given, until its answer is made.
-pub(in crate::http) struct Admitted {
-    slots: Slots,
-    slot: Mutex<Option<Slot>>,
-    allowance: OnceLock<Allowance>,
-    turn: OnceLock<Turn>,
-}
-
-impl Admitted {
-    /// With a place on the listener, if it needs one.
-    pub fn new(slots: &Slots, slot: Option<Slot>) -> Self {
-        Self { slots: slots.clone(), slot: Mutex::new(slot), allowance: OnceLock::new(), turn: OnceLock::new() }
-    }
-
-    /// Leaves the place on the listener: while a client sends its body, nothing is done for it.
-    pub fn pause(&self) {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-    }
-
-    /// Takes a place again.
-    pub fn go_on(&self) -> Result<(), Error> {
-        let slot = self.slots.take().ok_or(Error::Overloaded)?;
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner).replace(slot);
-        Ok(())
-    }
-
-    /// Tells the client what its key has left.
-    pub fn write_headers(&self, headers: &mut HeaderMap) {
-        if let Some(Allowance { limit, remaining }) = self.allowance.get() {
-            headers.insert(X_RATELIMIT_LIMIT.clone(), (*limit).into());
-            headers.insert(X_RATELIMIT_REMAINING.clone(), (*remaining).into());
-        }
-    }
-}
 
 /// Whose requests those of a principal are counted with.
 pub(in crate::http) fn holder(principal: &Principal) -> Holder {

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::app::App;
 use crate::error::{Denied, Error};
-use crate::http::edge::RequestContext;
+use crate::http::edge::context::RequestContext;
 use crate::http::error::HttpError;
 use crate::principal::AuthMethod;
 

@@ -17,9 +17,9 @@ use serde_json::error::Category;
 
 use crate::app::App;
 use crate::error::{Error, FieldError};
-use crate::http::edge::RequestContext;
 use crate::http::edge::admission;
-use crate::http::error::HttpError;
+use crate::http::edge::context::RequestContext;
+use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::idempotency::BodySeen;
 
 /// A request body, read as JSON.
@@ -30,7 +30,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for JsonBody<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
         if media(request.headers()) != Some(Media::Json) {
-            return Err(HttpError::UnsupportedMediaType);
+            return Err(RequestError::NOT_JSON.into());
         }
         Ok(Self(parse(&read(request, app).await?)?))
     }
@@ -49,7 +49,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
             return Ok(Self(T::default()));
         }
         if media != Some(Media::Json) {
-            return Err(HttpError::UnsupportedMediaType);
+            return Err(RequestError::NOT_JSON.into());
         }
         let object: Option<Object<T>> = parse(&body)?;
         Ok(Self(object.map_or_else(T::default, |Object(value)| value)))
@@ -63,7 +63,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 pub(in crate::http) async fn read(request: Request, app: &Arc<App>) -> Result<Bytes, HttpError> {
     let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
     if !request.headers().get_all(CONTENT_ENCODING).iter().all(is_plain) {
-        return Err(HttpError::Compressed);
+        return Err(RequestError::Compressed.into());
     }
     let context = request.extensions().get::<Arc<RequestContext>>().cloned();
     let method = request.method().clone();
@@ -83,8 +83,8 @@ pub(in crate::http) async fn read(request: Request, app: &Arc<App>) -> Result<By
         }
     }
     body.map_err(|rejection| match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => HttpError::BodyTooLarge,
-        _ => HttpError::UnreadableBody,
+        StatusCode::PAYLOAD_TOO_LARGE => RequestError::BodyTooLarge.into(),
+        _ => RequestError::UnreadableBody.into(),
     })
 }
 

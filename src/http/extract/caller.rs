@@ -12,9 +12,10 @@ use axum::http::{HeaderMap, HeaderName};
 use crate::app::App;
 use crate::auth::{self, Accepts, Presented};
 use crate::error::{Denied, Error};
-use crate::http::edge::RequestContext;
 use crate::http::edge::admission;
+use crate::http::edge::context::RequestContext;
 use crate::http::error::HttpError;
+use crate::http::family::Family;
 use crate::principal::{Actor, Principal, Scope};
 use crate::types::AccountId;
 
@@ -188,7 +189,8 @@ async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Arc<
         client_address: context.and_then(|context| context.client_address),
         origin: parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()),
     };
-    match app.authenticator.authenticate(&presented, accepts).await {
+    let schemes = context.map_or(Family::Native, |context| context.family).schemes();
+    match app.authenticator.authenticate(&presented, schemes, accepts).await {
         Ok(principal) => {
             if let Some(context) = context
                 && let Err(refused) =

@@ -6,6 +6,7 @@ pub mod conditions;
 pub mod idempotency;
 pub mod moment;
 pub mod number;
+pub mod path;
 pub mod preview;
 pub mod query;
 pub mod write;

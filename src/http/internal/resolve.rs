@@ -17,7 +17,8 @@ use crate::app::App;
 use crate::audit::{Action, Event, Resolve};
 use crate::auth;
 use crate::error::{Denied, Error, FieldError, FieldErrors, Missing, chain};
-use crate::http::error::{ErrorBody, HttpError};
+use crate::http::dialect::{self, ErrorBody};
+use crate::http::error::HttpError;
 use crate::http::extract::body::{self, JsonBody, Object};
 use crate::http::extract::caller::{Caller, ResolveCredentials, refused_actor};
 use crate::http::extract::number;
@@ -157,7 +158,8 @@ impl FromRequestParts<Arc<App>> for Resolving {
         if let Some(actor) = refused_actor(parts)
             && let Some(principal) = &actor.principal
         {
-            let event = Event { outcome: refused.answer().0.as_u16(), ..Event::new(Action::CredentialsResolved) };
+            let event =
+                Event { outcome: dialect::answer(&refused).0.as_u16(), ..Event::new(Action::CredentialsResolved) };
             let (account, occurred_at) = (principal.acting_account, app.clock.now());
             app.recorder.record(Resolve { account, actor, occurred_at, event }).await?;
         }
@@ -236,7 +238,7 @@ pub async fn resolve_batch(
                 body: BatchItemBody::Resolved(ResolvedBody::new(call, resolved)),
             },
             Err(error) => {
-                let (status, body) = error.answer();
+                let (status, body) = dialect::answer(error);
                 if status.is_server_error() {
                     // The batch itself succeeds, so the edge will not log this.
                     tracing::error!(cause = chain(error), "a resolve of a batch failed");
@@ -278,7 +280,7 @@ async fn resolve_one(
         supplier: supplier_exists.then(|| call.supplier.clone()),
         service: Some(call.service),
         environment: Some(call.environment),
-        outcome: answer.as_ref().map_or_else(|error| error.answer().0, |_| StatusCode::OK).as_u16(),
+        outcome: answer.as_ref().map_or_else(|error| dialect::answer(error).0, |_| StatusCode::OK).as_u16(),
         source: answer.as_ref().ok().map(|resolved| resolved.source.as_str()),
         asked_account: (account != call.account).then_some(call.account),
         ..Event::new(Action::CredentialsResolved)

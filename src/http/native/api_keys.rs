@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -23,6 +23,7 @@ use crate::http::extract::caller::{Caller, ManageKeys, Parent};
 use crate::http::extract::idempotency::Once;
 use crate::http::extract::moment;
 use crate::http::extract::number;
+use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
 use crate::http::native::listing::Listing;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, Utc};
@@ -19,6 +19,7 @@ use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, ReadCredentials, WriteCredentials};
 use crate::http::extract::conditions::{Given, etag};
 use crate::http::extract::idempotency::Once;
+use crate::http::extract::path::Path;
 use crate::http::extract::preview::{Manner, PreviewBody};
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};

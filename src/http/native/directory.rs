@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::error::{Error, FieldError, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::caller::Visitor;
+use crate::http::extract::path::Path;
 use crate::http::extract::query::Query;
 use crate::http::native::credentials::supplier_in_path;
 use crate::http::native::listing::Listing;

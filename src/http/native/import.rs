@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::credentials::import::{self, Mode, Report, RowError};
-use crate::http::error::HttpError;
+use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::body;
 use crate::http::extract::caller::{Caller, WriteCredentials};
 use crate::http::extract::idempotency::Once;
@@ -40,7 +40,7 @@ impl FromRequest<Arc<App>> for CsvBody {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
         if !is_csv(request.headers()) {
-            return Err(HttpError::NotCsv);
+            return Err(RequestError::WrongMediaType { expected: "text/csv in UTF-8" }.into());
         }
         let file = body::read(request, app).await?;
         Ok(Self(SecretSlice::from(file.to_vec())))

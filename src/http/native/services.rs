@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, WriteCredentials};
 use crate::http::extract::conditions::Given;
 use crate::http::extract::idempotency::Once;
+use crate::http::extract::path::Path;
 use crate::http::extract::preview::{Manner, PreviewBody};
 use crate::http::extract::query::Query;
 use crate::http::extract::write::{Instead, Made, Write};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
@@ -17,6 +17,7 @@ use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::Parent;
 use crate::http::extract::idempotency::Once;
+use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
 use crate::http::native::listing::Listing;

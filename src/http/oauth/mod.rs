@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{PRAGMA, WWW_AUTHENTICATE};
+use axum::http::header::PRAGMA;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use secrecy::{ExposeSecret, SecretString};
@@ -16,87 +16,47 @@ use serde_json::Value;
 use utoipa_axum::routes;
 
 use self::presented::{ClientCredentials, OAuthRequest};
-use self::wire::{AboutToken, IntrospectionBody, KeySet, Metadata, OAuthErrorBody, TokenBody, TokenRequest};
+use self::wire::{AboutToken, IntrospectionBody, KeySet, Metadata, TokenBody, TokenRequest};
 use crate::admission::Holder;
 use crate::app::App;
 use crate::error::{Denied, Error};
+use crate::http::dialect::oauth::{OAuthErrorBody, OAuthRefusal};
 use crate::http::edge::admission;
-use crate::http::error::{Cause, HttpError};
+use crate::http::error::HttpError;
 use crate::http::openapi::operations::{Operations, below};
 use crate::oauth::{Grant, IssueError, Origin};
 
-/// Why a request of a client is refused, as the RFC tells them apart.
-#[derive(Debug)]
-pub enum OAuthError {
-    /// Something is missing, there twice, or wrong.
-    InvalidRequest(&'static str),
-    /// The client is not who it says. Whether it presented itself by `Authorization` decides a header of the answer.
-    InvalidClient,
-    /// Another grant than client credentials.
-    UnsupportedGrantType,
-    /// No list of scopes, or one that the client does not have.
-    InvalidScope(&'static str),
-    /// Something failed.
-    Failed(HttpError),
-}
-
 /// Refuses an address that had too many failures before anything is looked up for it.
-fn check_address(app: &App, request: &OAuthRequest) -> Result<(), OAuthError> {
+fn check_address(app: &App, request: &OAuthRequest) -> Result<(), HttpError> {
     if request.client_address.is_some_and(|address| app.failed_attempts.is_over(address)) {
-        return Err(OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into()));
+        return Err(Error::Denied(Denied::TooManyFailures).into());
     }
     Ok(())
 }
 
 /// Counts a request of a client, before what costs most: signing, or a write. From memory, so that telling the client twice
 /// costs little.
-async fn count(app: &App, request: &OAuthRequest, id: &str, secret: &SecretString) -> Result<(), OAuthError> {
+async fn count(app: &App, request: &OAuthRequest, id: &str, secret: &SecretString) -> Result<(), HttpError> {
     let client = app.tokens.authenticate_client(id, secret.expose_secret(), app.clock.now()).await;
     let client = client.map_err(|error| refusal(app, request, error))?;
     let Some(context) = &request.context else { return Ok(()) };
     let counted = admission::count(context, app, Holder::Key(client.id), false).await;
-    counted.map_err(|error| OAuthError::Failed(error.into()))
+    Ok(counted?)
 }
 
 /// The answer to a client's failure, which counts against its address like any other.
-fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> OAuthError {
+fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> HttpError {
     match error {
         IssueError::InvalidClient(reason) => {
             // The client is not told; the log is.
             tracing::info!(reason, "a client was refused");
             if request.client_address.is_some_and(|address| app.failed_attempts.too_many(address)) {
-                return OAuthError::Failed(Error::Denied(Denied::TooManyFailures).into());
+                return Error::Denied(Denied::TooManyFailures).into();
             }
-            OAuthError::InvalidClient
+            OAuthRefusal::InvalidClient.into()
         }
-        IssueError::InvalidScope(why) => OAuthError::InvalidScope(why),
-        IssueError::Failed(error) => OAuthError::Failed(error.into()),
-    }
-}
-
-impl IntoResponse for OAuthError {
-    fn into_response(self) -> Response {
-        let (status, error, description) = match self {
-            OAuthError::InvalidRequest(why) => (StatusCode::BAD_REQUEST, "invalid_request", why),
-            OAuthError::InvalidClient => {
-                (StatusCode::UNAUTHORIZED, "invalid_client", "No such client, or its secret is wrong")
-            }
-            OAuthError::UnsupportedGrantType => {
-                (StatusCode::BAD_REQUEST, "unsupported_grant_type", "The only grant here is client_credentials")
-            }
-            OAuthError::InvalidScope(why) => (StatusCode::BAD_REQUEST, "invalid_scope", why),
-            OAuthError::Failed(error) => return error.into_response(),
-        };
-        let body = Json(OAuthErrorBody::of(error, description));
-        let mut response = (status, body).into_response();
-        response.headers_mut().insert(PRAGMA, HeaderValue::from_static("no-cache"));
-        if status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Basic realm=\"credenza\"");
-            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
-        }
-        let cause = HttpError::OAuth(error);
-        response.extensions_mut().insert(Cause(Arc::new(cause)));
-        response
+        IssueError::InvalidScope(why) => OAuthRefusal::InvalidScope(why).into(),
+        IssueError::Failed(error) => error.into(),
     }
 }
 
@@ -118,11 +78,11 @@ impl IntoResponse for OAuthError {
     ),
     security(("client_basic" = []), ())
 )]
-pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Response, OAuthError> {
+pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<Response, HttpError> {
     match request.parameter("grant_type") {
         Some("client_credentials") => {}
-        Some(_) => return Err(OAuthError::UnsupportedGrantType),
-        None => return Err(OAuthError::InvalidRequest("grant_type is required")),
+        Some(_) => return Err(OAuthRefusal::UnsupportedGrantType.into()),
+        None => return Err(OAuthRefusal::InvalidRequest("grant_type is required").into()),
     }
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
@@ -158,10 +118,10 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     ),
     security(("client_basic" = []), ())
 )]
-pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, OAuthError> {
+pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, HttpError> {
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
-    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
     count(&app, &request, &id, &secret).await?;
     let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address };
     let revoked = crate::oauth::revoke(&app, &app.tokens, (&id, secret.expose_secret()), token, origin).await;
@@ -189,10 +149,10 @@ pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Resul
 pub async fn introspect(
     State(app): State<Arc<App>>,
     request: OAuthRequest,
-) -> Result<Json<IntrospectionBody>, OAuthError> {
+) -> Result<Json<IntrospectionBody>, HttpError> {
     check_address(&app, &request)?;
     let ClientCredentials { id, secret } = request.client()?;
-    let token = request.parameter("token").ok_or(OAuthError::InvalidRequest("token is required"))?;
+    let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
     count(&app, &request, &id, &secret).await?;
     let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
     told.map(|told| Json(told.into())).map_err(|error| refusal(&app, &request, error))

@@ -16,10 +16,10 @@ use serde::{Deserialize, Deserializer};
 use url::form_urlencoded;
 use zeroize::Zeroizing;
 
-use super::OAuthError;
 use crate::app::App;
-use crate::http::edge::RequestContext;
-use crate::http::error::HttpError;
+use crate::http::dialect::oauth::OAuthRefusal;
+use crate::http::edge::context::RequestContext;
+use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::body::{Media, media, read};
 
 /// A request of a client.
@@ -41,17 +41,19 @@ pub struct ClientCredentials {
 }
 
 impl FromRequest<Arc<App>> for OAuthRequest {
-    type Rejection = OAuthError;
+    type Rejection = HttpError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, OAuthError> {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
         let authorization = authorization(request.headers())?;
         let context = request.extensions().get::<Arc<RequestContext>>().cloned();
         let client_address = context.as_ref().and_then(|context| context.client_address);
         let request_id = context.as_ref().and_then(|context| context.id.to_str().ok()).map(Into::into);
         let media = media(request.headers());
         let body = read(request, app).await.map_err(|error| match error {
-            HttpError::Compressed => OAuthError::InvalidRequest("The body must not be compressed"),
-            other => OAuthError::Failed(other),
+            HttpError::Request(RequestError::Compressed) => {
+                OAuthRefusal::InvalidRequest("The body must not be compressed").into()
+            }
+            other => other,
         })?;
         let mut parameters = HashMap::new();
         let pairs: Vec<(String, SecretString)> = match media {
@@ -59,10 +61,10 @@ impl FromRequest<Arc<App>> for OAuthRequest {
                 .map(|(name, value)| (name.into_owned(), SecretString::from(value.into_owned())))
                 .collect(),
             Some(Media::Json) => {
-                let wrong = OAuthError::InvalidRequest("The body must be a JSON object of texts");
+                let wrong = OAuthRefusal::InvalidRequest("The body must be a JSON object of texts");
                 serde_json::from_slice::<Members>(&body).map_err(|_| wrong)?.0
             }
-            None => return Err(OAuthError::InvalidRequest("The body must be a form or JSON")),
+            None => return Err(OAuthRefusal::InvalidRequest("The body must be a form or JSON").into()),
         };
         for (name, value) in pairs {
             // RFC 6749 §3.2: a parameter without a value is as if it were not there, and none comes twice.
@@ -70,7 +72,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
                 continue;
             }
             if parameters.insert(name, value).is_some() {
-                return Err(OAuthError::InvalidRequest("A parameter is given twice"));
+                return Err(OAuthRefusal::InvalidRequest("A parameter is given twice").into());
             }
         }
         Ok(Self { parameters, authorization, context, request_id, client_address })
@@ -104,7 +106,7 @@ impl<'de> Deserialize<'de> for Members {
     }
 }
 
-fn authorization(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
+fn authorization(headers: &HeaderMap) -> Result<Option<String>, HttpError> {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(first) = values.next() else { return Ok(None) };
     match first.to_str() {
@@ -112,7 +114,7 @@ fn authorization(headers: &HeaderMap) -> Result<Option<String>, OAuthError> {
         Ok(text) if values.next().is_none() => {
             Ok(Some(text.trim()).filter(|text| !text.eq_ignore_ascii_case("bearer")).map(str::to_owned))
         }
-        _ => Err(OAuthError::InvalidRequest("There must be one Authorization header")),
+        _ => Err(OAuthRefusal::InvalidRequest("There must be one Authorization header").into()),
     }
 }
 
@@ -123,18 +125,18 @@ impl OAuthRequest {
     }
 
     /// The client, by the one method that it uses (RFC 6749 §2.3).
-    pub fn client(&self) -> Result<ClientCredentials, OAuthError> {
+    pub fn client(&self) -> Result<ClientCredentials, HttpError> {
         let (id, secret) = (self.parameter("client_id"), self.parameter("client_secret"));
         let Some(header) = &self.authorization else {
-            let (Some(id), Some(secret)) = (id, secret) else { return Err(OAuthError::InvalidClient) };
+            let (Some(id), Some(secret)) = (id, secret) else { return Err(OAuthRefusal::InvalidClient.into()) };
             return Ok(ClientCredentials { id: id.to_owned(), secret: secret.into() });
         };
         if secret.is_some() {
-            return Err(OAuthError::InvalidRequest("The client must present itself in one way"));
+            return Err(OAuthRefusal::InvalidRequest("The client must present itself in one way").into());
         }
-        let client = basic(header).ok_or(OAuthError::InvalidClient)?;
+        let client = basic(header).ok_or(OAuthRefusal::InvalidClient)?;
         if id.is_some_and(|id| id != client.id) {
-            return Err(OAuthError::InvalidRequest("client_id differs from the Authorization header"));
+            return Err(OAuthRefusal::InvalidRequest("client_id differs from the Authorization header").into());
         }
         Ok(client)
     }

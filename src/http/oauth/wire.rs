@@ -64,27 +64,6 @@ pub struct TokenBody<'a> {
     pub scope: &'a str,
 }
 
-/// A refusal (RFC 6749 §5.2).
-#[derive(Serialize, ToSchema)]
-#[schema(as = OAuthError, example = json!({
-    "error": "invalid_client",
-    "error_description": "No such client, or its secret is wrong",
-    "detail": "No such client, or its secret is wrong",
-}))]
-pub struct OAuthErrorBody {
-    pub error: &'static str,
-    pub error_description: &'static str,
-    /// The same, where the errors of all other operations have it.
-    pub detail: &'static str,
-}
-
-impl OAuthErrorBody {
-    /// A refusal with a sentence.
-    pub(super) fn of(error: &'static str, description: &'static str) -> Self {
-        Self { error, error_description: description, detail: description }
-    }
-}
-
 /// What is known of a token (RFC 7662 §2.2).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Introspection, example = json!({ "active": false }))]

@@ -1,12 +1,13 @@
 //! The whole document: what the handlers say of themselves, and what is the same for many of them.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use utoipa::PartialSchema;
 use utoipa::openapi::OpenApi;
-use utoipa::{PartialSchema, ToSchema};
 
 use super::security::{self, Protection};
 use super::{example, requests, responses, schemas};
-use crate::http::error::ErrorBody;
+use crate::http::dialect::ErrorForm;
+use crate::http::family::Family;
 use crate::http::listener::Listener;
 
 /// The parts of the reference in their order: the paths that begin so, what they are called, what they are about.
@@ -30,14 +31,13 @@ Every path answers with and without one trailing slash. Bodies are JSON, except 
 for a key or a token refuses what it does not know: fields, query parameters, and a second value for either. All others \
 take no notice of what they do not know.
 
-Every error is `{\"detail\": \"…\"}`; one about fields also has `errors`, and a 404 for a supplier code may have a `hint`. \
-None repeats a value. Whatever is wrong with a key (there is none, or it is unknown, revoked, expired) is 403, and a \
-resource of another account is answered like one that does not exist.
+{errors}
 
 Every answer carries `X-Request-Id`: the caller's, if it sent one of 1 to 128 letters, digits or `-_.:/+=`, else a new one.";
 
 /// Makes the document from what the router collected.
 pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
+    let forms = forms_of(operations);
     let mut document = json!({
         "openapi": "3.1.0",
         "info": {
@@ -46,7 +46,7 @@ pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
                 Listener::Internal => "Credenza, internal listener",
             },
             "version": env!("CARGO_PKG_VERSION"),
-            "description": DESCRIPTION,
+            "description": DESCRIPTION.replace("{errors}", &forms.iter().map(|form| form.about).collect::<Vec<_>>().join("\n\n")),
             "license": { "name": "MIT OR Apache-2.0", "identifier": "MIT OR Apache-2.0" },
         },
         "servers": [{ "url": "/" }],
@@ -55,9 +55,8 @@ pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
         "components": operations.components,
     });
     let components = &mut document["components"];
-    // What is used here alone.
-    let mut schemas = vec![("Error".to_owned(), ErrorBody::schema())];
-    ErrorBody::schemas(&mut schemas);
+    // No handler names these.
+    let mut schemas: Vec<_> = forms.iter().flat_map(|form| (form.schemas)()).collect();
     if listener == Listener::Public {
         schemas.push(("AccountNumber".to_owned(), schemas::AccountNumber::schema()));
     }
@@ -68,7 +67,7 @@ pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
     if components["schemas"].get("NewApiKey").is_some() {
         components["schemas"]["NewApiKey"]["not"] = public_with_scopes();
     }
-    components["responses"] = responses::refusals();
+    components["responses"] = forms.iter().flat_map(|form| responses::refusals(form)).collect::<Map<_, _>>().into();
     components["headers"] = responses::headers(listener);
     components["securitySchemes"] = security::schemes(listener);
 
@@ -87,6 +86,14 @@ pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
     document
 }
 
+/// The forms of errors of the families that have operations here, each once.
+fn forms_of(operations: &OpenApi) -> Vec<&'static ErrorForm> {
+    let has_operations = |family: &Family| operations.paths.paths.keys().any(|path| Family::of(path) == *family);
+    let mut forms: Vec<_> = Family::ALL.into_iter().filter(has_operations).map(Family::error_form).collect();
+    forms.dedup_by_key(|form| form.prefix);
+    forms
+}
+
 /// The operations of all paths.
 pub(super) fn operations_of(paths: &Value) -> impl Iterator<Item = &Value> {
     let items = paths.as_object().into_iter().flatten();
@@ -96,18 +103,18 @@ pub(super) fn operations_of(paths: &Value) -> impl Iterator<Item = &Value> {
 fn complete_operation(listener: Listener, path: &str, operation: &mut Value, document: &Value) {
     let whole = format!("{path}/");
     let tag = TAGS.iter().find(|(prefix, ..)| whole.starts_with(prefix)).map_or("", |(_, name, _)| name);
-    let protection = Protection::of(operation);
+    let (family, protection) = (Family::of(path), Protection::of(operation));
     let own = operation["parameters"].take();
     let own = own.as_array().cloned().unwrap_or_default();
     let acting_for = ["Credentials", "Audit"].contains(&tag).then(acting_for);
     operation["tags"] = json!([tag]);
     operation["parameters"] = path_parameters(path).chain(own).chain(acting_for).collect();
     requests::complete(operation);
-    operation["security"] = protection.requirements(operation, listener);
+    operation["security"] = protection.requirements(operation, family, listener);
     if let Some(body) = operation.get_mut("requestBody") {
         example::add(&mut body["content"], document);
     }
-    responses::complete(operation, protection, document);
+    responses::complete(operation, family.error_form(), protection, document);
 }
 
 /// The parameters that a path names.

@@ -6,6 +6,7 @@ use axum::extract::DefaultBodyLimit;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::app::App;
+use crate::http::error::{HttpError, RequestError};
 
 /// A router that knows what its operations are like.
 pub(in crate::http) type Operations = OpenApiRouter<Arc<App>>;
@@ -20,6 +21,7 @@ pub(in crate::http) fn below<const N: usize>(prefix: &str, operations: [(&str, R
     operations.into_iter().fold(Operations::new(), |all, (path, (schemas, mut described, methods))| {
         let path = format!("{prefix}{path}");
         described.paths = described.paths.into_values().map(|item| (path.clone(), item)).collect();
+        let methods = methods.fallback(async || HttpError::from(RequestError::MethodNotAllowed));
         all.routes((schemas, described, methods))
     })
 }

@@ -1,10 +1,9 @@
 //! What a request may carry beside its body: the conditions under which it is carried out, and the key under which it is
 //! carried out once.
 
-use axum::http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::http::error::plain;
+use crate::http::dialect::{IN_PROGRESS, KEY_REUSED, PRECONDITION_FAILED};
 use crate::http::extract::idempotency::MAX_KEY;
 
 /// Operations that take conditions (`http/conditions.rs`).
@@ -61,7 +60,7 @@ fn add_conditions(operation: &mut Value, only_reads: bool) {
         parameters.push(header("If-Match", match_about, &schema));
         parameters.push(header("If-None-Match", none_about, &schema));
     }
-    operation["responses"]["412"] = json!({ "description": plain(StatusCode::PRECONDITION_FAILED).1.detail });
+    operation["responses"]["412"] = json!({ "description": PRECONDITION_FAILED });
     if only_reads {
         operation["responses"]["304"] =
             json!({ "description": "The state is one of those in `If-None-Match`", "headers": { "ETag": etag() } });
@@ -81,8 +80,8 @@ fn add_key(operation: &mut Value, success: &str) {
         });
         parameters.push(header("Idempotency-Key", about, &schema));
     }
-    for status in [StatusCode::CONFLICT, StatusCode::UNPROCESSABLE_ENTITY] {
-        operation["responses"][status.as_str()] = json!({ "description": plain(status).1.detail });
+    for (status, sentence) in [("409", IN_PROGRESS), ("422", KEY_REUSED)] {
+        operation["responses"][status] = json!({ "description": sentence });
     }
     operation["responses"][success]["headers"]["Idempotent-Replayed"] = json!({
         "description": "There if the request was carried out before, and this is the answer of that time.",

@@ -5,12 +5,13 @@ use serde_json::{Map, Value, json};
 
 use super::example;
 use super::security::Protection;
-use crate::http::error::plain;
+use crate::http::dialect::ErrorForm;
 use crate::http::listener::Listener;
 
 /// A refusal that many operations share: its status, its name, when it comes.
-const SHARED: [(StatusCode, &str, &str); 7] = [
+const SHARED: [(StatusCode, &str, &str); 8] = [
     (StatusCode::BAD_REQUEST, "Invalid", "A field, a parameter or the JSON is wrong."),
+    (StatusCode::UNAUTHORIZED, "Unauthenticated", "There is no valid key or token."),
     (StatusCode::FORBIDDEN, "Denied", "There is no valid key or token, or it lacks the right."),
     (StatusCode::PAYLOAD_TOO_LARGE, "TooLarge", "The body is larger than the operation takes."),
     (StatusCode::UNSUPPORTED_MEDIA_TYPE, "NotJson", "The body is not declared as JSON, or it is compressed."),
@@ -58,43 +59,38 @@ pub(super) fn headers(listener: Listener) -> Value {
     headers
 }
 
-/// The shared refusals, as components.
-pub(super) fn refusals() -> Value {
-    let refusal = |(status, name, about): (StatusCode, &str, &str)| {
-        let mut refusal = json!({
-            "description": about,
-            "content": { "application/json": {
-                "schema": { "$ref": "#/components/schemas/Error" },
-                "example": match status {
-                    StatusCode::FORBIDDEN => json!({ "detail": "Not authenticated" }),
-                    StatusCode::BAD_REQUEST => json!({
-                        "detail": "supplier_code: is required",
-                        "errors": [{ "field": "supplier_code", "message": "is required" }],
-                    }),
-                    status => json!(plain(status).1),
-                },
-            } },
-        });
+/// The shared refusals of a form, as components.
+pub(super) fn refusals(form: &ErrorForm) -> impl Iterator<Item = (String, Value)> {
+    SHARED.into_iter().filter(|shared| form.has(shared.0)).map(|(status, name, about)| {
+        let mut refusal = json!({ "description": about, "content": content(form, &(form.example)(status)) });
         add_headers(status.as_str(), &mut refusal);
         refer_to_headers(&RATE, &mut refusal);
-        (name.to_owned(), refusal)
-    };
-    Value::Object(SHARED.into_iter().map(refusal).collect())
+        (format!("{}{name}", form.prefix), refusal)
+    })
+}
+
+fn content(form: &ErrorForm, example: &Value) -> Value {
+    let schema = json!({ "$ref": format!("#/components/schemas/{}", form.schema) });
+    json!({ form.media_type: { "schema": schema, "example": example } })
+}
+
+impl ErrorForm {
+    /// Whether its families refuse with this status; one that refuses nobody in particular with 401 has no such answer.
+    fn has(&self, status: StatusCode) -> bool {
+        status != StatusCode::UNAUTHORIZED || self.unauthenticated == StatusCode::UNAUTHORIZED
+    }
 }
 
 /// Completes what an operation says of its own answers: headers, the bodies of its refusals, examples, and the refusals
 /// that it shares.
-pub(super) fn complete(operation: &mut Value, protection: Protection, document: &Value) {
+pub(super) fn complete(operation: &mut Value, form: &ErrorForm, protection: Protection, document: &Value) {
     let mut answers = match operation["responses"].take() {
         Value::Object(answers) => answers,
         _ => Map::new(),
     };
     for (status, answer) in &mut answers {
         if answer.get("content").is_none() && status.starts_with(['4', '5']) {
-            answer["content"] = json!({ "application/json": {
-                "schema": { "$ref": "#/components/schemas/Error" },
-                "example": { "detail": answer["description"] },
-            } });
+            answer["content"] = content(form, &(form.described)(&answer["description"]));
         }
         if let Some(content) = answer.get_mut("content") {
             example::add(content, document);
@@ -108,9 +104,9 @@ pub(super) fn complete(operation: &mut Value, protection: Protection, document: 
         }
     }
     let has_body = operation.get("requestBody").is_some();
-    for (status, name, _) in SHARED {
+    for (status, name, _) in SHARED.into_iter().filter(|shared| form.has(shared.0)) {
         let applies = match status {
-            StatusCode::BAD_REQUEST | StatusCode::FORBIDDEN => {
+            StatusCode::BAD_REQUEST | StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
                 matches!(protection, Protection::Private | Protection::PublicToo)
             }
             StatusCode::PAYLOAD_TOO_LARGE => has_body,
@@ -120,7 +116,7 @@ pub(super) fn complete(operation: &mut Value, protection: Protection, document: 
             _ => true,
         };
         if applies && !answers.contains_key(status.as_str()) {
-            let reference = json!({ "$ref": format!("#/components/responses/{name}") });
+            let reference = json!({ "$ref": format!("#/components/responses/{}{name}", form.prefix) });
             answers.insert(status.as_str().to_owned(), reference);
         }
     }

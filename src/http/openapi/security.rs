@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::http::family::Family;
 use crate::http::listener::Listener;
 use crate::principal::Scope;
 
@@ -31,15 +32,19 @@ impl Protection {
     }
 
     /// Every way to present oneself to a listener, each with the scopes that the annotation names.
-    pub(super) fn requirements(self, operation: &Value, listener: Listener) -> Value {
+    pub(super) fn requirements(self, operation: &Value, family: Family, listener: Listener) -> Value {
         let scopes = operation.pointer("/security/0/oauth2").cloned().unwrap_or(json!([]));
-        let schemes: &[&str] = match (self, listener) {
-            (Protection::Open, _) => &[],
+        let schemes: &[&str] = match (self, family, listener) {
+            (Protection::Open, ..) => &[],
             // The client may stand in the body.
-            (Protection::Client, _) => return json!([{ "client_basic": [] }, {}]),
-            (_, Listener::Internal) => &["api_key", "access_token", "reseller"],
-            (Protection::Private, _) => &["api_key", "oauth2", "outside_issuer", "reseller"],
-            (Protection::PublicToo, _) => &["api_key", "public_api_key", "oauth2", "outside_issuer", "reseller"],
+            (Protection::Client, ..) => return json!([{ "client_basic": [] }, {}]),
+            (_, Family::Native | Family::OAuth, Listener::Internal) => &["api_key", "access_token", "reseller"],
+            (Protection::Private, Family::Native | Family::OAuth, _) => {
+                &["api_key", "oauth2", "outside_issuer", "reseller"]
+            }
+            (Protection::PublicToo, Family::Native | Family::OAuth, _) => {
+                &["api_key", "public_api_key", "oauth2", "outside_issuer", "reseller"]
+            }
         };
         schemes.iter().map(|scheme| json!({ *scheme: scopes })).collect()
     }

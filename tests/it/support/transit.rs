@@ -1,11 +1,14 @@
 //! A key service of the tests' own: as much of the transit API of Vault and `OpenBao` as a client of `encrypt` and `decrypt`
 //! can tell, with real seals; and it can be made to misbehave.
 
+#![allow(clippy::disallowed_types, reason = "its handlers are not of the service")]
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Aead, Generate, Key, KeyInit, Nonce, Payload};
 use axum::Router;
+
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};

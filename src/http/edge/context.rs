@@ -1,0 +1,61 @@
+//! What is known of a request apart from its contents.
+
+use std::net::IpAddr;
+use std::sync::{Arc, OnceLock};
+
+use axum::http::header::HeaderName;
+use axum::http::{HeaderMap, HeaderValue};
+use uuid::{NoContext, Timestamp, Uuid};
+
+use super::admitted::Admitted;
+use crate::api_key::Kind;
+use crate::http::family::Family;
+use crate::http::listener::Listener;
+use crate::principal::Principal;
+
+pub(in crate::http) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Is known of a request apart from its contents; in the request's extensions.
+pub(in crate::http) struct RequestContext {
+    /// The caller's id for it, or ours.
+    pub id: HeaderValue,
+    /// Where it arrived.
+    pub listener: Listener,
+    /// The family of its path.
+    pub family: Family,
+    /// The peer's address.
+    pub client_address: Option<IpAddr>,
+    /// Who calls, once that is known.
+    pub principal: OnceLock<Arc<Principal>>,
+    /// What it was given.
+    pub admitted: Admitted,
+}
+
+/// An answer of 500 and above that is no failure of ours to be looked into. In the answer's extensions.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct NoFault;
+
+/// The caller's id if it is one to 128 visible characters without quotes, so that it can stand in any log, and nothing
+/// that looks like one of our keys, because it will stand in the log and in the audit; else a new one.
+pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
+    let valid = |value: &&HeaderValue| {
+        let bytes = value.as_bytes();
+        (1..=128).contains(&bytes.len())
+            && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b))
+            && !looks_like_a_key(bytes)
+    };
+    headers.get(&X_REQUEST_ID).filter(valid).cloned().unwrap_or_else(new_request_id)
+}
+
+/// A UUID of version 7 (RFC 9562). Its random bits are for difference alone, so they need no call of the system.
+fn new_request_id() -> HeaderValue {
+    let (seconds, nanos) = Timestamp::now(NoContext).to_unix();
+    let millis = seconds * 1000 + u64::from(nanos / 1_000_000);
+    let id = uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid();
+    let mut text = Uuid::encode_buffer();
+    HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("unknown"))
+}
+
+fn looks_like_a_key(text: &[u8]) -> bool {
+    Kind::ALL.iter().any(|kind| text.windows(4).any(|part| part.eq_ignore_ascii_case(kind.prefix().as_bytes())))
+}

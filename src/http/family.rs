@@ -1,0 +1,54 @@
+//! Families of paths: each is an API that looks the same to its clients, whoever designed it.
+//!
+//! To add one: a variant and its prefixes here (the compiler then names what else it needs), a file in `dialect/`, a folder
+//! with its handlers, and a line in `routes.rs`.
+
+use crate::auth::Scheme;
+
+/// A family of paths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    /// Our own API, on both listeners; also every path that belongs to no other family.
+    Native,
+    /// The token endpoints (RFC 6749, 7009, 7662).
+    OAuth,
+}
+
+/// The prefixes of every family but the native one. A prefix ends at a slash or at the path's end.
+const PREFIXES: [(&str, Family); 1] = [("/oauth", Family::OAuth)];
+
+impl Family {
+    /// Every family.
+    pub const ALL: [Family; 2] = [Family::Native, Family::OAuth];
+
+    /// Returns the family of a path, also of one that does not exist.
+    pub fn of(path: &str) -> Self {
+        let is_below =
+            |prefix: &str| path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        PREFIXES.iter().find(|(prefix, _)| is_below(prefix)).map_or(Family::Native, |(_, family)| *family)
+    }
+
+    /// The ways of presenting a caller that it takes, in the order in which they are tried.
+    pub const fn schemes(self) -> &'static [Scheme] {
+        match self {
+            Family::Native => &[Scheme::ApiKey, Scheme::Authorization],
+            // A client presents itself, in a request of its own form.
+            Family::OAuth => &[],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_ends_at_a_slash_or_at_the_end() {
+        for path in ["/oauth", "/oauth/", "/oauth/token", "/oauth/nothing"] {
+            assert_eq!(Family::of(path), Family::OAuth, "{path}");
+        }
+        for path in ["", "/", "/oauthx", "/extra/v2/oauth-clients", "/me/oauth", "//oauth"] {
+            assert_eq!(Family::of(path), Family::Native, "{path}");
+        }
+    }
+}

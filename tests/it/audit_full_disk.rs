@@ -11,6 +11,7 @@ use crate::audit_crash::{installation_on, own_postgres};
 use crate::support::cluster::{in_tests, scratch_folder};
 use crate::support::installation::{Installation, Service};
 use crate::support::program::{eventually, run};
+use crate::support::skip::skip;
 
 /// A file system of a few megabytes. Taken away when dropped.
 struct SmallDisk(PathBuf);
@@ -72,7 +73,7 @@ async fn store(service: &Service, key: &str) -> u16 {
 async fn a_full_disk_stops_changes_and_then_resolves_and_loses_nothing() {
     const BACKLOG: usize = 20;
     let Some(disk) = SmallDisk::mount(scratch_folder("disk")).await else {
-        eprintln!("skipped: a file system cannot be mounted here");
+        skip!("a file system cannot be mounted here");
         return;
     };
     let (server, _) = own_postgres("full-disk").await;

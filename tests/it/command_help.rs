@@ -9,6 +9,7 @@ use clap::Command;
 use credenza::config::NAMES;
 
 use crate::support::program::{credenza, run};
+use crate::support::skip::skip;
 
 const README: &str = include_str!("../../README.md");
 
@@ -106,7 +107,7 @@ async fn shells_complete_commands_and_options() {
     let mut bash = tokio::process::Command::new("/bin/bash");
     bash.args(["-c", &format!("{script}{ask}")]);
     if !Path::new("/bin/bash").exists() {
-        eprintln!("skipped: no bash to complete in");
+        skip!("no bash to complete in");
         return;
     }
     assert_eq!(run(bash, "").await.done(), "create");

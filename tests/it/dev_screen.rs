@@ -5,6 +5,7 @@ use tokio::process::Command;
 
 use crate::support::dev::{Folder, first};
 use crate::support::program::{Running, run};
+use crate::support::skip::skip;
 
 #[tokio::test]
 async fn the_first_screen_shows_all_there_is_to_know_and_three_commands_that_work_when_pasted() {
@@ -27,7 +28,7 @@ async fn the_first_screen_shows_all_there_is_to_know_and_three_commands_that_wor
     if run(shell("command -v curl"), "").await.code == Some(0) {
         work_when_pasted(commands).await;
     } else {
-        eprintln!("skipped: no curl to paste the commands of the first screen for");
+        skip!("no curl to paste the commands of the first screen for");
     }
     dev.stop().await.done();
 }

@@ -92,6 +92,7 @@ mod serve_readiness;
 mod serve_settings;
 mod shutdown;
 mod signing_keys;
+mod skips;
 mod subaccounts;
 mod subaccounts_acting;
 mod subaccounts_rules;

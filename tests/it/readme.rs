@@ -4,6 +4,7 @@ use tokio::process::Command;
 
 use crate::support::dev::Folder;
 use crate::support::program::run;
+use crate::support::skip::skip;
 
 const README: &str = include_str!("../../README.md");
 
@@ -17,7 +18,7 @@ fn blocks() -> Vec<(&'static str, &'static str)> {
 #[tokio::test]
 async fn the_walk_works_when_pasted() {
     if run(shell("command -v curl"), "").await.code != Some(0) {
-        eprintln!("skipped: no curl to paste the README's commands for");
+        skip!("no curl to paste the README's commands for");
         return;
     }
     let folder = Folder::existing().await;

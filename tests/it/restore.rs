@@ -12,6 +12,7 @@ use tokio::process::Command;
 use crate::support::cluster::{Database, PASSWORD, in_tests, options, scratch_folder, server, setting};
 use crate::support::installation::Installation;
 use crate::support::program::{Finished, run};
+use crate::support::skip::skip;
 
 const OPERATIONS: &str = include_str!("../../docs/OPERATIONS.md");
 
@@ -60,7 +61,7 @@ impl Shell {
 #[tokio::test]
 async fn a_backup_is_restored_into_an_empty_cluster() {
     let Some(clients) = clients().await else {
-        eprintln!("skipped: no pg_dump, pg_restore and psql beside the server programs");
+        skip!("no pg_dump, pg_restore and psql with the server programs");
         return;
     };
     let [dump, restore, look] = drill();
@@ -134,7 +135,7 @@ async fn tables_without_forced_row_security(installation: &Installation) -> i64 
 #[tokio::test]
 async fn the_owner_of_the_tables_cannot_dump_them() {
     let Some(clients) = clients().await else {
-        eprintln!("skipped: no pg_dump, pg_restore and psql beside the server programs");
+        skip!("no pg_dump, pg_restore and psql with the server programs");
         return;
     };
     let installation = Installation::new().await;

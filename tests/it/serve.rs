@@ -9,6 +9,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, query, query_scalar};
 use crate::support::cluster::in_tests;
 use crate::support::installation::Installation;
 use crate::support::program::{eventually, within};
+use crate::support::skip::skip;
 
 #[tokio::test]
 async fn a_database_that_was_never_migrated_is_refused_until_it_is() {
@@ -119,7 +120,7 @@ async fn core_dumps_are_forbidden() {
     let installation = Installation::new().await;
     let service = installation.serve().await;
     let Ok(limits) = std::fs::read_to_string(format!("/proc/{}/limits", service.program.pid().as_raw_pid())) else {
-        eprintln!("skipped: no /proc to read the limits of a process in");
+        skip!("no /proc to read the limits of a process in");
         return;
     };
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();

@@ -16,6 +16,14 @@ use rustix::process::{Pid, Signal, kill_process};
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
 
+#[path = "../../../tests/it/support/skip.rs"]
+mod skip;
+mod support {
+    pub(crate) use super::skip;
+}
+
+use skip::skip;
+
 /// The variable with the data folder for `owner`, which runs in a process of its own.
 const OWNED: &str = "EMBEDDED_POSTGRES_TEST_OWNED";
 
@@ -282,6 +290,7 @@ async fn owner() {
 async fn a_folder_closed_to_the_servers_account_gets_its_cluster_elsewhere() {
     // Any other user runs the server as itself, and enters its own folders.
     if !rustix::process::geteuid().is_root() {
+        skip!("it takes root to run the server under another account");
         return;
     }
     let folder = Folder::new();

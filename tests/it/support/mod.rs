@@ -18,6 +18,7 @@ pub mod openapi;
 pub mod operations;
 pub mod program;
 pub mod response;
+pub mod skip;
 pub mod transit;
 pub mod unfiltered;
 pub mod wire;

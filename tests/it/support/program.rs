@@ -12,6 +12,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
+use super::skip::skip;
+
 /// Longest wait for anything that another process does. Only a failing test waits that long.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -182,11 +184,11 @@ pub async fn within(limit: Duration, what: &str, mut happened: impl AsyncFnMut()
     }
 }
 
-/// The processes that belong to a folder: those that name it in their command line or work in it. Empty, with a word
-/// about it, where the system has no `/proc`.
+/// The processes that belong to a folder: those that name it in their command line or work in it. Empty where the
+/// system has no `/proc`, which is a skip.
 pub fn processes_of(folder: &Path) -> Vec<Pid> {
     let Ok(processes) = std::fs::read_dir("/proc").map(Iterator::flatten) else {
-        eprintln!("skipped: no /proc to look for processes in");
+        skip!("no /proc to look for processes in");
         return vec![];
     };
     let folder_bytes = folder.as_os_str().as_encoded_bytes();
@@ -202,7 +204,11 @@ pub fn processes_of(folder: &Path) -> Vec<Pid> {
 /// The process that watches over a server and ends it with its owner. It names the server, not the folder.
 pub fn watchdog_of(server: Pid) -> Option<Pid> {
     let watched = format!("postgres-watchdog\0{}\0", server.as_raw_pid());
-    std::fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
+    let Ok(processes) = std::fs::read_dir("/proc") else {
+        skip!("no /proc to look for a watchdog in");
+        return None;
+    };
+    processes.flatten().find_map(|entry| {
         let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         command.ends_with(watched.as_bytes()).then(|| Pid::from_raw(entry.file_name().to_str()?.parse().ok()?))?
     })

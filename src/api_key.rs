@@ -67,6 +67,11 @@ impl Kind {
     }
 }
 
+/// Tells whether a text may contain a key or a part of one, so that it must not stand in a log or in the audit.
+pub fn contains_key(text: &[u8]) -> bool {
+    Kind::ALL.iter().any(|kind| text.windows(4).any(|part| part.eq_ignore_ascii_case(kind.prefix().as_bytes())))
+}
+
 /// A well-formed key in plain. It may exist in nobody's account.
 #[derive(Clone)]
 pub struct ApiKey {

@@ -1,12 +1,11 @@
 //! Who acts, for whom, with which key and which rights. Plain data: made by `auth`, read by everything else.
 
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use crate::types::AccountId;
+use crate::types::{AccountId, ClientAddress};
 
 /// A right that a key can carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,7 +128,7 @@ pub struct Actor {
     /// The request's id.
     pub request_id: Option<Arc<str>>,
     /// Where the request came from.
-    pub client_address: Option<IpAddr>,
+    pub client_address: Option<ClientAddress>,
 }
 
 impl Actor {

@@ -56,7 +56,7 @@ impl<'a> Record<Cow<'a, str>> {
             asked_account_id: event.asked_account,
             since: event.since,
             request_id: actor.request_id.as_deref().map(Into::into),
-            client_address: actor.client_address.map(|address| address.to_string().into()),
+            client_address: actor.client_address.as_ref().map(|address| address.to_string().into()),
             mac: Vec::new(),
         }
     }

@@ -53,7 +53,7 @@ impl Authenticator {
         }
         if !stored.allowed_ips.is_empty() {
             let address = presented.client_address.ok_or(Denied::Address)?;
-            if !stored.allowed_ips.iter().any(|range| range.contains(&address)) {
+            if !address.is_in(&stored.allowed_ips) {
                 return Err(Denied::Address.into());
             }
         }

@@ -2,13 +2,14 @@
 //! address that goes on failing is told to slow down, while keys that are good and in use go on working from there.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use tokio::time::{Instant, sleep};
+
+use crate::types::ClientAddress;
 
 /// Failures that an address has at once ...
 const BURST: NonZeroU32 = NonZeroU32::new(5000).unwrap();
@@ -22,9 +23,9 @@ const TIDY: Duration = Duration::from_mins(1);
 /// The counts. Cheap to clone.
 #[derive(Clone)]
 pub struct FailedAttempts {
-    counts: Arc<DefaultKeyedRateLimiter<IpAddr>>,
+    counts: Arc<DefaultKeyedRateLimiter<ClientAddress>>,
     /// Addresses that had too many, each with the moment of the last one too many.
-    over: Arc<Mutex<HashMap<IpAddr, Instant>>>,
+    over: Arc<Mutex<HashMap<ClientAddress, Instant>>>,
 }
 
 impl Default for FailedAttempts {
@@ -36,8 +37,8 @@ impl Default for FailedAttempts {
 
 impl FailedAttempts {
     /// Counts a failure; tells whether the address had too many.
-    pub fn too_many(&self, address: IpAddr) -> bool {
-        let network = network(address);
+    pub fn too_many(&self, address: &ClientAddress) -> bool {
+        let network = address.network();
         let too_many = self.counts.check_key(&network).is_err();
         if too_many {
             self.over.lock().unwrap_or_else(PoisonError::into_inner).insert(network, Instant::now());
@@ -47,9 +48,9 @@ impl FailedAttempts {
 
     /// Whether the address had one failure too many within the last second. What is not in memory is not looked up for it;
     /// keys that are, because they are good and in use, go on working.
-    pub fn is_over(&self, address: IpAddr) -> bool {
+    pub fn is_over(&self, address: &ClientAddress) -> bool {
         let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
-        over.get(&network(address)).is_some_and(|last| last.elapsed() < PAUSE)
+        over.get(&address.network()).is_some_and(|last| last.elapsed() < PAUSE)
     }
 
     /// Forgets addresses that have failed no more, until the task is dropped.
@@ -63,14 +64,6 @@ impl FailedAttempts {
     }
 }
 
-/// What one client has for itself: an IPv4 address, or the first half of an IPv6 address (RFC 6177).
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(v4) => v4.into(),
-        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() & !u128::from(u64::MAX)).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -78,15 +71,17 @@ mod tests {
     #[test]
     fn an_address_that_goes_on_failing_is_told_and_its_neighbours_are_not() {
         let attempts = FailedAttempts::default();
-        let address = |text: &str| text.parse::<IpAddr>().unwrap();
+        let address = |text: &str| ClientAddress::read(text.as_bytes());
         for _ in 0..BURST.get() {
-            assert!(!attempts.too_many(address("2001:db8::1")));
+            assert!(!attempts.too_many(&address("2001:db8::1")));
         }
         // The clock of the limiter runs on, so a few more may pass.
-        assert!((0..PER_SECOND.get()).any(|_| attempts.too_many(address("2001:db8::2"))));
-        assert!(attempts.is_over(address("2001:db8::3")));
-        assert!(!attempts.is_over(address("2001:db8:0:1::1")));
-        assert!(!attempts.too_many(address("2001:db8:0:1::1")));
-        assert!(!attempts.too_many(address("192.0.2.1")));
+        assert!((0..PER_SECOND.get()).any(|_| attempts.too_many(&address("2001:db8::2"))));
+        assert!(attempts.is_over(&address("2001:db8::3")));
+        assert!(!attempts.is_over(&address("2001:db8:0:1::1")));
+        assert!(!attempts.too_many(&address("2001:db8:0:1::1")));
+        assert!(!attempts.too_many(&address("192.0.2.1")));
+        // What cannot be read is limited by itself.
+        assert!(!attempts.too_many(&address("unknown")));
     }
 }

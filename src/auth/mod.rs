@@ -14,7 +14,6 @@ mod bearer;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use sqlx::PgPool;
@@ -30,6 +29,7 @@ use crate::cluster::{Cluster, Coherent, Held, Limits};
 use crate::error::{Denied, Error};
 use crate::oauth::{OutsideIssuer, Tokens};
 use crate::principal::Principal;
+use crate::types::ClientAddress;
 
 /// What a request presents, as text.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +41,7 @@ pub struct Presented<'a> {
     /// Every `Authorization` header.
     pub authorization: Vec<&'a str>,
     /// Where the request comes from, if that is known.
-    pub client_address: Option<IpAddr>,
+    pub client_address: Option<&'a ClientAddress>,
     /// The page that a browser says it comes from.
     pub origin: Option<&'a str>,
 }

@@ -17,7 +17,7 @@ use crate::http::edge::client_address::client_address;
 use crate::http::extract::body::{self, Object};
 use crate::http::extract::number::whole;
 use crate::http::extract::query;
-use crate::types::parse_range;
+use crate::types::{ClientAddress, parse_range};
 
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -137,8 +137,8 @@ fn refusal(error: &Error) -> &FieldError {
     field
 }
 
-/// Nobody but a trusted proxy is believed, and what a client wrote itself never changes the address that the proxies
-/// give it. The first byte chooses the peer, the rest is headers, one a line.
+/// Nobody but a trusted proxy is believed, an entry that cannot be read is nobody, and a client's own entries never change the
+/// address that the proxies give it. The first byte chooses the peer, the rest is headers, one a line.
 pub fn forwarded_for(input: &[u8]) {
     let (choice, headers) = input.split_first().unwrap_or((&0, &[]));
     let peers: [IpAddr; 4] = [
@@ -161,20 +161,31 @@ pub fn forwarded_for(input: &[u8]) {
     };
 
     let found = client(&values);
-    assert_eq!(found, found.to_canonical());
-    if !is_trusted(peer.to_canonical()) {
-        assert_eq!(found, peer.to_canonical());
+    let everywhere = ["0.0.0.0/0", "::/0"].map(|range| parse_range(range).unwrap_or_default());
+    match &found {
+        ClientAddress::Known(address) => assert_eq!(*address, address.to_canonical()),
+        ClientAddress::Unreadable(text) => {
+            assert!(text.len() <= 80 && text.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{text:?}");
+            assert!(!found.is_in(&everywhere));
+        }
     }
-    let texts: Option<Vec<_>> = values.iter().map(|value| value.to_str().ok()).collect();
-    let Some(texts) = texts else { return };
-    let entries: HashSet<_> =
-        texts.iter().flat_map(|text| text.split(',')).filter_map(|entry| entry.trim().parse::<IpAddr>().ok()).collect();
-    assert!(found == peer.to_canonical() || entries.iter().any(|entry| entry.to_canonical() == found));
+    if !is_trusted(peer.to_canonical()) {
+        assert_eq!(found, peer.into());
+        return;
+    }
+    // One after another, and none passed over: the client is the last one that is no proxy, or the first of all.
+    let entries: Vec<_> = values.iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b',')).collect();
+    let read = |entry: &&[u8]| client(&HeaderValue::from_bytes(entry).into_iter().collect::<Vec<_>>());
+    let expected = entries.iter().rev().map(read).find(|address| !address.is_in(&trusted));
+    assert_eq!(found, expected.or_else(|| entries.first().map(read)).unwrap_or_else(|| peer.into()));
     // Several headers are one list.
-    if let Ok(joined) = HeaderValue::from_str(&texts.join(",")) {
+    let lines: Vec<_> = values.iter().map(HeaderValue::as_bytes).collect();
+    if let Ok(joined) = HeaderValue::from_bytes(&lines.join(&b","[..]))
+        && !values.is_empty()
+    {
         assert_eq!(client(&[joined]), found);
     }
-    if !is_trusted(found) {
+    if !found.is_in(&trusted) {
         let more = [&[HeaderValue::from_static("198.51.100.66, 10.0.0.9")], values.as_slice()].concat();
         assert_eq!(client(&more), found);
     }

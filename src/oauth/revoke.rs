@@ -1,6 +1,5 @@
 //! A token that its client takes back before it has run out (RFC 7009).
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use chrono::DateTime;
@@ -11,6 +10,7 @@ use crate::audit::{self, Action, Event};
 use crate::context::Context;
 use crate::error::Error;
 use crate::principal::{Actor, AuthMethod, Principal};
+use crate::types::ClientAddress;
 
 /// Where a request came from, for the record.
 #[derive(Clone, Debug, Default)]
@@ -18,7 +18,7 @@ pub struct Origin {
     /// The request's id.
     pub request_id: Option<Arc<str>>,
     /// The client's address.
-    pub client_address: Option<IpAddr>,
+    pub client_address: Option<ClientAddress>,
 }
 
 /// Revokes a token of the client that presents itself, on every use that begins from now on.

@@ -150,7 +150,8 @@ pub(super) fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
             };
             services.split_whitespace().map(parse).collect::<Result<Vec<_>, _>>()
         });
-        let code = SupplierCode::parse(&row.supplier_code).map_err(|why| wrong("supplier_code", why.to_string()))?;
+        let code =
+            SupplierCode::parse_new(&row.supplier_code).map_err(|why| wrong("supplier_code", why.to_string()))?;
         if code.as_str() == TAKEN {
             return Err(wrong("supplier_code", format!("must not be `{TAKEN}`, which is the name of an operation")));
         }

@@ -1,6 +1,7 @@
 //! The words of the domain as types. A string becomes one of these once, at the door; everything behind works with
 //! values that are known to be good.
 
+mod client_address;
 mod origin;
 mod pair;
 mod range;
@@ -11,6 +12,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use client_address::ClientAddress;
 pub use origin::Origin;
 pub use pair::{HalfPair, Pair, Password, Username};
 pub use range::parse_range;

@@ -19,6 +19,9 @@ pub enum InvalidText {
     /// NUL or another control character (Unicode category Cc).
     #[error("must not contain control characters")]
     ControlCharacter,
+    /// A blank, or a character that nobody sees.
+    #[error("must not contain blanks or invisible characters")]
+    Invisible,
     /// More than [`MAX_NOTES_CHARS`] code points.
     #[error("must be at most {MAX_NOTES_CHARS} characters long")]
     NotesTooLong,
@@ -60,10 +63,34 @@ impl SupplierCode {
         Ok(Self(text.into()))
     }
 
+    /// Takes a code for a new entry of the directory. Two codes that look the same would be one supplier's twin, so nothing
+    /// invisible may be in it.
+    pub fn parse_new(text: &str) -> Result<Self, InvalidText> {
+        let code = Self::parse(text)?;
+        if text.chars().any(is_invisible) {
+            return Err(InvalidText::Invisible);
+        }
+        Ok(code)
+    }
+
     /// The code as it was written.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Whether a character is blank or leaves no mark of its own: white space, Unicode's default-ignorable code points, other
+/// format characters, and the two letters that are drawn as nothing.
+fn is_invisible(c: char) -> bool {
+    c.is_whitespace()
+        || c.is_control()
+        || matches!(c,
+            '\u{ad}' | '\u{34f}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+            | '\u{8e2}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}' | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{2800}' | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}'
+            | '\u{13430}'..='\u{1343f}' | '\u{1bca0}'..='\u{1bca3}' | '\u{1d159}' | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}')
 }
 
 impl TryFrom<String> for SupplierCode {
@@ -177,6 +204,43 @@ mod tests {
         assert!(check(&"ß".repeat(255)).is_ok());
         assert_eq!(check(&"ß".repeat(256)), Err(InvalidText::TooLong));
         assert_eq!(check(""), Err(InvalidText::Empty));
+    }
+
+    #[test]
+    fn a_new_code_has_nothing_invisible() {
+        for code in ["HIT", "S&S", "Ärmel-2", "供应商", "e\u{301}"] {
+            assert!(SupplierCode::parse_new(code).is_ok(), "{code:?}");
+        }
+        let invisible = [
+            ' ',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{34f}',
+            '\u{1680}',
+            '\u{180e}',
+            '\u{2003}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{2028}',
+            '\u{202e}',
+            '\u{202f}',
+            '\u{2060}',
+            '\u{2800}',
+            '\u{3000}',
+            '\u{3164}',
+            '\u{fe0f}',
+            '\u{feff}',
+            '\u{ffa0}',
+            '\u{e0041}',
+            '\u{e0100}',
+        ];
+        for c in invisible {
+            for code in [format!("HIT{c}"), format!("{c}HIT"), format!("H{c}IT"), c.to_string()] {
+                assert_eq!(SupplierCode::parse_new(&code), Err(InvalidText::Invisible), "{code:?}");
+            }
+        }
+        assert_eq!(SupplierCode::parse_new("HIT\t"), Err(InvalidText::ControlCharacter));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use credenza::audit::{self, Action, Event, RecordMode, RecordSettings, Resolve, Resolves};
 use credenza::postgres::{self, Tenant};
 use credenza::principal::Actor;
-use credenza::types::{AccountId, Environment, Service};
+use credenza::types::{AccountId, ClientAddress, Environment, Service};
 use sqlx::postgres::PgConnectOptions;
 
 use crate::audit_crash::{installation_on, own_postgres};
@@ -42,7 +42,7 @@ fn resolve(app: &TestApp, number: usize) -> Resolve {
     let supplier = code(["HIT", "PCNA", "SanMar", "ETS"][number % 4]);
     let actor = Actor {
         request_id: Some("01a20054-f2c5-7444-ae35-f103d2507252".into()),
-        client_address: Some([192, 0, 2, 1].into()),
+        client_address: Some(ClientAddress::read(b"192.0.2.1")),
         ..Actor::operator()
     };
     let event = Event {

@@ -35,6 +35,12 @@ async fn a_bad_file_is_refused_with_the_line_and_as_a_whole() {
             "supplier_code,supplier_name\nA,A\nimport,A\n",
             "error: line 3: supplier_code must not be `import`, which is the name of an operation",
         ),
+        ("supplier_code,supplier_name\nHIT ,A\n", "supplier_code must not contain blanks or invisible characters"),
+        (
+            "supplier_code,supplier_name\nHIT\u{200b},A\n",
+            "supplier_code must not contain blanks or invisible characters",
+        ),
+        ("supplier_code,supplier_name\n\u{a0}HIT,A\n", "supplier_code must not contain blanks or invisible characters"),
         ("code,name\nA,A\n", "error: the file is not CSV with the columns supplier_code, supplier_name"),
         ("code,name\n", "error: the file is not CSV with the columns supplier_code, supplier_name"),
         ("supplier_code,supplier_name\nA\n", "line: 2"),

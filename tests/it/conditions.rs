@@ -4,6 +4,7 @@
 use axum::http::Method;
 use serde_json::{Value, json};
 
+use crate::support::operations::{self, Operation, Target};
 use crate::support::{Answer, Caller, TestApp};
 
 const BASE: &str = "/extra/v2/credentials";
@@ -48,6 +49,55 @@ async fn each_write(caller: &Caller<'_>) -> [Answer; 4] {
         caller.delete(&format!("{SERVICES}/INV/PROD")).await,
         caller.delete(HIT).await,
     ]
+}
+
+/// A new operation is in the list, or the test of the list fails; so none passes over a condition.
+#[tokio::test]
+async fn every_write_takes_conditions_or_refuses_them() {
+    let app = TestApp::start().await;
+    let caller = app.account_that_resolves("devs@platform.example").await;
+    let mut taken = vec![];
+    let writes = operations::all().into_iter().filter(|operation| !operation.method.is_safe());
+    for Operation { method, route, .. } in writes {
+        let path = Operation { method: method.clone(), route, needs: None }.path(&Target::nothing());
+        for header in ["If-Match", "If-None-Match", "If-Unmodified-Since"] {
+            // Of the wrong form, so that an operation that reads it refuses it as well.
+            let caller = caller.with_header(header, "5f1c");
+            let answer = caller.send(method.clone(), &path, Some(json!({}))).await;
+            let body = answer.expect(400);
+            let told = body["detail"].as_str().or(body["error_description"].as_str()).unwrap();
+            if told.starts_with(&format!("{header}: must be")) {
+                taken.push((method.to_string(), route));
+                continue;
+            }
+            assert_eq!(told, format!("{header}: is a condition that this operation does not take"), "{method} {route}");
+        }
+    }
+    taken.dedup();
+    let expected = [
+        ("POST", BASE),
+        ("DELETE", "/extra/v2/credentials/{supplier_code}"),
+        ("POST", "/extra/v2/credentials/{supplier_code}/services"),
+        ("DELETE", "/extra/v2/credentials/{supplier_code}/services/{service}/{environment}"),
+    ];
+    assert_eq!(taken, expected.map(|(method, route)| (method.to_owned(), route)));
+}
+
+#[tokio::test]
+async fn an_import_with_a_condition_stores_nothing() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    caller.post(BASE, pair("old")).await.expect(201);
+    let stale = seen(&caller).await;
+    caller.post(BASE, pair("newer")).await.expect(201);
+    let before = everything(&app).await;
+    let file = "supplier_code,staging_username,staging_password,production_username,production_password\nHIT,,,u,old\n";
+    for (header, value) in [("if-match", stale.as_str()), ("if-none-match", "*"), ("if-match", "*")] {
+        for query in ["", "?dry_run=true"] {
+            caller.with_header(header, value).import(query, file).await.expect(400);
+        }
+    }
+    assert_eq!(everything(&app).await, before);
 }
 
 /// The clock of the tests stands still, so all of these writes happen at one moment.

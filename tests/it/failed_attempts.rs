@@ -1,6 +1,7 @@
 //! An address that goes on failing is told to slow down, and costs the database nothing; keys that are good go on working.
 
 use credenza::api_key::{ApiKey, Kind};
+use credenza::types::ClientAddress;
 use serde_json::json;
 
 use crate::support::TestApp;
@@ -10,8 +11,8 @@ const ATTACKER: &str = "198.51.100.7";
 
 /// Fails for the address until it has had one failure too many.
 fn exhaust(app: &TestApp) {
-    let address = ATTACKER.parse().unwrap();
-    assert!((0..10_000).any(|_| app.app.failed_attempts.too_many(address)));
+    let address = ClientAddress::read(ATTACKER.as_bytes());
+    assert!((0..10_000).any(|_| app.app.failed_attempts.too_many(&address)));
 }
 
 #[tokio::test]

@@ -24,6 +24,7 @@ mod audit_verify;
 mod authentication;
 mod bearer_hard_cases;
 mod browsers;
+mod client_addresses;
 mod coherence;
 mod command_help;
 mod commands;

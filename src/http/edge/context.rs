@@ -1,6 +1,5 @@
 //! What is known of a request apart from its contents.
 
-use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use axum::http::header::HeaderName;
@@ -8,10 +7,11 @@ use axum::http::{HeaderMap, HeaderValue};
 use uuid::{NoContext, Timestamp, Uuid};
 
 use super::admitted::Admitted;
-use crate::api_key::Kind;
+use crate::api_key::contains_key;
 use crate::http::family::Family;
 use crate::http::listener::Listener;
 use crate::principal::Principal;
+use crate::types::ClientAddress;
 
 pub(in crate::http) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
@@ -24,7 +24,7 @@ pub(in crate::http) struct RequestContext {
     /// The family of its path.
     pub family: Family,
     /// The peer's address.
-    pub client_address: Option<IpAddr>,
+    pub client_address: Option<ClientAddress>,
     /// Who calls, once that is known.
     pub principal: OnceLock<Arc<Principal>>,
     /// What it was given.
@@ -42,7 +42,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
         let bytes = value.as_bytes();
         (1..=128).contains(&bytes.len())
             && bytes.iter().all(|b| b.is_ascii_alphanumeric() || b"-_.:/+=".contains(b))
-            && !looks_like_a_key(bytes)
+            && !contains_key(bytes)
     };
     headers.get(&X_REQUEST_ID).filter(valid).cloned().unwrap_or_else(new_request_id)
 }
@@ -54,8 +54,4 @@ fn new_request_id() -> HeaderValue {
     let id = uuid::Builder::from_unix_timestamp_millis(millis, &rand::random()).into_uuid();
     let mut text = Uuid::encode_buffer();
     HeaderValue::from_str(id.hyphenated().encode_lower(&mut text)).unwrap_or(HeaderValue::from_static("unknown"))
-}
-
-fn looks_like_a_key(text: &[u8]) -> bool {
-    Kind::ALL.iter().any(|kind| text.windows(4).any(|part| part.eq_ignore_ascii_case(kind.prefix().as_bytes())))
 }

@@ -16,14 +16,14 @@ use std::time::Instant;
 
 use axum::extract::{ConnectInfo, MatchedPath, Request, State};
 use axum::http::header::{CACHE_CONTROL, RETRY_AFTER};
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::{HeaderValue, Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::timeout;
 use tracing::{Instrument, Span};
 
 use self::admitted::Admitted;
-use self::client_address::client_address;
+use self::client_address::Proxies;
 use self::context::{NoFault, RequestContext, X_REQUEST_ID, request_id};
 use self::rejection::Rejection;
 use self::request_metrics::RequestMetrics;
@@ -31,6 +31,7 @@ use crate::admission::Slots;
 use crate::app::App;
 use crate::error::{Error, chain};
 use crate::http::error::{Failure, HttpError, RequestError};
+use crate::http::extract::conditions::Unconditional;
 use crate::http::family::Family;
 use crate::http::listener::Listener;
 use crate::http::openapi::operations::Operations;
@@ -44,6 +45,8 @@ pub(in crate::http) struct Edge {
     listener: Listener,
     slots: Slots,
     metrics: RequestMetrics,
+    unconditional: Unconditional,
+    proxies: Proxies,
 }
 
 impl Edge {
@@ -53,7 +56,10 @@ impl Edge {
             Listener::Public => app.admission.in_flight.clone(),
             Listener::Internal => app.admission.internal_in_flight.clone(),
         };
-        Self { app, listener, slots, metrics: RequestMetrics::new(listener, operations.get_openapi()) }
+        let operations = operations.get_openapi();
+        let metrics = RequestMetrics::new(listener, operations);
+        let proxies = Proxies::new(app.settings.trusted_proxies.clone());
+        Self { app, listener, slots, metrics, unconditional: Unconditional::of(operations), proxies }
     }
 }
 
@@ -63,8 +69,9 @@ const ALWAYS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 /// The middleware around both routers.
 pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let Edge { app, listener, slots, metrics } = &*edge;
+    let Edge { app, listener, slots, metrics, unconditional, proxies } = &*edge;
     let method = request.method().clone();
+    let method_name = known_method(&method);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let needs_room = !route.as_ref().is_some_and(|route| ALWAYS.contains(&route.as_str()));
@@ -74,8 +81,7 @@ pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Re
         id: request_id(request.headers()),
         listener: *listener,
         family: Family::of(request.uri().path()),
-        client_address: peer
-            .map(|ConnectInfo(peer)| client_address(peer.ip(), request.headers(), &app.settings.trusted_proxies)),
+        client_address: peer.map(|ConnectInfo(peer)| proxies.client_address(peer.ip(), request.headers())),
         principal: OnceLock::new(),
         admitted: Admitted::new(slots, slot),
     });
@@ -83,12 +89,14 @@ pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Re
 
     let template = route.as_ref().map_or("-", MatchedPath::as_str);
     let header = |name: &str| request.headers().get(name).and_then(|value| value.to_str().ok());
-    let span = telemetry::request_span(method.as_str(), template, header);
-    let response = if has_room {
+    let span = telemetry::request_span(method_name, template, header);
+    let response = if !has_room {
+        HttpError::from(Error::Overloaded).into_response()
+    } else if let Err(refused) = unconditional.check(template, &method, request.headers()) {
+        refused.into_response()
+    } else {
         let answer = timeout(app.settings.admission.request_timeout, next.run(request).instrument(span.clone()));
         answer.await.unwrap_or_else(|_elapsed| HttpError::from(RequestError::TimedOut).into_response())
-    } else {
-        HttpError::from(Error::Overloaded).into_response()
     };
     let mut response = written(context.family, response);
     note_in(&span, &context, &response);
@@ -123,11 +131,37 @@ pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Re
     );
     let (request_id, route, account, key, micros) = fields;
     if is_fault {
-        tracing::error!(request_id, %method, route, status = status.as_u16(), account, key, micros, cause, "request");
+        tracing::error!(
+            request_id,
+            method = method_name,
+            route,
+            status = status.as_u16(),
+            account,
+            key,
+            micros,
+            cause,
+            "request"
+        );
     } else {
-        tracing::info!(request_id, %method, route, status = status.as_u16(), account, key, micros, cause, "request");
+        tracing::info!(
+            request_id,
+            method = method_name,
+            route,
+            status = status.as_u16(),
+            account,
+            key,
+            micros,
+            cause,
+            "request"
+        );
     }
     response
+}
+
+/// Returns the name of a method that the log may have. Any other is the client's own text, and may be a secret.
+fn known_method(method: &Method) -> &str {
+    let known = [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    if known.contains(method) { method.as_str() } else { "-" }
 }
 
 /// Tells a trace what became of a request. Ids and numbers only.

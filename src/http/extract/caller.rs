@@ -130,7 +130,7 @@ fn actor(principal: Arc<Principal>, context: Option<&RequestContext>) -> Actor {
     Actor {
         principal: Some(principal),
         request_id: context.and_then(|context| context.id.to_str().ok()).map(Into::into),
-        client_address: context.and_then(|context| context.client_address),
+        client_address: context.and_then(|context| context.client_address.clone()),
     }
 }
 
@@ -186,7 +186,7 @@ async fn authenticate(parts: &Parts, app: &App, accepts: Accepts) -> Result<Arc<
         query_keys: query_keys.filter_map(|part| part.strip_prefix("pub_api_key=")).collect(),
         authorization: texts(&parts.headers, &AUTHORIZATION)
             .ok_or(Denied::BadToken("an Authorization header that is not ASCII"))?,
-        client_address: context.and_then(|context| context.client_address),
+        client_address: context.and_then(|context| context.client_address.as_ref()),
         origin: parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok()),
     };
     let schemes = context.map_or(Family::Native, |context| context.family).schemes();

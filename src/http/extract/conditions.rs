@@ -1,14 +1,68 @@
-//! `If-Match` and `If-None-Match` (RFC 9110 §13.1), and the `ETag` that they speak of. One that cannot be read is refused: a
-//! condition that is ignored is an update lost.
+//! Reads `If-Match` and `If-None-Match` (RFC 9110 §13.1), and writes the `ETag` that they name. A condition that cannot be
+//! read, or that the operation does not take, is refused: one that is passed over is an update lost.
+
+use std::collections::HashSet;
 
 use axum::extract::FromRequestParts;
-use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH};
+use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, Method};
+use utoipa::openapi::OpenApi;
 
 use crate::credentials::{Conditions, EntityTag, Tag, Tags};
 use crate::error::{Error, FieldError};
 use crate::http::error::HttpError;
+
+/// Lists the operations whose handlers take [`Given`], by their ids. Every other write refuses conditions.
+pub(in crate::http) const CONDITIONAL: [&str; 5] = [
+    "get_credentials",
+    "upsert_credentials",
+    "delete_credentials",
+    "upsert_service_credentials",
+    "delete_service_credentials",
+];
+
+/// Knows which writes of a listener take no conditions.
+pub(in crate::http) struct Unconditional(HashSet<(String, Method)>);
+
+impl Unconditional {
+    /// Looks through the operations of a listener.
+    pub fn of(operations: &OpenApi) -> Self {
+        let mut refusing = HashSet::new();
+        for (path, item) in &operations.paths.paths {
+            let writes = [
+                (Method::POST, &item.post),
+                (Method::PUT, &item.put),
+                (Method::PATCH, &item.patch),
+                (Method::DELETE, &item.delete),
+            ];
+            for (method, operation) in writes {
+                let Some(operation) = operation else { continue };
+                if !operation.operation_id.as_deref().is_some_and(|id| CONDITIONAL.contains(&id)) {
+                    refusing.insert((path.clone(), method));
+                }
+            }
+        }
+        Self(refusing)
+    }
+
+    /// Refuses a write with a condition that its operation does not take. The date of `If-Unmodified-Since` is taken by none,
+    /// and has no meaning beside `If-Match` (RFC 9110 §13.1.4).
+    pub fn check(&self, route: &str, method: &Method, headers: &HeaderMap) -> Result<(), HttpError> {
+        if method.is_safe() {
+            return Ok(());
+        }
+        let names =
+            [(IF_MATCH, "If-Match"), (IF_NONE_MATCH, "If-None-Match"), (IF_UNMODIFIED_SINCE, "If-Unmodified-Since")];
+        let mut given = names.iter().filter(|(header, _)| headers.contains_key(header));
+        let Some((first, name)) = given.next() else { return Ok(()) };
+        let is_taken = *first != IF_UNMODIFIED_SINCE && !self.0.contains(&(route.to_owned(), method.clone()));
+        if is_taken {
+            return Ok(());
+        }
+        Err(Error::invalid(FieldError::new(name, "is a condition that this operation does not take")).into())
+    }
+}
 
 /// The conditions of a request.
 pub struct Given(pub Conditions);

@@ -28,7 +28,7 @@ use crate::oauth::{Grant, IssueError, Origin};
 
 /// Refuses an address that had too many failures before anything is looked up for it.
 fn check_address(app: &App, request: &OAuthRequest) -> Result<(), HttpError> {
-    if request.client_address.is_some_and(|address| app.failed_attempts.is_over(address)) {
+    if request.client_address.as_ref().is_some_and(|address| app.failed_attempts.is_over(address)) {
         return Err(Error::Denied(Denied::TooManyFailures).into());
     }
     Ok(())
@@ -50,7 +50,7 @@ fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> HttpError {
         IssueError::InvalidClient(reason) => {
             // The client is not told; the log is.
             tracing::info!(reason, "a client was refused");
-            if request.client_address.is_some_and(|address| app.failed_attempts.too_many(address)) {
+            if request.client_address.as_ref().is_some_and(|address| app.failed_attempts.too_many(address)) {
                 return Error::Denied(Denied::TooManyFailures).into();
             }
             OAuthRefusal::InvalidClient.into()
@@ -123,7 +123,7 @@ pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Resul
     let ClientCredentials { id, secret } = request.client()?;
     let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
     count(&app, &request, &id, &secret).await?;
-    let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address };
+    let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address.clone() };
     let revoked = crate::oauth::revoke(&app, &app.tokens, (&id, secret.expose_secret()), token, origin).await;
     revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
 }

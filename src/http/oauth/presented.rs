@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
@@ -21,6 +20,7 @@ use crate::http::dialect::oauth::OAuthRefusal;
 use crate::http::edge::context::RequestContext;
 use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::body::{Media, media, read};
+use crate::types::ClientAddress;
 
 /// A request of a client.
 pub struct OAuthRequest {
@@ -31,7 +31,7 @@ pub struct OAuthRequest {
     /// The request's id.
     pub request_id: Option<Arc<str>>,
     /// Where it comes from, if that is known.
-    pub client_address: Option<IpAddr>,
+    pub client_address: Option<ClientAddress>,
 }
 
 /// How a client presents itself.
@@ -46,7 +46,7 @@ impl FromRequest<Arc<App>> for OAuthRequest {
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, HttpError> {
         let authorization = authorization(request.headers())?;
         let context = request.extensions().get::<Arc<RequestContext>>().cloned();
-        let client_address = context.as_ref().and_then(|context| context.client_address);
+        let client_address = context.as_ref().and_then(|context| context.client_address.clone());
         let request_id = context.as_ref().and_then(|context| context.id.to_str().ok()).map(Into::into);
         let media = media(request.headers());
         let body = read(request, app).await.map_err(|error| match error {

@@ -4,16 +4,8 @@
 use serde_json::{Value, json};
 
 use crate::http::dialect::{IN_PROGRESS, KEY_REUSED, PRECONDITION_FAILED};
+use crate::http::extract::conditions::CONDITIONAL;
 use crate::http::extract::idempotency::MAX_KEY;
-
-/// Operations that take conditions (`http/conditions.rs`).
-const CONDITIONAL: [&str; 5] = [
-    "get_credentials",
-    "upsert_credentials",
-    "delete_credentials",
-    "upsert_service_credentials",
-    "delete_service_credentials",
-];
 
 /// Operations whose success shows the tag of the state, each with its status.
 const TAGGED: [(&str, &str); 3] =

@@ -19,6 +19,7 @@ pub mod vault;
 
 pub mod context;
 pub mod sealed_pair;
+pub mod work;
 
 pub mod accounts;
 pub mod api_credentials;

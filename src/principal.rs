@@ -137,6 +137,11 @@ impl Actor {
         Self::default()
     }
 
+    /// Whether it is the operator: on the command line, or with an operator's key.
+    pub fn is_operator(&self) -> bool {
+        self.principal.as_ref().is_none_or(|principal| principal.is_operator)
+    }
+
     /// What `created_by` and `modified_by` say.
     pub fn name(&self) -> &str {
         self.principal.as_ref().map_or("operator", |principal| &principal.user_email)

@@ -9,7 +9,9 @@ use credenza::app::App;
 use credenza::principal::{Actor, Scope};
 use credenza::sealed_pair::{Place, Storage};
 use credenza::suppliers::defaults;
+use credenza::postgres::Tenant as Rows;
 use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
+use credenza::work::Work;
 use sqlx::{Connection, PgConnection};
 
 use crate::world::{Tenant, World, password, username};
@@ -60,7 +62,12 @@ pub async fn furnish_defaults(app: &App, admin: &mut PgConnection, suppliers: us
     for code in &codes {
         let pair = pair(AccountId::OPERATOR, code)?;
         let services = Service::ALL.to_vec();
-        defaults::set(app, &SupplierCode::parse(code)?, Environment::Production, services, &pair).await?;
+        let (supplier, sealer) =
+            (SupplierCode::parse(code)?, app.vault.sealer(AccountId::OPERATOR, app.clock.now()).await?);
+        let set = async |work: &mut Work<'_>| {
+            defaults::set(work, &supplier, Environment::Production, services.clone(), &pair, &sealer).await
+        };
+        Work::carry_out(app, &Actor::operator(), AccountId::OPERATOR, set).await?;
     }
     Ok(())
 }
@@ -79,9 +86,11 @@ async fn tenant(app: &App, number: usize) -> Result<Tenant> {
         subaccounts_enabled: false,
         owner_email: Email::parse("owner@example.com")?,
     };
-    let account = accounts::create(app, &new).await?;
+    let create = async |work: &mut Work<'_>| accounts::create(work, &new).await;
+    let account = Work::carry_out(app, &Actor::operator(), Rows::Every, create).await?;
     let key = NewKey::new(Name::parse("benchmark")?, Kind::Private, Scope::ALL.to_vec());
-    let (_, key) = api_credentials::create(app, &Actor::operator(), account, &key).await?;
+    let make = async |work: &mut Work<'_>| api_credentials::create(work, &key).await;
+    let (_, key) = Work::carry_out(app, &Actor::operator(), account, make).await?;
     Ok(Tenant { account: account.0, key: key.expose().to_owned() })
 }
 

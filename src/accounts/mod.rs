@@ -14,12 +14,12 @@ use uuid::Uuid;
 pub use purge::{Purged, purge};
 pub use status::{AccountStatus, AccountStatuses, Active};
 
-use crate::audit::{self, Action, Event};
+use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, Missing};
-use crate::postgres::{Tenant, go_on_as};
-use crate::principal::Actor;
+use crate::postgres::Tenant;
 use crate::types::{AccountId, Email, Name, Origin};
+use crate::work::Work;
 
 /// What an account may do beyond its own credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -71,17 +71,15 @@ pub struct AccountSummary {
     pub created_at: DateTime<Utc>,
 }
 
-/// Makes an account with its first user.
-pub async fn create(context: &Context, account: &NewAccount) -> Result<AccountId, Error> {
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(Tenant::Every).await?;
-    let id = store::insert(&mut change, account, now).await?;
-    go_on_as(&mut change, id).await?;
+/// Makes an account with its first user, in a unit of work for every account.
+pub async fn create(work: &mut Work<'_>, account: &NewAccount) -> Result<AccountId, Error> {
+    let now = work.now();
+    let id = store::insert(work, account, now).await?;
+    work.go_on_for(id).await?;
     let user = Uuid::now_v7();
-    store::insert_user(&mut change, id, user, account.owner_email.as_str(), None, now).await?;
-    let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
-    audit::record(&mut change, &context.audit_key, id, &Actor::operator(), now, &events).await?;
-    change.commit().await?;
+    store::insert_user(work, id, user, account.owner_email.as_str(), None, now).await?;
+    work.record(Event::new(Action::AccountCreated));
+    work.record(Event::about(Action::UserCreated, user));
     Ok(id)
 }
 
@@ -102,18 +100,11 @@ pub(crate) async fn lock(connection: &mut PgConnection, account: AccountId) -> R
 }
 
 /// Sets where browsers may use the account's public keys from.
-pub async fn set_allowed_origins(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    origins: &[Origin],
-) -> Result<(), Error> {
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(account).await?;
-    if !store::set_allowed_origins(&mut change, account, origins, now).await? {
+pub async fn set_allowed_origins(work: &mut Work<'_>, origins: &[Origin]) -> Result<(), Error> {
+    let (account, now) = (work.account(), work.now());
+    if !store::set_allowed_origins(work, account, origins, now).await? {
         return Err(Error::missing(Missing::Account));
     }
-    let event = Event::new(Action::AllowedOriginsSet);
-    audit::record(&mut change, &context.audit_key, account, actor, now, &[event]).await?;
-    change.commit().await
+    work.record(Event::new(Action::AllowedOriginsSet));
+    Ok(())
 }

@@ -2,12 +2,10 @@
 //! not even from a copy of its rows; only a backup that holds the wrapped data keys can bring it back.
 
 use super::store;
-use crate::audit::{self, Action, Event};
-use crate::context::Context;
+use crate::audit::{Action, Event};
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
-use crate::principal::Actor;
-use crate::types::AccountId;
+use crate::work::Work;
 
 /// What was destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,16 +14,16 @@ pub struct Purged {
     pub data_keys: u64,
 }
 
-/// Purges an account. Its audit events stay, and say so; a parent is refused while it has sub-accounts.
-pub async fn purge(context: &Context, actor: &Actor, account: AccountId) -> Result<Purged, Error> {
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(account).await?;
-    // Behind the lock nobody can add to the account.
-    if !store::lock_to_delete(&mut change, account).await? {
+/// Purges the account of the unit of work. Its audit events stay, and one more records the purge; a parent is refused while
+/// it has sub-accounts.
+pub async fn purge(work: &mut Work<'_>) -> Result<Purged, Error> {
+    let (context, account) = (work.context(), work.account());
+    // After the lock nobody can add to the account.
+    if !store::lock_to_delete(work, account).await? {
         return Err(Error::missing(Missing::Account));
     }
-    let data_keys = context.vault.destroy_data_keys(&mut change, account).await?;
-    store::delete(&mut change, account).await.map_err(|error| {
+    let data_keys = context.vault.destroy_data_keys(work, account).await?;
+    store::delete(work, account).await.map_err(|error| {
         if violates(&error, "accounts_parent_fkey") {
             let message = "The account has sub-accounts: purge them first";
             Error::invalid(FieldError::sentence_alone("account", message))
@@ -33,8 +31,6 @@ pub async fn purge(context: &Context, actor: &Actor, account: AccountId) -> Resu
             error.into()
         }
     })?;
-    audit::record(&mut change, &context.audit_key, account, actor, now, &[Event::new(Action::AccountPurged)]).await?;
-    // Keys and clients of the account may be in memory by other names than its own.
-    change.commit().await?;
+    work.record(Event::new(Action::AccountPurged));
     Ok(Purged { data_keys })
 }

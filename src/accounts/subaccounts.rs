@@ -4,13 +4,12 @@ use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use super::{store, users};
-use crate::audit::{self, Action, Event};
-use crate::cluster::Change;
+use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
-use crate::postgres::{go_on_as, violates};
-use crate::principal::Actor;
+use crate::postgres::violates;
 use crate::types::{AccountId, Email, Name, Notes};
+use crate::work::Work;
 
 /// A sub-account; the fields are the contract's, in its order.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -77,62 +76,48 @@ pub async fn find(context: &Context, parent: AccountId, id: AccountId) -> Result
         .ok_or(Error::missing(Missing::SubAccount))
 }
 
-/// Makes a sub-account with its first user. The change is its caller's to begin, for the parent, and to commit.
-pub async fn create(
-    context: &Context,
-    actor: &Actor,
-    parent: AccountId,
-    change: &mut Change,
-    new: &NewSubAccount,
-) -> Result<SubAccount, Error> {
-    let now = context.clock.now();
-    let id = store::insert_subaccount(change, parent, new, now).await.map_err(taken)?;
-    let email = match (&new.organization_contact_email, Email::parse(actor.name())) {
+/// Makes a sub-account of the unit of work's account, with its first user. The events are in the sub-account's chain.
+pub async fn create(work: &mut Work<'_>, new: &NewSubAccount) -> Result<SubAccount, Error> {
+    let (parent, now) = (work.account(), work.now());
+    let id = store::insert_subaccount(work, parent, new, now).await.map_err(taken)?;
+    let email = match (&new.organization_contact_email, Email::parse(work.actor().name())) {
         (Some(contact), _) => contact.as_str().to_owned(),
         (None, Ok(maker)) => maker.as_str().to_owned(),
         // Whom the outside issuer knows by a number has no address here.
-        (None, Err(_)) => users::find(change, parent, None).await?.1,
+        (None, Err(_)) => users::find(work, parent, None).await?.1,
     };
-    let created = store::find_subaccount(change, parent, id).await?;
+    let created = store::find_subaccount(work, parent, id).await?;
     let created = created.ok_or(Error::missing(Missing::SubAccount))?;
-    go_on_as(change, id).await?;
+    work.go_on_for(id).await?;
     let user = Uuid::now_v7();
-    store::insert_user(change, id, user, &email, None, now).await?;
-    let events = [Event::new(Action::AccountCreated), Event::about(Action::UserCreated, user)];
-    audit::record(change, &context.audit_key, id, actor, now, &events).await?;
+    store::insert_user(work, id, user, &email, None, now).await?;
+    work.record(Event::new(Action::AccountCreated));
+    work.record(Event::about(Action::UserCreated, user));
     Ok(created)
 }
 
-/// Changes a sub-account.
-pub async fn update(
-    context: &Context,
-    actor: &Actor,
-    parent: AccountId,
-    id: AccountId,
-    update: &SubAccountUpdate,
-) -> Result<SubAccount, Error> {
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(parent).await?;
-    if !store::update_subaccount(&mut change, parent, id, update, now).await.map_err(taken)? {
+/// Changes a sub-account of the unit of work's account. The event is in the sub-account's chain.
+pub async fn update(work: &mut Work<'_>, id: AccountId, update: &SubAccountUpdate) -> Result<SubAccount, Error> {
+    let (parent, now) = (work.account(), work.now());
+    if !store::update_subaccount(work, parent, id, update, now).await.map_err(taken)? {
         return Err(Error::missing(Missing::SubAccount));
     }
-    let updated = store::find_subaccount(&mut change, parent, id).await?;
+    let updated = store::find_subaccount(work, parent, id).await?;
     let updated = updated.ok_or(Error::missing(Missing::SubAccount))?;
-    go_on_as(&mut change, id).await?;
+    work.go_on_for(id).await?;
     let action = match update.is_active {
         Some(true) => Action::AccountActivated,
         Some(false) => Action::AccountDeactivated,
         None => Action::AccountUpdated,
     };
-    audit::record(&mut change, &context.audit_key, id, actor, now, &[Event::new(action)]).await?;
-    change.commit().await?;
+    work.record(Event::new(action));
     Ok(updated)
 }
 
 /// Deactivates a sub-account: its keys and tokens stop at once, its credentials stay.
-pub async fn deactivate(context: &Context, actor: &Actor, parent: AccountId, id: AccountId) -> Result<(), Error> {
+pub async fn deactivate(work: &mut Work<'_>, id: AccountId) -> Result<(), Error> {
     let inactive = SubAccountUpdate { is_active: Some(false), ..SubAccountUpdate::default() };
-    update(context, actor, parent, id, &inactive).await.map(drop)
+    update(work, id, &inactive).await.map(drop)
 }
 
 fn taken(error: sqlx::Error) -> Error {

@@ -12,12 +12,12 @@ use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::store;
-use crate::audit::{self, Action, Event};
+use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
-use crate::principal::Actor;
 use crate::types::{AccountId, Email};
+use crate::work::Work;
 
 /// Fewest characters of a password that a person chooses (NIST SP 800-63B asks for eight at least).
 pub const MIN_PASSWORD_CHARS: usize = 12;
@@ -25,25 +25,26 @@ pub const MIN_PASSWORD_CHARS: usize = 12;
 /// How many hashes may be under way at once: each takes 19 MiB.
 static HASHING: Semaphore = Semaphore::const_new(2);
 
-/// Makes a user of an account, with a password for the console if one is given.
-pub async fn create(
-    context: &Context,
-    account: AccountId,
-    email: &Email,
-    password: Option<SecretString>,
-) -> Result<Uuid, Error> {
-    let hash = match password {
-        None => None,
-        Some(password) if password.expose_secret().chars().count() < MIN_PASSWORD_CHARS => {
+/// The argon2 string of a password that a person chose.
+pub struct HashedPassword(String);
+
+impl HashedPassword {
+    /// Hashes a password. Before the transaction: it takes a while.
+    pub async fn of(password: SecretString) -> Result<Self, Error> {
+        if password.expose_secret().chars().count() < MIN_PASSWORD_CHARS {
             let message = format!("must be at least {MIN_PASSWORD_CHARS} characters long");
             return Err(Error::invalid(FieldError::new("password", message)));
         }
-        Some(password) => Some(hash(password).await?),
-    };
-    let now = context.clock.now();
+        hash(password).await.map(Self)
+    }
+}
+
+/// Makes a user of the account, with a password for the console if one is given.
+pub async fn create(work: &mut Work<'_>, email: &Email, password: Option<&HashedPassword>) -> Result<Uuid, Error> {
+    let (account, now) = (work.account(), work.now());
     let id = Uuid::now_v7();
-    let mut change = context.cluster.begin(account).await?;
-    store::insert_user(&mut change, account, id, email.as_str(), hash.as_deref(), now).await.map_err(|error| {
+    let hash = password.map(|HashedPassword(hash)| hash.as_str());
+    store::insert_user(work, account, id, email.as_str(), hash, now).await.map_err(|error| {
         if violates(&error, "users_email_unique") {
             Error::invalid(FieldError::new("email", "is already a user of this account"))
         } else if violates(&error, "users_account_fkey") || violates(&error, "users_not_operator") {
@@ -52,10 +53,7 @@ pub async fn create(
             error.into()
         }
     })?;
-    let actor = Actor::operator();
-    audit::record(&mut change, &context.audit_key, account, &actor, now, &[Event::about(Action::UserCreated, id)])
-        .await?;
-    change.commit().await?;
+    work.record(Event::about(Action::UserCreated, id));
     Ok(id)
 }
 

@@ -15,12 +15,12 @@ pub(crate) use store::{StoredKey, find_by_hash};
 
 use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
-use crate::audit::{self, Action, Event};
-use crate::cluster::Change;
+use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Denied, Error, FieldError, Missing};
-use crate::principal::{Actor, Scope};
+use crate::principal::Scope;
 use crate::types::{AccountId, Name};
+use crate::work::Work;
 
 /// Most keys of an account that work at one time, private and public together, those in overlap included.
 pub const MAX_ACTIVE_KEYS: i64 = 6;
@@ -82,100 +82,59 @@ pub struct KeySummary {
 }
 
 /// Makes a key. It is returned this once; what is stored cannot be turned back into it.
-pub async fn create(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    new: &NewKey,
-) -> Result<(KeySummary, ApiKey), Error> {
-    let mut change = context.cluster.begin(account).await?;
-    let made = create_in(context, actor, account, &mut change, new).await?;
-    change.commit().await?;
-    Ok(made)
-}
-
-/// The same in a change that its caller begins and commits.
-pub async fn create_in(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    change: &mut Change,
-    new: &NewKey,
-) -> Result<(KeySummary, ApiKey), Error> {
+pub async fn create(work: &mut Work<'_>, new: &NewKey) -> Result<(KeySummary, ApiKey), Error> {
     let key = ApiKey::generate(new.kind);
-    let summary = store_key(context, actor, account, change, new, &key).await?;
+    let summary = store_new(work, new, &key).await?;
     Ok((summary, key))
 }
 
 /// Stores a key that was made elsewhere, unless it is stored already, in whatever state. For `dev`, whose keys are kept
 /// in a file.
-pub async fn ensure(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    new: &NewKey,
-    key: &ApiKey,
-) -> Result<(), Error> {
-    if store::find_by_hash(&context.pool, &context.pepper.hash(key)).await?.is_none() {
-        let mut change = context.cluster.begin(account).await?;
-        store_key(context, actor, account, &mut change, new, key).await?;
-        change.commit().await?;
+pub async fn ensure(work: &mut Work<'_>, new: &NewKey, key: &ApiKey) -> Result<(), Error> {
+    let hash = work.context().pepper.hash(key);
+    if store::find_by_hash(&mut **work, &hash).await?.is_none() {
+        store_new(work, new, key).await?;
     }
     Ok(())
 }
 
-async fn store_key(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    change: &mut Change,
-    new: &NewKey,
-    key: &ApiKey,
-) -> Result<KeySummary, Error> {
-    make_room(context, change, account).await?;
-    let (user_id, _) = users::find(change, account, new.user_email.as_deref()).await?;
-    let summary = insert(context, change, account, user_id, new, key).await?;
-    let event = Event::about(Action::ApiKeyCreated, summary.id);
-    audit::record(change, &context.audit_key, account, actor, context.clock.now(), &[event]).await?;
+async fn store_new(work: &mut Work<'_>, new: &NewKey, key: &ApiKey) -> Result<KeySummary, Error> {
+    make_room(work).await?;
+    let account = work.account();
+    let (user_id, _) = users::find(work, account, new.user_email.as_deref()).await?;
+    let summary = insert(work, user_id, new, key).await?;
+    work.record(Event::about(Action::ApiKeyCreated, summary.id));
     Ok(summary)
 }
 
 /// Refuses one key too many.
-async fn make_room(context: &Context, change: &mut Change, account: AccountId) -> Result<(), Error> {
-    accounts::lock(change, account).await?;
-    if store::count_active(change, account, context.clock.now()).await? >= MAX_ACTIVE_KEYS {
+async fn make_room(work: &mut Work<'_>) -> Result<(), Error> {
+    let (account, now) = (work.account(), work.now());
+    accounts::lock(work, account).await?;
+    if store::count_active(work, account, now).await? >= MAX_ACTIVE_KEYS {
         let message = "An account can have at most 6 active API keys";
         return Err(Error::invalid(FieldError::sentence_alone("api_keys", message)));
     }
     Ok(())
 }
 
-async fn insert(
-    context: &Context,
-    change: &mut Change,
-    account: AccountId,
-    user_id: Uuid,
-    new: &NewKey,
-    key: &ApiKey,
-) -> Result<KeySummary, Error> {
-    let now = context.clock.now();
-    let id = Uuid::now_v7();
-    store::insert(change, account, id, user_id, new, &context.pepper.hash(key), key.last_four(), now).await?;
-    store::find(change, account, id).await?.ok_or(Error::missing(Missing::ApiKey))
+async fn insert(work: &mut Work<'_>, user_id: Uuid, new: &NewKey, key: &ApiKey) -> Result<KeySummary, Error> {
+    let (account, now, id) = (work.account(), work.now(), Uuid::now_v7());
+    let hash = work.context().pepper.hash(key);
+    store::insert(work, account, id, user_id, new, &hash, key.last_four(), now).await?;
+    store::find(work, account, id).await?.ok_or(Error::missing(Missing::ApiKey))
 }
 
-/// Revokes a key, for good. An operator's key is the command line's business.
-pub async fn revoke(context: &Context, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(account).await?;
-    let is_operator = store::revoke(&mut change, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
-    // Dropping the change puts the key back.
-    if is_operator && actor.principal.as_ref().is_some_and(|principal| !principal.is_operator) {
+/// Revokes a key, for good. An operator's key can be revoked on the command line only.
+pub async fn revoke(work: &mut Work<'_>, id: Uuid) -> Result<(), Error> {
+    let (account, now) = (work.account(), work.now());
+    let is_operator = store::revoke(work, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    // Dropping the work puts the key back.
+    if is_operator && !work.actor().is_operator() {
         return Err(Denied::OperatorKey.into());
     }
-    audit::record(&mut change, &context.audit_key, account, actor, now, &[Event::about(Action::ApiKeyRevoked, id)])
-        .await?;
-    change.commit().await
+    work.record(Event::about(Action::ApiKeyRevoked, id));
+    Ok(())
 }
 
 /// The keys of an account, oldest first, those that ended included.

@@ -4,8 +4,10 @@ use std::io::IsTerminal;
 
 use crate::accounts::{self, NewAccount, Plan};
 use crate::app::App;
+use crate::postgres::Tenant;
 use crate::principal::Actor;
 use crate::types::{AccountId, Email, Name, Origin};
+use crate::work::Work;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -58,11 +60,13 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             let plan = if plan == Plan::Enterprise.as_str() { Plan::Enterprise } else { Plan::Standard };
             let account = NewAccount { name, plan, subaccounts_enabled: subaccounts, owner_email: owner };
             anyhow::ensure!(!subaccounts || plan == Plan::Enterprise, "--subaccounts needs --plan enterprise");
-            let id = accounts::create(app, &account).await?;
+            let create = async |work: &mut Work<'_>| accounts::create(work, &account).await;
+            let id = Work::carry_out(app, &Actor::operator(), Tenant::Every, create).await?;
             if json { super::print_json(&serde_json::json!({ "id": id })) } else { super::print_line(&id.to_string()) }
         }
         Command::Origins { account, origins } => {
-            accounts::set_allowed_origins(app, &Actor::operator(), AccountId(account), &origins).await?;
+            let set = async |work: &mut Work<'_>| accounts::set_allowed_origins(work, &origins).await;
+            Work::carry_out(app, &Actor::operator(), AccountId(account), set).await?;
             super::print_line(&format!("{} origins", origins.len()))
         }
         Command::Purge { account, yes } => {
@@ -71,7 +75,7 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             if !yes {
                 confirm(account, &name)?;
             }
-            let purged = accounts::purge(app, &Actor::operator(), account).await?;
+            let purged = Work::carry_out(app, &Actor::operator(), account, accounts::purge).await?;
             super::print_line(&format!("account {account} is gone, with {} data keys", purged.data_keys))
         }
         Command::List { json } => {

@@ -8,6 +8,7 @@ use crate::api_key::Kind;
 use crate::app::App;
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Name, parse_range};
+use crate::work::Work;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -84,7 +85,8 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
                 user_email: create.user,
             };
             let account = AccountId(create.account);
-            let (made, key) = api_credentials::create(app, &Actor::operator(), account, &new).await?;
+            let store = async |work: &mut Work<'_>| api_credentials::create(work, &new).await;
+            let (made, key) = Work::carry_out(app, &Actor::operator(), account, store).await?;
             if create.json {
                 return super::print_json(&serde_json::json!({ "id": made.id, "key": key.expose() }));
             }
@@ -108,7 +110,8 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             Ok(())
         }
         Command::Revoke { account, id } => {
-            api_credentials::revoke(app, &Actor::operator(), AccountId(account), id).await?;
+            let revoke = async |work: &mut Work<'_>| api_credentials::revoke(work, id).await;
+            Work::carry_out(app, &Actor::operator(), AccountId(account), revoke).await?;
             super::print_line("revoked")
         }
     }

@@ -6,8 +6,10 @@ use anyhow::{anyhow, bail};
 use secrecy::SecretString;
 
 use crate::app::App;
+use crate::principal::Actor;
 use crate::suppliers::{self, defaults};
-use crate::types::{DEFAULT_SERVICES, Environment, Pair, Password, Service, SupplierCode, Username};
+use crate::types::{AccountId, DEFAULT_SERVICES, Environment, Pair, Password, Service, SupplierCode, Username};
+use crate::work::Work;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -55,7 +57,12 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
                 .map_err(|why| anyhow!("the password {why}"))?;
             let mut named = HashSet::new();
             let services: Vec<_> = services.into_iter().filter(|service| named.insert(*service)).collect();
-            defaults::set(app, &supplier, environment, services.clone(), &Pair { username, password }).await?;
+            let (pair, sealer) =
+                (Pair { username, password }, app.vault.sealer(AccountId::OPERATOR, app.clock.now()).await?);
+            let set = async |work: &mut Work<'_>| {
+                defaults::set(work, &supplier, environment, services.clone(), &pair, &sealer).await
+            };
+            Work::carry_out(app, &Actor::operator(), AccountId::OPERATOR, set).await?;
             let directory = suppliers::list(&app.pool).await?;
             let excluded = directory.iter().find(|entry| entry.code == supplier).map(|entry| &entry.excluded_services);
             for service in services.iter().filter(|service| excluded.is_some_and(|excluded| excluded.contains(service)))
@@ -65,7 +72,8 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
             super::print_line("set")
         }
         Command::Remove { place: Place { supplier, environment } } => {
-            if !defaults::remove(app, &supplier, environment).await? {
+            let remove = async |work: &mut Work<'_>| defaults::remove(work, &supplier, environment).await;
+            if !Work::carry_out(app, &Actor::operator(), AccountId::OPERATOR, remove).await? {
                 bail!("there are no default credentials for {supplier} in {environment}");
             }
             super::print_line("removed")

@@ -9,7 +9,7 @@ use secrecy::SecretSlice;
 
 use super::progress::Bar;
 use crate::app::App;
-use crate::credentials::import::{self, MOST_BYTES, Mode, Report, RowError};
+use crate::credentials::import::{self, Imported, MOST_BYTES, Mode, Report, RowError};
 use crate::principal::Actor;
 use crate::rotation::Progress;
 use crate::types::AccountId;
@@ -37,10 +37,11 @@ pub(super) async fn run(options: Options, app: &App) -> anyhow::Result<()> {
     let mode = if dry_run { Mode::DryRun } else { Mode::Store };
     let mut bar = Bar::new();
     let mut show = |what: &'static str, done, total| bar.show(Progress { what, done, total });
-    let begin = || app.cluster.begin(account);
-    let (report, change) = import::import(app, &Actor::operator(), account, file, mode, begin, &mut show).await?;
-    if let Some(change) = change {
-        change.commit().await?;
+    let operator = Actor::operator();
+    let imported = import::import(app, &operator, account, file, mode, None, &mut show).await?;
+    let Imported::Done(report, work) = imported else { bail!("this import was carried out before") };
+    if let Some(work) = work {
+        work.commit(None).await?;
     }
     bar.end();
     if json {

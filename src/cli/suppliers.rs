@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use anyhow::Context;
 
 use crate::app::App;
+use crate::principal::Actor;
 use crate::suppliers::{self, import};
-use crate::types::Service;
+use crate::types::{AccountId, Service};
+use crate::work::Work;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -32,12 +34,15 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Import { file, json } => {
             let tell = |done, of| super::progress(&format!("{done} of {of} suppliers"));
-            let report = if file.as_os_str() == "-" {
-                import::import_with_progress(app, std::io::stdin().lock(), tell).await?
+            let entries = if file.as_os_str() == "-" {
+                import::parse(std::io::stdin().lock())?
             } else {
                 let file = File::open(&file).with_context(|| format!("`{}` cannot be read", file.display()))?;
-                import::import_with_progress(app, file, tell).await?
+                import::parse(file)?
             };
+            let import = async |work: &mut Work<'_>| import::import(work, &entries, tell).await;
+            let report = Work::carry_out(app, &Actor::operator(), AccountId::OPERATOR, import).await;
+            let report = report.context("the directory could not be stored")?;
             if json {
                 return super::print_json(&report);
             }

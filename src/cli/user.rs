@@ -5,9 +5,11 @@ use std::io::IsTerminal;
 use anyhow::Context;
 use secrecy::SecretString;
 
-use crate::accounts::users;
+use crate::accounts::users::{self, HashedPassword};
 use crate::app::App;
+use crate::principal::Actor;
 use crate::types::{AccountId, Email};
+use crate::work::Work;
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -30,7 +32,12 @@ pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Create { account, email, password_stdin } => {
             let password = if password_stdin { Some(read_password()?) } else { None };
-            let id = users::create(app, AccountId(account), &email, password).await?;
+            let password = match password {
+                Some(password) => Some(HashedPassword::of(password).await?),
+                None => None,
+            };
+            let create = async |work: &mut Work<'_>| users::create(work, &email, password.as_ref()).await;
+            let id = Work::carry_out(app, &Actor::operator(), AccountId(account), create).await?;
             super::print_line(&id.to_string())
         }
     }

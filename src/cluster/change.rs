@@ -139,12 +139,6 @@ impl Cluster {
     }
 }
 
-impl AsMut<Change> for Change {
-    fn as_mut(&mut self) -> &mut Change {
-        self
-    }
-}
-
 impl Deref for Change {
     type Target = PgConnection;
 

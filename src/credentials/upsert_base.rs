@@ -1,16 +1,14 @@
 //! Create or update the base credentials of an account for a supplier.
 
 use super::{BaseCredentials, Conditions, Tag, store};
-use crate::audit::{self, Action, Event};
-use crate::cluster::Change;
-use crate::context::Context;
+use crate::audit::{Action, Event};
 use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::postgres::violates;
-use crate::principal::Actor;
 use crate::sealed_pair::{Place, Storage, StoredPair};
 use crate::suppliers;
-use crate::types::{AccountId, Environment, HalfPair, Pair, SupplierCode};
+use crate::types::{Environment, HalfPair, Pair, SupplierCode};
 use crate::vault::Sealer;
+use crate::work::Work;
 
 /// What to store. What is absent is kept.
 #[derive(Clone, Debug)]
@@ -36,27 +34,23 @@ impl BaseUpdate {
 }
 
 /// Stores what the update brings and keeps the rest. A half pair is never stored: half of a pair may come alone only
-/// if the other half is there. Answers with what is stored then, and with the tag of that state.
+/// if the other half is there. Returns what is stored then, and the tag of that state.
 ///
-/// The change is its caller's to begin and to commit. So is the sealer, which an update that brings values needs: it is
-/// asked for before the change begins, because a key service may be slow.
+/// An update that brings values needs a sealer. It is made before the work begins, because a key service may be slow.
 pub async fn upsert_base(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    change: &mut Change,
+    work: &mut Work<'_>,
     update: BaseUpdate,
     sealer: Option<&Sealer>,
     conditions: &Conditions,
 ) -> Result<(BaseCredentials, Tag), Error> {
-    let now = context.clock.now();
-    suppliers::get(change, &update.supplier).await?;
-    let held = conditions.hold(change, account, &update.supplier).await?;
+    let (context, actor, account, now) = (work.context(), work.actor(), work.account(), work.now());
+    suppliers::get(work, &update.supplier).await?;
+    let held = conditions.hold(work, account, &update.supplier).await?;
     held.require()?;
 
     // A half that comes alone needs its other half, to be sealed with it. The row stays locked until the commit.
     let stored = if update.halves().iter().any(|(_, half)| half.is_one_half()) {
-        store::lock_pairs(change, account, &update.supplier).await?
+        store::lock_pairs(work, account, &update.supplier).await?
     } else {
         store::StoredPairs::default()
     };
@@ -88,7 +82,7 @@ pub async fn upsert_base(
         }
     }
     let created =
-        store::upsert_base(change, account, &update.supplier, &pairs, actor.name(), now).await.map_err(|error| {
+        store::upsert_base(work, account, &update.supplier, &pairs, actor.name(), now).await.map_err(|error| {
             // The supplier left the directory since we looked.
             if violates(&error, "supplier_credentials_supplier_fkey") {
                 Error::missing(Missing::Supplier)
@@ -97,11 +91,10 @@ pub async fn upsert_base(
             }
         })?;
     held.require_new(created)?;
-    let result = store::find_within(change, account, &update.supplier).await?;
+    let result = store::find_within(work, account, &update.supplier).await?;
     let result = result.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };
-    let event = Event::of_supplier(action, &update.supplier);
-    audit::record(change, &context.audit_key, account, actor, now, &[event]).await?;
+    work.record(Event::of_supplier(action, &update.supplier));
     Ok(result)
 }
 

@@ -1,16 +1,14 @@
 //! Create or update the credentials of an account for one service and environment of a supplier.
 
 use super::{Conditions, ServiceCredential, Tag, store};
-use crate::audit::{self, Action, Event};
-use crate::cluster::Change;
-use crate::context::Context;
+use crate::audit::{Action, Event};
 use crate::error::{Error, Missing};
 use crate::postgres::violates;
-use crate::principal::Actor;
 use crate::sealed_pair::{Place, Storage};
 use crate::suppliers;
-use crate::types::{AccountId, Environment, Pair, Service, SupplierCode};
+use crate::types::{Environment, Pair, Service, SupplierCode};
 use crate::vault::Sealer;
+use crate::work::Work;
 
 /// What to store.
 #[derive(Clone, Debug)]
@@ -25,30 +23,27 @@ pub struct ServiceUpdate {
     pub pair: Pair,
 }
 
-/// Stores a service pair beneath base credentials that exist. Answers with the tag of all that is stored for the supplier
-/// as well. For the change and the sealer see [`upsert_base`](super::upsert_base).
+/// Stores a service pair beneath base credentials that exist. Returns the tag of all that is stored for the supplier as
+/// well. For the sealer see [`upsert_base`](super::upsert_base).
 pub async fn upsert_service(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    change: &mut Change,
+    work: &mut Work<'_>,
     update: ServiceUpdate,
     sealer: &Sealer,
     conditions: &Conditions,
 ) -> Result<(ServiceCredential, Tag), Error> {
     let ServiceUpdate { supplier, service, environment, pair } = update;
     let supplier = &supplier;
-    let now = context.clock.now();
-    let held = conditions.hold(change, account, supplier).await?;
+    let (actor, account, now) = (work.actor(), work.account(), work.now());
+    let held = conditions.hold(work, account, supplier).await?;
     // Locked against deletion.
-    if !store::lock_base_for_child(change, account, supplier).await? {
-        return Err(suppliers::not_found(change, Missing::ParentCredentials, supplier.as_str()).await);
+    if !store::lock_base_for_child(work, account, supplier).await? {
+        return Err(suppliers::not_found(work, Missing::ParentCredentials, supplier.as_str()).await);
     }
     held.require()?;
     let place = Place { supplier, storage: Storage::Service(service), environment };
     let password = place.seal_password(sealer, &pair.username, &pair.password)?;
     let created = store::upsert_service(
-        change,
+        work,
         account,
         supplier,
         (service, environment),
@@ -65,10 +60,9 @@ pub async fn upsert_service(
         }
     })?;
     held.require_new(created)?;
-    let whole = store::find_within(change, account, supplier).await?;
+    let whole = store::find_within(work, account, supplier).await?;
     let (_, tag) = whole.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };
-    let event = Event::of_service(action, supplier, service, environment);
-    audit::record(change, &context.audit_key, account, actor, now, &[event]).await?;
+    work.record(Event::of_service(action, supplier, service, environment));
     Ok((ServiceCredential { service, environment, username: pair.username.expose().to_owned() }, tag))
 }

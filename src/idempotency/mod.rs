@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use hmac::Mac;
-use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
 use tokio::time::sleep;
 
@@ -96,16 +95,14 @@ pub async fn claim(
     }
 }
 
-/// Stores the outcome of a request whose key was claimed. To be called last in the transaction; `body` holds no secret.
+/// Stores the outcome of a request whose key was claimed.
 pub async fn keep(
     connection: &mut PgConnection,
     request: &Request,
-    (status, tag, body): (u16, Option<String>, &impl Serialize),
+    outcome: &Outcome,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    let body = serde_json::to_string(body).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    let outcome = Outcome { status, tag, body };
-    Ok(store::keep(connection, request.account, (&request.id, &request.fingerprint), &outcome, now).await?)
+    Ok(store::keep(connection, request.account, (&request.id, &request.fingerprint), outcome, now).await?)
 }
 
 /// Removes the outcomes of every account that are too old; how many there were.

@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::store;
 use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
-use crate::audit::{self, Action, Event};
-use crate::cluster::Change;
+use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
-use crate::principal::{Actor, Principal, Scope};
+use crate::principal::Scope;
 use crate::types::{AccountId, Name};
+use crate::work::Work;
 
 /// Most clients of an account.
 pub const MAX_CLIENTS: i64 = 20;
@@ -67,31 +67,25 @@ pub(super) fn is_client_id(text: &str) -> bool {
 
 /// Makes a client. Its secret is returned this once.
 ///
-/// The client belongs to the user with `user_email`, or to the account's oldest user. The change is its caller's to begin and
-/// to commit.
+/// The client belongs to the user with `user_email`, or to the account's oldest user.
 pub async fn create(
-    context: &Context,
-    actor: &Actor,
-    account: AccountId,
-    change: &mut Change,
+    work: &mut Work<'_>,
     user_email: Option<&str>,
     new: &NewClient,
 ) -> Result<(ClientSummary, ApiKey), Error> {
-    let now = context.clock.now();
-    accounts::lock(change, account).await?;
-    if store::count(change, account).await? >= MAX_CLIENTS {
+    let (account, now) = (work.account(), work.now());
+    accounts::lock(work, account).await?;
+    if store::count(work, account).await? >= MAX_CLIENTS {
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
         return Err(Error::invalid(FieldError::sentence_alone("oauth_clients", &message)));
     }
-    let (user_id, _) = users::find(change, account, user_email).await?;
+    let (user_id, _) = users::find(work, account, user_email).await?;
     let id = Uuid::now_v7();
     let client_id = format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM));
-    store::insert(change, account, (id, user_id, &client_id), new, now).await?;
-    let secret = ApiKey::generate(Kind::ClientSecret);
-    store::insert_secret(change, account, id, &context.pepper.hash(&secret), now).await?;
-    let summary = store::find(change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
-    let events = [Event::about(Action::OauthClientCreated, id)];
-    audit::record(change, &context.audit_key, account, actor, now, &events).await?;
+    store::insert(work, account, (id, user_id, &client_id), new, now).await?;
+    let secret = add_secret(work, id).await?;
+    let summary = store::find(work, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    work.record(Event::about(Action::OauthClientCreated, id));
     Ok((summary, secret))
 }
 
@@ -105,43 +99,42 @@ pub async fn find(context: &Context, account: AccountId, id: Uuid) -> Result<Cli
     store::find(&mut *context.read(account).await?, account, id).await?.ok_or(Error::missing(Missing::OauthClient))
 }
 
-/// Gives a client a new secret; the old ones end after an overlap. Whoever does that sees the secret, so they must have all
-/// of the client's rights themselves. The change is its caller's to begin and to commit.
-pub async fn rotate(
-    context: &Context,
-    actor: &Actor,
-    by: &Principal,
-    account: AccountId,
-    change: &mut Change,
-    id: Uuid,
-    overlap: Duration,
-) -> Result<(ClientSummary, ApiKey), Error> {
-    let now = context.clock.now();
+/// Gives a client a new secret; the old ones end after an overlap.
+///
+/// # Errors
+/// [`Denied::CannotGrant`](crate::error::Denied::CannotGrant) if the actor lacks a right of the client, because they see its
+/// secret.
+pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<(ClientSummary, ApiKey), Error> {
+    let (account, now) = (work.account(), work.now());
     // Puts rotations in a row, so that one overlap does not end what another has just made.
-    accounts::lock(change, account).await?;
-    let summary = store::find(change, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    accounts::lock(work, account).await?;
+    let summary = store::find(work, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
-    by.require_all(&scopes)?;
-    let left = store::expire_secrets(change, account, id, now + overlap, now).await?;
+    work.actor().require_all(&scopes)?;
+    let left = store::expire_secrets(work, account, id, now + overlap, now).await?;
     if !overlap.is_zero() && left >= MAX_SECRETS {
         let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
         return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
     }
-    let secret = ApiKey::generate(Kind::ClientSecret);
-    store::insert_secret(change, account, id, &context.pepper.hash(&secret), now).await?;
-    let events = [Event::about(Action::OauthClientRotated, id)];
-    audit::record(change, &context.audit_key, account, actor, now, &events).await?;
+    let secret = add_secret(work, id).await?;
+    work.record(Event::about(Action::OauthClientRotated, id));
     Ok((summary, secret))
 }
 
+async fn add_secret(work: &mut Work<'_>, client: Uuid) -> Result<ApiKey, Error> {
+    let (account, now) = (work.account(), work.now());
+    let secret = ApiKey::generate(Kind::ClientSecret);
+    let hash = work.context().pepper.hash(&secret);
+    store::insert_secret(work, account, client, &hash, now).await?;
+    Ok(secret)
+}
+
 /// Revokes a client for good; its tokens stop at once.
-pub async fn revoke(context: &Context, actor: &Actor, account: AccountId, id: Uuid) -> Result<(), Error> {
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(account).await?;
-    if !store::revoke(&mut change, account, id, now).await? {
+pub async fn revoke(work: &mut Work<'_>, id: Uuid) -> Result<(), Error> {
+    let (account, now) = (work.account(), work.now());
+    if !store::revoke(work, account, id, now).await? {
         return Err(Error::missing(Missing::OauthClient));
     }
-    let events = [Event::about(Action::OauthClientRevoked, id)];
-    audit::record(&mut change, &context.audit_key, account, actor, now, &events).await?;
-    change.commit().await
+    work.record(Event::about(Action::OauthClientRevoked, id));
+    Ok(())
 }

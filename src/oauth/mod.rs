@@ -11,7 +11,7 @@ mod tokens;
 
 pub use claims::read_header;
 pub use outside::{JwksSource, OutsideIssuer, OutsideSettings};
-pub use revoke::{Origin, revoke};
+pub use revoke::{Origin, TokenToRevoke, revoke};
 pub use sealed_store::SigningKeys;
-pub use signing_keys::rotate as rotate_signing_key;
+pub use signing_keys::{NewSigningKey, rotate as rotate_signing_key};
 pub use tokens::{Grant, Introspection, IssueError, IssuedToken, Parts, Tokens};

@@ -1,16 +1,17 @@
-//! A token that its client takes back before it has run out (RFC 7009).
+//! Revocation of a token by its client, before it has run out (RFC 7009).
 
 use std::sync::Arc;
 
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
 
 use super::store;
 use super::tokens::{IssueError, Tokens};
-use crate::audit::{self, Action, Event};
-use crate::context::Context;
+use crate::audit::{Action, Event};
 use crate::error::Error;
 use crate::principal::{Actor, AuthMethod, Principal};
-use crate::types::ClientAddress;
+use crate::types::{AccountId, ClientAddress};
+use crate::work::Work;
 
 /// Where a request came from, for the record.
 #[derive(Clone, Debug, Default)]
@@ -21,19 +22,30 @@ pub struct Origin {
     pub client_address: Option<ClientAddress>,
 }
 
-/// Revokes a token of the client that presents itself, on every use that begins from now on.
-pub async fn revoke(
-    context: &Context,
-    tokens: &Tokens,
-    (client_id, client_secret): (&str, &str),
-    token: &str,
-    origin: Origin,
-) -> Result<(), IssueError> {
-    let now = context.clock.now();
-    let Some((client, claims)) = tokens.to_revoke(client_id, client_secret, token, now).await? else { return Ok(()) };
-    let account = client.account_id;
-    let actor = Actor {
-        principal: Some(Arc::new(Principal {
+/// A token that its own client wants to revoke.
+pub struct TokenToRevoke {
+    /// The client, as the actor.
+    pub actor: Actor,
+    /// The client's account.
+    pub account: AccountId,
+    id: Uuid,
+    expires_at: DateTime<Utc>,
+}
+
+impl TokenToRevoke {
+    /// Finds the token of the client that presents itself; `None` for any other token, which changes nothing (RFC 7009 §2.2).
+    pub async fn find(
+        tokens: &Tokens,
+        (client_id, client_secret): (&str, &str),
+        token: &str,
+        origin: Origin,
+        now: DateTime<Utc>,
+    ) -> Result<Option<Self>, IssueError> {
+        let Some((client, claims)) = tokens.to_revoke(client_id, client_secret, token, now).await? else {
+            return Ok(None);
+        };
+        let account = client.account_id;
+        let principal = Principal {
             method: AuthMethod::OauthClient,
             account,
             acting_account: account,
@@ -41,16 +53,18 @@ pub async fn revoke(
             key_id: Some(client.id),
             scopes: client.scopes.clone(),
             is_operator: false,
-        })),
-        request_id: origin.request_id,
-        client_address: origin.client_address,
-    };
-    let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
-    let mut change = context.cluster.begin(account).await?;
-    store::revoke_token(&mut change, account, claims.jti, expires_at, now).await.map_err(Error::from)?;
-    let events = [Event::about(Action::OauthTokenRevoked, claims.jti)];
-    let recorded = audit::record(&mut change, &context.audit_key, account, &actor, now, &events).await;
-    recorded.map_err(Error::from)?;
-    change.commit().await?;
+        };
+        let Origin { request_id, client_address } = origin;
+        let actor = Actor { principal: Some(Arc::new(principal)), request_id, client_address };
+        let expires_at = DateTime::from_timestamp(claims.exp, 0).unwrap_or(now);
+        Ok(Some(Self { actor, account, id: claims.jti, expires_at }))
+    }
+}
+
+/// Revokes a token, on every use that begins from now on.
+pub async fn revoke(work: &mut Work<'_>, token: &TokenToRevoke) -> Result<(), Error> {
+    let (account, now) = (work.account(), work.now());
+    store::revoke_token(work, account, token.id, token.expires_at, now).await?;
+    work.record(Event::about(Action::OauthTokenRevoked, token.id));
     Ok(())
 }

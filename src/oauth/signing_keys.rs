@@ -18,13 +18,12 @@ use sqlx::PgPool;
 use zeroize::Zeroizing;
 
 use super::store::{self, SigningKeyRow};
-use crate::audit::{self, Action, Event};
+use crate::audit::{Action, Event};
 use crate::cluster::Cluster;
-use crate::context::Context;
 use crate::error::{Error, OpenError, SealError};
-use crate::principal::Actor;
 use crate::types::AccountId;
 use crate::vault::{Binding, Sealed, Vault};
+use crate::work::Work;
 
 /// Longest life of a token, and so of a key after it has stopped signing. As in the constraint of `oauth_clients`.
 pub(super) const LONGEST_TOKEN: Duration = Duration::from_hours(24);
@@ -138,32 +137,38 @@ impl PublicHalf {
 
 /// Makes the first key, unless there is one by now.
 pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<Utc>) -> Result<(), Error> {
-    let (new, private_key) = seal_new(vault, now).await?;
+    let new = NewSigningKey::make(vault, now).await?;
     let mut change = cluster.begin(AccountId::OPERATOR).await?;
-    store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, private_key.as_bytes(), now).await?;
+    store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, new.private_key.as_bytes(), now).await?;
     change.commit().await
 }
 
-/// Puts a new key in place of the one that signs. The old one goes on verifying until its last token has run out.
-pub async fn rotate(context: &Context) -> Result<String, Error> {
-    let now = context.clock.now();
-    let (new, private_key) = seal_new(&context.vault, now).await?;
-    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
-    store::retire_signing_key(&mut change, now, now + LONGEST_TOKEN).await?;
-    store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, private_key.as_bytes(), now).await?;
-    let (actor, events) = (Actor::operator(), [Event::new(Action::SigningKeyRotated)]);
-    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &actor, now, &events).await?;
-    change.commit().await?;
+/// Puts a new key in place of the one that signs. The old one goes on verifying until its last token has run out. Returns
+/// the new key's id.
+pub async fn rotate(work: &mut Work<'_>, new: NewSigningKey) -> Result<String, Error> {
+    let now = work.now();
+    store::retire_signing_key(work, now, now + LONGEST_TOKEN).await?;
+    store::insert_signing_key(work, &new.kid, &new.public_jwk, new.private_key.as_bytes(), now).await?;
+    work.record(Event::new(Action::SigningKeyRotated));
     Ok(new.kid)
 }
 
-/// A new key, and its private half sealed. Before any transaction: primes take a while, and so may a key service.
-async fn seal_new(vault: &Vault, now: DateTime<Utc>) -> Result<(NewKey, Sealed), Error> {
-    let made = tokio::task::spawn_blocking(generate).await.ok().flatten();
-    let new = made.ok_or(SealError)?;
-    let sealer = vault.sealer(AccountId::OPERATOR, now).await?;
-    let private_key = sealer.seal(new.pem.expose_secret(), &place(&new.kid))?;
-    Ok((new, private_key))
+/// A key that is not stored yet, its private half sealed.
+pub struct NewSigningKey {
+    kid: String,
+    public_jwk: Value,
+    private_key: Sealed,
+}
+
+impl NewSigningKey {
+    /// Makes a key. Before any transaction: primes take a while, and so may a key service.
+    pub async fn make(vault: &Vault, now: DateTime<Utc>) -> Result<Self, Error> {
+        let made = tokio::task::spawn_blocking(generate).await.ok().flatten();
+        let NewKey { kid, public_jwk, pem } = made.ok_or(SealError)?;
+        let sealer = vault.sealer(AccountId::OPERATOR, now).await?;
+        let private_key = sealer.seal(pem.expose_secret(), &place(&kid))?;
+        Ok(Self { kid, public_jwk, private_key })
+    }
 }
 
 struct NewKey {

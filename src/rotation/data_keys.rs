@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use secrecy::ExposeSecret;
 
 use super::{Fault, Page, Progress, Scope, count_rows, each_table, open, page, store};
-use crate::audit::{self, Action, Event};
+use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::credentials::{BasePairs, ServicePasswords};
 use crate::error::Error;
@@ -17,6 +17,7 @@ use crate::principal::Actor;
 use crate::suppliers::DefaultPairs;
 use crate::types::{AccountId, Environment};
 use crate::vault::{DataKeys, Resealed, Sealed, SealedRow, SealedTable};
+use crate::work::Work;
 
 /// How many accounts get a new data key at once.
 const ACCOUNTS: i64 = 1000;
@@ -72,13 +73,15 @@ pub async fn rotate_data(
         }
     }
 
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(Tenant::Every).await?;
-    store::finish_rotation(&mut change, &run, now).await?;
-    let account = only.unwrap_or(AccountId::OPERATOR);
-    let (actor, events) = (Actor::operator(), [Event::new(Action::DataKeysRotated)]);
-    audit::record(&mut change, &context.audit_key, account, &actor, now, &events).await?;
-    change.commit().await?;
+    let operator = Actor::operator();
+    let mut work = Work::begin(context, &operator, Tenant::Every).await?;
+    let now = work.now();
+    store::finish_rotation(&mut work, &run, now).await?;
+    if let Some(account) = only {
+        work.go_on_for(account).await?;
+    }
+    work.record(Event::new(Action::DataKeysRotated));
+    work.commit(None).await?;
     Ok(rotated)
 }
 

@@ -3,12 +3,12 @@
 use sqlx::PgExecutor;
 
 use super::store;
-use crate::audit::{self, Action, Event};
-use crate::context::Context;
+use crate::audit::{Action, Event};
 use crate::error::Error;
-use crate::principal::Actor;
 use crate::sealed_pair::{Place, SealedPair, Storage};
-use crate::types::{AccountId, Environment, Pair, Service, SupplierCode};
+use crate::types::{Environment, Pair, Service, SupplierCode};
+use crate::vault::Sealer;
+use crate::work::Work;
 
 /// A shared login of the operator.
 #[derive(Clone)]
@@ -28,38 +28,35 @@ pub fn place(supplier: &SupplierCode, environment: Environment) -> Place<'_> {
     Place { supplier, storage: Storage::Default, environment }
 }
 
-/// Creates or replaces the login of a supplier and environment.
+/// Creates or replaces the login of a supplier and environment. The unit of work and the sealer are the operator's.
 pub async fn set(
-    context: &Context,
+    work: &mut Work<'_>,
     supplier: &SupplierCode,
     environment: Environment,
     services: Vec<Service>,
     pair: &Pair,
+    sealer: &Sealer,
 ) -> Result<(), Error> {
-    let now = context.clock.now();
-    let sealer = context.vault.sealer(AccountId::OPERATOR, now).await?;
-    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
-    super::get(&mut change, supplier).await?;
-    let pair = place(supplier, environment).seal(&sealer, pair)?;
-    let default = DefaultCredentials { supplier: supplier.clone(), environment, services, pair };
-    store::set_default(&mut change, &default, now).await?;
-    let event = Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsSet, supplier) };
-    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
-    change.commit().await
+    super::get(work, supplier).await?;
+    let pair = place(supplier, environment).seal(sealer, pair)?;
+    let (now, supplier) = (work.now(), supplier.clone());
+    let default = DefaultCredentials { supplier, environment, services, pair };
+    store::set_default(work, &default, now).await?;
+    work.record(event(Action::DefaultCredentialsSet, &default.supplier, environment));
+    Ok(())
 }
 
-/// Removes the login of a supplier and environment; tells whether there was one.
-pub async fn remove(context: &Context, supplier: &SupplierCode, environment: Environment) -> Result<bool, Error> {
-    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
-    if !store::remove_default(&mut change, supplier, environment).await? {
-        return Ok(false);
+/// Removes the login of a supplier and environment; returns whether there was one.
+pub async fn remove(work: &mut Work<'_>, supplier: &SupplierCode, environment: Environment) -> Result<bool, Error> {
+    let removed = store::remove_default(work, supplier, environment).await?;
+    if removed {
+        work.record(event(Action::DefaultCredentialsRemoved, supplier, environment));
     }
-    let event =
-        Event { environment: Some(environment), ..Event::of_supplier(Action::DefaultCredentialsRemoved, supplier) };
-    let now = context.clock.now();
-    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &[event]).await?;
-    change.commit().await?;
-    Ok(true)
+    Ok(removed)
+}
+
+fn event(action: Action, supplier: &SupplierCode, environment: Environment) -> Event {
+    Event { environment: Some(environment), ..Event::of_supplier(action, supplier) }
 }
 
 /// Every default login, by supplier code.

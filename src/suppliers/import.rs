@@ -7,11 +7,10 @@ use std::io::Read;
 use serde::Deserialize;
 
 use super::store::{self, Stored};
-use crate::audit::{self, Action, Event};
-use crate::context::Context;
+use crate::audit::{Action, Event};
 use crate::error::Error;
-use crate::principal::Actor;
-use crate::types::{AccountId, Name, Service, SupplierCode};
+use crate::types::{Name, Service, SupplierCode};
+use crate::work::Work;
 
 /// Why a file was refused, with the line. Nothing of it was stored.
 #[derive(Debug, thiserror::Error)]
@@ -40,9 +39,6 @@ pub enum ImportError {
         /// What is wrong with it.
         message: String,
     },
-    /// It could not be stored.
-    #[error("the directory could not be stored")]
-    Store(#[from] Error),
 }
 
 /// What an import did.
@@ -64,11 +60,12 @@ struct Line {
     excluded_services: Option<String>,
 }
 
+/// A supplier as a file lists it.
 #[derive(PartialEq)]
-pub(super) struct Entry {
-    pub code: SupplierCode,
-    pub name: Name,
-    pub excluded: Option<Vec<Service>>,
+pub struct Entry {
+    pub(super) code: SupplierCode,
+    pub(super) name: Name,
+    pub(super) excluded: Option<Vec<Service>>,
 }
 
 const COLUMNS: [&str; 3] = ["supplier_code", "supplier_name", "excluded_services"];
@@ -78,28 +75,20 @@ const TAKEN: &str = "import";
 /// Progress is told after so many suppliers.
 const PROGRESS: usize = 1000;
 
-/// Creates and updates suppliers from a file; removes none. All or nothing.
-pub async fn import(context: &Context, file: impl Read) -> Result<Report, ImportError> {
-    import_with_progress(context, file, |_, _| ()).await
-}
-
-/// The same. `progress` is told now and then how many suppliers were looked at, and of how many.
-pub async fn import_with_progress(
-    context: &Context,
-    file: impl Read,
+/// Creates and updates suppliers as a file lists them; removes none. The unit of work is the operator's. `progress` gets
+/// now and then how many suppliers were looked at, and of how many.
+pub async fn import(
+    work: &mut Work<'_>,
+    entries: &[Entry],
     mut progress: impl FnMut(usize, usize),
-) -> Result<Report, ImportError> {
-    let entries = parse(file)?;
-    let now = context.clock.now();
-    let mut change = context.cluster.begin(AccountId::OPERATOR).await?;
+) -> Result<Report, Error> {
+    let now = work.now();
     let mut report = Report::default();
-    let mut events = Vec::new();
     for (index, Entry { code, name, excluded }) in entries.iter().enumerate() {
         if index > 0 && index % PROGRESS == 0 {
             progress(index, entries.len());
         }
-        let stored = store::upsert(&mut change, code, name.as_str(), excluded.as_deref(), now).await;
-        let action = match stored.map_err(Error::from)? {
+        let action = match store::upsert(work, code, name.as_str(), excluded.as_deref(), now).await? {
             Stored::Unchanged => {
                 report.unchanged += 1;
                 continue;
@@ -113,16 +102,13 @@ pub async fn import_with_progress(
                 Action::SupplierUpdated
             }
         };
-        events.push(Event::of_supplier(action, code));
+        work.record(Event::of_supplier(action, code));
     }
-    audit::record(&mut change, &context.audit_key, AccountId::OPERATOR, &Actor::operator(), now, &events)
-        .await
-        .map_err(Error::from)?;
-    change.commit().await?;
     Ok(report)
 }
 
-pub(super) fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
+/// Reads a file.
+pub fn parse(file: impl Read) -> Result<Vec<Entry>, ImportError> {
     let mut reader = csv::ReaderBuilder::new().from_reader(file);
     let headers = reader.headers()?.clone();
     for column in ["supplier_code", "supplier_name"] {

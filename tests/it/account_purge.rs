@@ -1,11 +1,11 @@
 //! `credenza account purge`: afterwards nothing of the account opens, even from a copy of its rows; only its evidence stays.
 
-use credenza::principal::Actor;
-use credenza::{accounts, rotation};
+use credenza::rotation;
 use serde_json::json;
 
 use crate::support::TestApp;
 use crate::support::installation::Installation;
+use crate::support::operator;
 
 #[tokio::test]
 async fn what_is_left_of_an_account_is_its_audit_trail() {
@@ -25,7 +25,7 @@ async fn what_is_left_of_an_account_is_its_audit_trail() {
     let events = |account| format!("select action, sequence from audit_events where account_id = {account} order by 2");
     let before = app.rows(&events(gone.account)).await;
 
-    accounts::purge(&app.app, &Actor::operator(), gone.account).await.unwrap();
+    operator::purge(&app.app, gone.account).await.unwrap();
 
     let tables = app
         .rows(
@@ -71,8 +71,7 @@ async fn a_parent_goes_after_its_sub_accounts_and_the_operator_never() {
     let parent = app.account("parent@platform.example").await;
     let body = json!({"name": "Child", "external_customer_id": "c1"});
     let child = parent.post("/extra/v2/subaccounts", body).await.expect(201)["id"].as_i64().unwrap();
-    let purge =
-        async |account| accounts::purge(&app.app, &Actor::operator(), credenza::types::AccountId(account)).await;
+    let purge = async |account| operator::purge(&app.app, credenza::types::AccountId(account)).await;
     let refused = purge(parent.account.0).await.unwrap_err();
     assert_eq!(refused.to_string(), "The account has sub-accounts: purge them first");
     assert_eq!(app.rows("select 1 as one from data_keys").await.len(), 0);

@@ -9,13 +9,14 @@ use base64::prelude::BASE64_STANDARD;
 use credenza::api_credentials::{self, KeySummary, NewKey};
 use credenza::api_key::{ApiKey, Kind};
 use credenza::error::Error;
-use credenza::principal::{Actor, Scope};
+use credenza::principal::Scope;
 use credenza::types::AccountId;
 use sha2::{Digest, Sha256};
 use tokio::task::JoinSet;
 
 use crate::support::TestApp;
 use crate::support::app::name;
+use crate::support::operator;
 
 fn new_key(kind: Kind) -> NewKey {
     let scopes = if kind == Kind::Private { Scope::DEFAULT.to_vec() } else { vec![] };
@@ -23,7 +24,7 @@ fn new_key(kind: Kind) -> NewKey {
 }
 
 async fn create(app: &TestApp, account: AccountId, kind: Kind) -> Result<(KeySummary, ApiKey), Error> {
-    api_credentials::create(&app.app, &Actor::operator(), account, &new_key(kind)).await
+    operator::create_key(&app.app, account, &new_key(kind)).await
 }
 
 #[track_caller]
@@ -77,7 +78,7 @@ async fn a_key_that_was_revoked_or_has_expired_makes_room() {
     for _ in 0..5 {
         ids.push(create(&app, account, Kind::Private).await.unwrap().0);
     }
-    api_credentials::revoke(&app.app, &Actor::operator(), account, ids[0].id).await.unwrap();
+    operator::revoke_key(&app.app, account, ids[0].id).await.unwrap();
     create(&app, account, Kind::Private).await.unwrap();
     expect_too_many(create(&app, account, Kind::Private).await);
 
@@ -96,7 +97,7 @@ async fn twenty_creations_at_once_make_exactly_six_keys() {
     for number in 0..20 {
         let app = Arc::clone(&app.app);
         let new = new_key(if number % 2 == 0 { Kind::Private } else { Kind::Public });
-        tasks.spawn(async move { api_credentials::create(&app, &Actor::operator(), account, &new).await });
+        tasks.spawn(async move { operator::create_key(&app, account, &new).await });
     }
     let (made, refused): (Vec<_>, Vec<_>) = tasks.join_all().await.into_iter().partition(Result::is_ok);
     // One came with the account.

@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 use axum::http::Method;
-use credenza::accounts::users;
-use credenza::api_credentials::{self, NewKey};
+use credenza::api_credentials::NewKey;
 use credenza::api_key::Kind;
-use credenza::principal::{Actor, Scope};
+use credenza::principal::Scope;
 use credenza::types::Email;
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
 use crate::support::app::name;
+use crate::support::operator;
 
 const KEYS: &str = "/extra/v2/api-keys";
 const TOO_MANY: &str = "An account can have at most 6 active API keys";
@@ -207,12 +207,12 @@ async fn whoever_makes_a_key_or_a_client_owns_it_and_a_keys_successor() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let email = Email::parse("second@platform.example").unwrap();
-    users::create(&app.app, caller.account, &email, None).await.unwrap();
+    operator::create_user(&app.app, caller.account, &email, None).await.unwrap();
     let of_second = NewKey {
         user_email: Some("second@platform.example".into()),
         ..NewKey::new(name("second"), Kind::Private, Scope::DEFAULT.to_vec())
     };
-    let made = api_credentials::create(&app.app, &Actor::operator(), caller.account, &of_second).await.unwrap();
+    let made = operator::create_key(&app.app, caller.account, &of_second).await.unwrap();
     let second = caller.with_key(made.1.expose());
     let client = second.post("/extra/v2/oauth-clients", json!({"name": "client"})).await.expect(201);
     assert_eq!(client["created_by"], "second@platform.example");

@@ -12,6 +12,7 @@ const LAYERS: &[&[&str]] = &[
     &["cluster"],
     &["vault", "audit", "idempotency"],
     &["context", "sealed_pair"],
+    &["work"],
     &["accounts", "suppliers"],
     &["credentials", "api_credentials", "resolver", "oauth"],
     &["preview", "rotation"],
@@ -98,6 +99,34 @@ fn each_library_stays_where_it_belongs() {
         if !file.ends_with("store.rs") {
             only("sqlx::query", SQL_ELSEWHERE);
             only("sqlx::raw_sql", SQL_ELSEWHERE);
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Where a transaction for a write is begun besides `work.rs`, each with its reason.
+const BEGUN_ELSEWHERE: &[&str] = &[
+    "vault/",                // data keys of their own transaction, and wrapped ones by the batch
+    "oauth/signing_keys.rs", // the first key, when a token is asked for: nobody acts
+    "rotation/data_keys.rs", // one transaction for each batch of rows
+];
+
+/// The order of events, outcome and commit is that of `Work::commit`, because there is no other way to end a write.
+#[test]
+fn every_write_of_a_use_case_is_a_unit_of_work() {
+    let mut wrong = Vec::new();
+    for (file, text) in sources() {
+        let text = without_tests(&text);
+        let is_elsewhere = BEGUN_ELSEWHERE.iter().any(|place| file.starts_with(place));
+        if text.contains("cluster.begin(") && file != "work.rs" && !is_elsewhere {
+            wrong.push(format!("{file} begins a transaction"));
+        }
+        if text.contains("audit::record(") && file != "work.rs" {
+            wrong.push(format!("{file} records events"));
+        }
+        let features = ["accounts", "api_credentials", "credentials", "oauth", "suppliers", "preview"];
+        if features.contains(&module(&file)) && text.contains("Work::commit") | text.contains("work.commit(") {
+            wrong.push(format!("{file} commits"));
         }
     }
     assert_eq!(wrong, Vec::<String>::new());

@@ -8,11 +8,12 @@ use axum::extract::ConnectInfo;
 use axum::http::Method;
 use credenza::api_credentials::{self, NewKey};
 use credenza::api_key::Kind;
-use credenza::principal::{Actor, Scope};
+use credenza::principal::Scope;
 use serde_json::{Value, json};
 
 use crate::support::app::name;
 use crate::support::forge::part_of;
+use crate::support::operator;
 use crate::support::{Caller, TestApp};
 
 const BASE: &str = "/extra/v2/credentials";
@@ -204,7 +205,7 @@ async fn colleague<'a>(app: &'a TestApp, caller: &Caller<'a>, email: &str) -> Ca
     let user_email = Some(email.to_owned());
     let scopes = Scope::DEFAULT.to_vec();
     let new = NewKey { user_email, ..NewKey::new(name("second"), Kind::Private, scopes) };
-    let (_, key) = api_credentials::create(&app.app, &Actor::operator(), caller.account, &new).await.unwrap();
+    let (_, key) = operator::create_key(&app.app, caller.account, &new).await.unwrap();
     caller.with_key(key.expose())
 }
 

@@ -6,9 +6,10 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Method, Request};
 use credenza::api_credentials;
 use credenza::api_key::{ApiKey, Kind};
-use credenza::principal::{Actor, Scope};
+use credenza::principal::Scope;
 use serde_json::json;
 
+use crate::support::operator;
 use crate::support::{Caller, TestApp};
 
 const BASE: &str = "/extra/v2/credentials";
@@ -22,7 +23,7 @@ async fn newest_key(app: &TestApp, caller: &Caller<'_>) -> uuid::Uuid {
 
 async fn revoke_newest_key(app: &TestApp, caller: &Caller<'_>) {
     let id = newest_key(app, caller).await;
-    api_credentials::revoke(&app.app, &Actor::operator(), caller.account, id).await.unwrap();
+    operator::revoke_key(&app.app, caller.account, id).await.unwrap();
 }
 
 /// A request for the listing with these headers and this query.

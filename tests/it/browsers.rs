@@ -3,11 +3,10 @@
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderName, Method, Request};
-use credenza::accounts::set_allowed_origins;
 use credenza::api_key::{ApiKey, Kind};
-use credenza::principal::Actor;
 use credenza::types::Origin;
 
+use crate::support::operator;
 use crate::support::{Answer, Caller, TestApp};
 
 const PATHS: [&str; 3] = ["/extra/v2/suppliers", "/extra/v2/service-codes", "/extra/v2/services/HIT"];
@@ -19,7 +18,7 @@ const FOREIGN: &str = "This API key is not allowed from this origin";
 async fn account_of<'a>(app: &'a TestApp, email: &str, origins: &[&str]) -> (Caller<'a>, String) {
     let caller = app.account(email).await;
     let origins: Vec<_> = origins.iter().map(|origin| Origin::parse(origin).unwrap()).collect();
-    set_allowed_origins(&app.app, &Actor::operator(), caller.account, &origins).await.unwrap();
+    operator::set_allowed_origins(&app.app, caller.account, &origins).await.unwrap();
     let key = app.key(caller.account, Kind::Public, &[], false).await;
     assert_eq!(key.len(), 32);
     (caller, key)
@@ -112,9 +111,9 @@ async fn a_public_key_of_an_account_without_origins_works_nowhere() {
     let (caller, key) = account_of(&app, "devs@platform.example", &[]).await;
     get(&app, PATHS[0], Some(SHOP), Some(&key)).await.expect_error(403, FOREIGN);
     let allowed = [Origin::parse(SHOP).unwrap()];
-    set_allowed_origins(&app.app, &Actor::operator(), caller.account, &allowed).await.unwrap();
+    operator::set_allowed_origins(&app.app, caller.account, &allowed).await.unwrap();
     get(&app, PATHS[0], Some(SHOP), Some(&key)).await.expect(200);
-    set_allowed_origins(&app.app, &Actor::operator(), caller.account, &[]).await.unwrap();
+    operator::set_allowed_origins(&app.app, caller.account, &[]).await.unwrap();
     get(&app, PATHS[0], Some(SHOP), Some(&key)).await.expect_error(403, FOREIGN);
 }
 

@@ -1,7 +1,6 @@
 //! Somebody who can write every table and has none of the secrets: what they write gives no right and no password, and
 //! `credenza verify` names it.
 
-use credenza::oauth::rotate_signing_key;
 use credenza::rotation;
 use credenza::types::AccountId;
 use serde_json::{Value, json};
@@ -9,6 +8,7 @@ use serde_json::{Value, json};
 use crate::support::app::ISSUER;
 use crate::support::forge::{FOREIGN_RSA, forged, thumbprint};
 use crate::support::oauth::{BAD_TOKEN, Client};
+use crate::support::operator::rotate_signing_key;
 use crate::support::{TestApp, logs};
 
 /// The start of the tests' clock, in seconds since 1970.

@@ -341,7 +341,8 @@ async fn what_is_stored_follows_from_a_secret_that_is_not_in_the_database() {
         let mut change = app.cluster.begin(caller.account).await.unwrap();
         let request = request(app);
         let known = credenza::idempotency::claim(&mut change, &request, app.clock.now()).await.unwrap().is_some();
-        credenza::idempotency::keep(&mut change, &request, (201, None, &json!({})), app.clock.now()).await.unwrap();
+        let outcome = credenza::idempotency::Outcome { status: 201, tag: None, body: "{}".to_owned() };
+        credenza::idempotency::keep(&mut change, &request, &outcome, app.clock.now()).await.unwrap();
         change.commit().await.unwrap();
         known
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use credenza::app::App;
 use credenza::cluster::Owner;
-use credenza::credentials::import::{Mode, Report, import};
+use credenza::credentials::import::{Imported, Mode, Report, import};
 use credenza::principal::{Actor, Scope};
 use credenza::types::AccountId;
 use credenza::vault::Retirement;
@@ -41,9 +41,9 @@ fn file_of(suppliers: Range<usize>, cells: impl Fn(usize) -> String) -> String {
 /// Imports a file for an account as the command line does.
 async fn import_on(app: &App, account: AccountId, file: String) -> Report {
     let (actor, file) = (Actor::operator(), file.into_bytes().into());
-    let begin = || app.cluster.begin(account);
-    let (report, change) = import(app, &actor, account, file, Mode::Store, begin, &mut |_, _, _| ()).await.unwrap();
-    change.unwrap().commit().await.unwrap();
+    let imported = import(app, &actor, account, file, Mode::Store, None, &mut |_, _, _| ()).await.unwrap();
+    let Imported::Done(report, Some(work)) = imported else { panic!("it is to be stored") };
+    work.commit(None).await.unwrap();
     report
 }
 

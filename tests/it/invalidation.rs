@@ -7,8 +7,8 @@ use credenza::api_credentials;
 use credenza::api_key::Kind;
 use credenza::credentials::{self, BaseUpdate, Conditions};
 use credenza::principal::{Actor, Scope};
-use credenza::suppliers::{defaults, import};
 use credenza::types::{Environment, HalfPair, Service};
+use credenza::work::Work;
 use serde_json::json;
 use sqlx::postgres::PgListener;
 
@@ -16,6 +16,7 @@ use crate::support::TestApp;
 use crate::support::app::{code, pair_of};
 use crate::support::behind::{CACHED, store_base};
 use crate::support::furnished::{SOON, furnished, seen, soon_sees};
+use crate::support::operator;
 
 #[tokio::test]
 async fn a_warmed_call_does_not_ask_the_database() {
@@ -52,14 +53,14 @@ async fn own_writes_are_seen_by_the_very_next_read() {
     assert_eq!(seen(&caller).await, "403 shared2 shared");
     app.supplier("HIT", "Hit", "MED").await;
     assert_eq!(seen(&caller).await, "403 shared2 403");
-    assert!(defaults::remove(&app.app, &code("HIT"), Environment::Production).await.unwrap());
+    assert!(operator::remove_default(&app.app, &code("HIT"), Environment::Production).await.unwrap());
     assert_eq!(seen(&caller).await, "403 403 403");
 
     caller.resolve("NEW", "INV", "PROD").await.expect_error(404, "Supplier not found");
     app.supplier("NEW", "New", "").await;
     caller.resolve("NEW", "INV", "PROD").await.expect(403);
     for key in api_credentials::list(&app.app, caller.account).await.unwrap() {
-        api_credentials::revoke(&app.app, &Actor::operator(), caller.account, key.id).await.unwrap();
+        operator::revoke_key(&app.app, caller.account, key.id).await.unwrap();
     }
     caller.resolve("HIT", "INV", "PROD").await.expect_error(403, "Invalid API key");
 }
@@ -67,7 +68,7 @@ async fn own_writes_are_seen_by_the_very_next_read() {
 #[tokio::test]
 async fn writes_of_another_process_are_seen_at_once() {
     let app = TestApp::start().await;
-    let (other, operator) = (app.other_process().await, Actor::operator());
+    let other = app.other_process().await;
     let caller = furnished(&app).await;
     let hit = code("HIT");
     assert_eq!(seen(&caller).await, "own base shared");
@@ -76,23 +77,21 @@ async fn writes_of_another_process_are_seen_at_once() {
     let update = BaseUpdate { supplier: hit.clone(), staging: HalfPair::default(), production };
     store_base(&other, caller.account, update).await;
     assert_eq!(seen(&caller).await, "own base2 shared", "upsert");
-    let mut change = other.cluster.begin(caller.account).await.unwrap();
-    let whatever = Conditions::default();
-    credentials::delete_base(&other, &operator, caller.account, &mut change, &hit, &whatever).await.unwrap();
-    change.commit().await.unwrap();
+    let delete = async |work: &mut Work<'_>| credentials::delete_base(work, &hit, &Conditions::default()).await;
+    Work::carry_out(&other, &Actor::operator(), caller.account, delete).await.unwrap();
     assert_eq!(seen(&caller).await, "shared shared shared", "delete");
-    let only_inventory = vec![Service::Inv];
-    defaults::set(&other, &hit, Environment::Production, only_inventory, &pair_of("u", "shared2")).await.unwrap();
+    let (only_inventory, pair) = ([Service::Inv], pair_of("u", "shared2"));
+    operator::set_default(&other, &hit, Environment::Production, &only_inventory, &pair).await.unwrap();
     assert_eq!(seen(&caller).await, "shared2 403 shared", "set");
     let file = "supplier_code,supplier_name,excluded_services\nHIT,Hit,INV\n";
-    import::import(&other, file.as_bytes()).await.unwrap();
+    operator::import_directory(&other, file).await.unwrap();
     assert_eq!(seen(&caller).await, "403 403 shared", "import");
-    defaults::remove(&other, &hit, Environment::Staging).await.unwrap();
+    operator::remove_default(&other, &hit, Environment::Staging).await.unwrap();
     assert_eq!(seen(&caller).await, "403 403 403", "remove");
 
     caller.get("/extra/v2/credentials").await.expect(200);
     for key in api_credentials::list(&other, caller.account).await.unwrap() {
-        api_credentials::revoke(&other, &operator, caller.account, key.id).await.unwrap();
+        operator::revoke_key(&other, caller.account, key.id).await.unwrap();
     }
     caller.get("/extra/v2/credentials").await.expect_error(403, "Invalid API key");
 }

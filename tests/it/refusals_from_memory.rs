@@ -3,10 +3,11 @@
 
 use credenza::api_credentials;
 use credenza::api_key::{ApiKey, Kind};
-use credenza::principal::{Actor, Scope};
+use credenza::principal::Scope;
 
 use crate::support::TestApp;
 use crate::support::oauth::{BAD_TOKEN, CLIENTS, Client};
+use crate::support::operator;
 
 const BAD_KEY: &str = r#"{"detail":"Invalid API key"}"#;
 
@@ -16,7 +17,7 @@ async fn revoked_and_unknown_keys_are_both_refused_without_a_second_look() {
     let caller = app.account("devs@platform.example").await;
     let revoked = caller.with_scopes(&Scope::ALL).await;
     let id = api_credentials::list(&app.app, caller.account).await.unwrap().last().unwrap().id;
-    api_credentials::revoke(&app.app, &Actor::operator(), caller.account, id).await.unwrap();
+    operator::revoke_key(&app.app, caller.account, id).await.unwrap();
     let unknown = caller.with_key(ApiKey::generate(Kind::Private).expose());
     app.feed_has_caught_up().await;
     for key in [&revoked, &unknown] {

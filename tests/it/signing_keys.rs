@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
-use credenza::oauth::rotate_signing_key;
 use serde_json::json;
 
 use crate::api_keys::hex;
 use crate::support::TestApp;
 use crate::support::forge::{Seal, part_of};
 use crate::support::oauth::{BAD_TOKEN, form};
+use crate::support::operator::rotate_signing_key;
 
 const SECOND: Duration = Duration::from_secs(1);
 /// All of a day but one second.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use credenza::accounts::subaccounts::{self, NewSubAccount};
 use credenza::principal::{Actor, AuthMethod, Principal, Scope};
 use credenza::types::AccountId;
+use credenza::work::Work;
 use serde_json::{Value, json};
 
 use crate::support::app::name;
@@ -140,9 +141,8 @@ async fn somebody_whom_the_outside_issuer_knows_by_no_address_makes_sub_accounts
             organization_contact_email: None,
             account_notes: None,
         };
-        let mut change = app.app.cluster.begin(parent).await.unwrap();
-        let made = subaccounts::create(&app.app, &actor, parent, &mut change, &new).await.unwrap();
-        change.commit().await.unwrap();
+        let create = async |work: &mut Work<'_>| subaccounts::create(work, &new).await;
+        let made = Work::carry_out(&app.app, &actor, parent, create).await.unwrap();
         let users = app.rows(&format!("select email from users where account_id = {}", made.id)).await;
         assert_eq!(users, [json!({"email": "devs@platform.example"})]);
     }

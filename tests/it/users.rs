@@ -9,6 +9,7 @@ use secrecy::SecretString;
 
 use crate::support::TestApp;
 use crate::support::installation::Installation;
+use crate::support::operator;
 
 const PASSWORD: &str = "correct horse battery";
 
@@ -17,7 +18,7 @@ fn email(text: &str) -> Email {
 }
 
 async fn create(app: &TestApp, account: AccountId, address: &str, password: &str) -> Result<uuid::Uuid, Error> {
-    users::create(&app.app, account, &email(address), Some(password.into())).await
+    operator::create_user(&app.app, account, &email(address), Some(password.into())).await
 }
 
 async fn verify(app: &TestApp, account: AccountId, address: &str, password: &str) -> bool {

@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::support::TestApp;
 use crate::support::installation::Installation;
+use crate::support::operator;
 
 async fn populated() -> TestApp {
     let app = TestApp::start().await;
@@ -22,7 +23,7 @@ async fn populated() -> TestApp {
     for supplier in ["HIT", "PCNA"] {
         app.set_default(supplier, Environment::Production, &Service::ALL, ("same", "same")).await;
     }
-    credenza::oauth::rotate_signing_key(&app.app).await.unwrap();
+    operator::rotate_signing_key(&app.app).await.unwrap();
     app
 }
 
@@ -190,8 +191,7 @@ async fn it_works_while_rows_come_change_and_go() {
             let gone = app.account("gone@platform.example").await;
             let base = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
             gone.post("/extra/v2/credentials", base).await.expect(201);
-            let actor = credenza::principal::Actor::operator();
-            credenza::accounts::purge(&app.app, &actor, gone.account).await.unwrap();
+            operator::purge(&app.app, gone.account).await.unwrap();
         }
     };
     let looking = async {

@@ -11,8 +11,10 @@ use crate::accounts::{self, NewAccount, Plan};
 use crate::api_credentials::{self, NewKey};
 use crate::api_key::{ApiKey, Kind};
 use crate::app::App;
+use crate::postgres::Tenant;
 use crate::principal::{Actor, Scope};
 use crate::types::{AccountId, Email, Name};
+use crate::work::Work;
 
 const ACCOUNT_NAME: &str = "Demo Platform";
 const OWNER_EMAIL: &str = "demo@example.com";
@@ -59,9 +61,12 @@ impl Demo {
     pub async fn load_or_make(app: &App, data_dir: &Path) -> anyhow::Result<Self> {
         let keys = DemoKeys::load_or_make(&data_dir.join("demo-keys.json"))?;
         let existing = accounts::list(app).await?.into_iter().find(|account| account.name == ACCOUNT_NAME);
-        let account = match existing {
-            Some(account) => account.id,
-            None => accounts::create(app, &new_account()?).await?,
+        let account = if let Some(account) = existing {
+            account.id
+        } else {
+            let new = new_account()?;
+            let create = async |work: &mut Work<'_>| accounts::create(work, &new).await;
+            Work::carry_out(app, &Actor::operator(), Tenant::Every, create).await?
         };
         let wanted = [
             ("Demo", &keys.api_key, Scope::DEFAULT.to_vec(), false),
@@ -71,7 +76,8 @@ impl Demo {
         for (name, text, scopes, is_operator) in wanted {
             let key = ApiKey::parse(text).map_err(|why| anyhow!("`demo-keys.json` holds {why}"))?;
             let new = NewKey { is_operator, ..NewKey::new(name_of(name)?, key.kind(), scopes) };
-            api_credentials::ensure(app, &Actor::operator(), account, &new, &key).await?;
+            let ensure = async |work: &mut Work<'_>| api_credentials::ensure(work, &new, &key).await;
+            Work::carry_out(app, &Actor::operator(), account, ensure).await?;
         }
         Ok(Self { account, keys })
     }

@@ -8,28 +8,27 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
 use crate::app::App;
-use crate::clock::Clock;
-use crate::cluster::Change;
 use crate::credentials::Tag;
 use crate::error::Error;
 use crate::http::error::HttpError;
+use crate::http::extract::caller::Caller;
 use crate::http::extract::conditions::etag;
 use crate::http::extract::idempotency::Keyed;
 use crate::http::extract::preview::{Manner, PreviewBody};
-use crate::idempotency::{self, Outcome, Request};
+use crate::idempotency::Outcome;
 use crate::preview::Preview;
-use crate::principal::Principal;
 use crate::types::{AccountId, SupplierCode};
+use crate::work::{Begun, Work};
 
 /// Says that an answer is that of an earlier request with the same key.
 static IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A write on its way. Dropping it takes it back.
-pub(in crate::http) enum Write {
-    /// To be committed, and its outcome stored if somebody may ask again.
-    Real(Change, Option<(Request, Clock)>),
+pub(in crate::http) enum Write<'a> {
+    /// To be committed, with its outcome if the request may be repeated.
+    Real(Box<Work<'a>>),
     /// To be taken back.
-    Preview(Preview),
+    Preview(Box<Preview<'a>>),
 }
 
 /// What a request gets in place of being carried out.
@@ -46,50 +45,45 @@ pub(in crate::http) trait Made: Serialize {
     fn without_secrets(self) -> Self;
 }
 
-impl Write {
+impl<'a> Write<'a> {
     /// Begins a write to rows of an account for a caller, unless it was done before.
-    pub async fn begin(
-        app: &App,
-        caller: &Principal,
+    pub async fn begin<R>(
+        app: &'a App,
+        caller: &'a Caller<R>,
         account: AccountId,
         keyed: Option<Keyed>,
     ) -> Result<Self, Instead> {
-        Self::begin_once(app, account, keyed.map(|keyed| keyed.request(app, caller, account))).await
-    }
-
-    /// The same for a request that is already recognised, for whoever may have to begin more than once.
-    pub async fn begin_once(app: &App, account: AccountId, request: Option<Request>) -> Result<Self, Instead> {
-        let mut change = app.cluster.begin(account).await?;
-        let Some(request) = request else { return Ok(Write::Real(change, None)) };
-        let instead = match idempotency::claim(&mut change, &request, app.clock.now()).await {
-            Ok(None) => return Ok(Write::Real(change, Some((request, app.clock.clone())))),
-            Ok(Some(outcome)) => Instead::Before(outcome),
-            Err(refused) => refused.into(),
+        let Some(keyed) = keyed else {
+            return Ok(Write::Real(Box::new(Work::begin(app, &caller.actor, account).await?)));
         };
-        free(change).await;
-        Err(instead)
+        let request = keyed.request(app, &caller.principal, account);
+        match Work::begin_once(app, &caller.actor, account, request).await? {
+            Begun::New(work) => Ok(Write::Real(work)),
+            Begun::Before(outcome) => Err(Instead::Before(outcome)),
+        }
     }
 
-    /// The same for the credentials for a supplier, or a preview. That one can be repeated anyway, and needs no key.
-    pub async fn to_credentials(
-        app: &App,
-        caller: &Principal,
-        account: AccountId,
+    /// Begins a write to the credentials for a supplier, or a preview. A preview can be repeated anyway, and needs no key.
+    pub async fn to_credentials<R>(
+        app: &'a App,
+        caller: &'a Caller<R>,
         supplier: &SupplierCode,
         manner: Manner,
         keyed: Option<Keyed>,
     ) -> Result<Self, Instead> {
+        let account = caller.account();
         if manner.dry_run {
-            return Ok(Write::Preview(Preview::begin(app, account, supplier.clone()).await?));
+            let preview = Preview::begin(app, &caller.actor, account, supplier.clone()).await?;
+            return Ok(Write::Preview(Box::new(preview)));
         }
         Self::begin(app, caller, account, keyed).await
     }
 
-    /// What the use case works in.
-    pub fn change(&mut self) -> &mut Change {
+    /// The unit of work for the use case.
+    pub fn work(&mut self) -> &mut Work<'a> {
         match self {
-            Write::Real(change, _) => change,
-            Write::Preview(preview) => preview.change(),
+            Write::Real(work) => work,
+            Write::Preview(preview) => preview.work(),
         }
     }
 
@@ -105,8 +99,10 @@ impl Write {
                 self.done(StatusCode::CREATED, tag, body).await
             }
             Err(refused) => {
-                if let Write::Real(change, Some(_)) = self {
-                    free(change).await;
+                if let Write::Real(work) = self
+                    && work.may_be_repeated()
+                {
+                    work.release().await;
                 }
                 Err(refused.into())
             }
@@ -115,53 +111,34 @@ impl Write {
 
     /// Commits what a use case did, and answers so; a preview answers with what would change.
     pub async fn done<B: Made>(self, status: StatusCode, tag: Option<Tag>, body: B) -> Result<Response, Instead> {
-        let (mut change, keyed) = match self {
-            Write::Real(change, keyed) => (change, keyed),
-            Write::Preview(preview) => return tried(preview).await,
+        let work = match self {
+            Write::Real(work) => work,
+            Write::Preview(preview) => return tried(*preview).await,
         };
         let answer = (status, tag.as_ref().map(etag), Json(&body)).into_response();
-        if let Some((request, clock)) = keyed {
-            let outcome = (status.as_u16(), tag.as_ref().map(Tag::to_string), &body.without_secrets());
-            idempotency::keep(&mut change, &request, outcome, clock.now()).await?;
-        }
-        change.commit().await?;
+        let outcome = if work.may_be_repeated() { Some(outcome(status, tag.as_ref(), body)?) } else { None };
+        work.commit(outcome).await?;
         Ok(answer)
     }
 
     /// Commits a deletion; a preview answers with what would change.
     pub async fn deleted(self) -> Result<Response, Instead> {
         match self {
-            Write::Real(change, _) => change.commit().await?,
-            Write::Preview(preview) => return tried(preview).await,
+            Write::Real(work) => work.commit(None).await?,
+            Write::Preview(preview) => return tried(*preview).await,
         }
         Ok(StatusCode::NO_CONTENT.into_response())
     }
 }
 
-impl AsMut<Change> for Write {
-    fn as_mut(&mut self) -> &mut Change {
-        self.change()
-    }
+/// The answer as it is stored for a repetition of the request.
+fn outcome(status: StatusCode, tag: Option<&Tag>, body: impl Made) -> Result<Outcome, Error> {
+    let body = serde_json::to_string(&body.without_secrets());
+    let body = body.map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    Ok(Outcome { status: status.as_u16(), tag: tag.map(Tag::to_string), body })
 }
 
-impl From<Write> for Change {
-    fn from(write: Write) -> Self {
-        match write {
-            Write::Real(change, _) => change,
-            Write::Preview(preview) => preview.into(),
-        }
-    }
-}
-
-/// Takes a change back before its caller is answered: whoever sends the request again right away must not meet the lock of
-/// its own key. If that fails, the connection is gone, and the lock with it.
-async fn free(change: Change) {
-    if let Err(error) = change.take_back().await {
-        tracing::debug!(error = &error as &dyn std::error::Error, "a change could not be taken back");
-    }
-}
-
-async fn tried(preview: Preview) -> Result<Response, Instead> {
+async fn tried(preview: Preview<'_>) -> Result<Response, Instead> {
     Ok(Json(PreviewBody::new(preview.end().await?)).into_response())
 }
 

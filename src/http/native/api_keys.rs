@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -256,8 +255,8 @@ pub async fn create(
         user_email: caller.owner_of_what_is_made().map(str::to_owned),
         ..body.parse(&caller.principal, app.clock.now())?
     };
-    let mut write = Write::begin(&app, &caller.principal, caller.account(), keyed).await?;
-    let made = api_credentials::create_in(&app, &caller.actor, caller.account(), write.change(), &new).await;
+    let mut write = Write::begin(&app, &caller, caller.account(), keyed).await?;
+    let made = api_credentials::create(write.work(), &new).await;
     write.created(made, |made| (None, MadeKey::new(made))).await
 }
 
@@ -282,10 +281,9 @@ pub async fn rotate(
     _: Query<NoParameters>,
     Once(keyed, OptionalBody(body)): Once<OptionalBody<RotateBody>>,
 ) -> Result<Response, Instead> {
-    let (account, id, overlap) = (caller.account(), key_in_path(&id)?, body.parse()?);
-    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
-    let (actor, by, change) = (&caller.actor, &caller.principal, write.change());
-    let made = api_credentials::rotate(&app, actor, by, account, change, id, overlap).await;
+    let (id, overlap) = (key_in_path(&id)?, body.parse()?);
+    let mut write = Write::begin(&app, &caller, caller.account(), keyed).await?;
+    let made = api_credentials::rotate(write.work(), id, overlap).await;
     write.created(made, |made| (None, MadeKey::new(made))).await
 }
 
@@ -307,9 +305,11 @@ pub async fn revoke(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
-) -> Result<StatusCode, HttpError> {
-    api_credentials::revoke(&app, &caller.actor, caller.account(), key_in_path(&id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Instead> {
+    let id = key_in_path(&id)?;
+    let mut write = Write::begin(&app, &caller, caller.account(), None).await?;
+    api_credentials::revoke(write.work(), id).await?;
+    write.deleted().await
 }
 
 /// List the API keys of a sub-account
@@ -357,8 +357,8 @@ pub async fn create_for_subaccount(
 ) -> Result<Response, Instead> {
     let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
     let new = body.parse(&caller.principal, app.clock.now())?;
-    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
-    let made = api_credentials::create_in(&app, &caller.actor, account, write.change(), &new).await;
+    let mut write = Write::begin(&app, &caller, account, keyed).await?;
+    let made = api_credentials::create(write.work(), &new).await;
     write.created(made, |made| (None, MadeKey::new(made))).await
 }
 
@@ -378,10 +378,12 @@ pub async fn revoke_of_subaccount(
     State(app): State<Arc<App>>,
     Path((account, id)): Path<(String, String)>,
     _: Query<NoParameters>,
-) -> Result<StatusCode, HttpError> {
+) -> Result<Response, Instead> {
     let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
-    api_credentials::revoke(&app, &caller.actor, account, key_in_path(&id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+    let id = key_in_path(&id)?;
+    let mut write = Write::begin(&app, &caller, account, None).await?;
+    api_credentials::revoke(write.work(), id).await?;
+    write.deleted().await
 }
 
 fn key_in_path(id: &str) -> Result<Uuid, Error> {

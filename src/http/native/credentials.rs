@@ -213,9 +213,8 @@ pub async fn upsert(
 ) -> Result<Response, Instead> {
     let (account, update) = (caller.account(), body.parse()?);
     let sealer = if update.brings_values() { Some(manner.sealer(&app, account).await?) } else { None };
-    let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
-    let (actor, change) = (&caller.actor, write.change());
-    let stored = credentials::upsert_base(&app, actor, account, change, update, sealer.as_ref(), &conditions).await;
+    let mut write = Write::to_credentials(&app, &caller, &update.supplier, manner, keyed).await?;
+    let stored = credentials::upsert_base(write.work(), update, sealer.as_ref(), &conditions).await;
     write.created(stored, |(stored, tag)| (Some(tag), BaseCredentialsBody::from(stored))).await
 }
 
@@ -271,9 +270,9 @@ pub async fn delete(
     Query(manner): Query<Manner>,
     Given(conditions): Given,
 ) -> Result<Response, Instead> {
-    let (account, supplier) = (caller.account(), supplier_in_path(&code, Missing::Credentials)?);
-    let mut write = Write::to_credentials(&app, &caller.principal, account, &supplier, manner, None).await?;
-    credentials::delete_base(&app, &caller.actor, account, write.change(), &supplier, &conditions).await?;
+    let supplier = supplier_in_path(&code, Missing::Credentials)?;
+    let mut write = Write::to_credentials(&app, &caller, &supplier, manner, None).await?;
+    credentials::delete_base(write.work(), &supplier, &conditions).await?;
     write.deleted().await
 }
 

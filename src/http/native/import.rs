@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::credentials::import::{self, Mode, Report, RowError};
+use crate::credentials::import::{self, Imported, Mode, Report, RowError};
 use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::body;
 use crate::http::extract::caller::{Caller, WriteCredentials};
@@ -161,10 +161,14 @@ pub async fn import(
 ) -> Result<Response, Instead> {
     let (account, mode) = (caller.account(), if parameters.dry_run { Mode::DryRun } else { Mode::Store });
     let request = keyed.map(|keyed| keyed.request(&app, &caller.principal, account));
-    let begin = || Write::begin_once(&app, account, request.clone());
-    let (report, write) = import::import(&app, &caller.actor, account, file, mode, begin, &mut |_, _, _| ()).await?;
-    match (shown(report), write) {
-        (Ok(body), Some(write)) => write.done(StatusCode::OK, None, body).await,
+    let actor = &caller.actor;
+    let imported = import::import(&app, actor, account, file, mode, request.as_ref(), &mut |_, _, _| ()).await?;
+    let (report, work) = match imported {
+        Imported::Done(report, work) => (report, work),
+        Imported::Before(outcome) => return Err(Instead::Before(outcome)),
+    };
+    match (shown(report), work) {
+        (Ok(body), Some(work)) => Write::Real(work).done(StatusCode::OK, None, body).await,
         (Ok(body), None) => Ok(Json(body).into_response()),
         (Err(refusal), _) => Ok((StatusCode::BAD_REQUEST, Json(refusal)).into_response()),
     }

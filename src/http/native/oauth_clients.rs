@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::Response;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -160,9 +159,8 @@ pub async fn create(
     Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
 ) -> Result<Response, Instead> {
     let new = body.parse(&caller.principal)?;
-    let (account, owner) = (caller.account(), caller.owner_of_what_is_made());
-    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
-    let made = clients::create(&app, &caller.actor, account, write.change(), owner, &new).await;
+    let mut write = Write::begin(&app, &caller, caller.account(), keyed).await?;
+    let made = clients::create(write.work(), caller.owner_of_what_is_made(), &new).await;
     write.created(made, |made| (None, MadeClient::new(made))).await
 }
 
@@ -207,10 +205,9 @@ pub async fn rotate(
     _: Query<NoParameters>,
     Once(keyed, OptionalBody(body)): Once<OptionalBody<RotateBody>>,
 ) -> Result<Response, Instead> {
-    let (account, id, overlap) = (caller.account(), client_in_path(&id)?, body.parse()?);
-    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
-    let (actor, by, change) = (&caller.actor, &caller.principal, write.change());
-    let made = clients::rotate(&app, actor, by, account, change, id, overlap).await;
+    let (id, overlap) = (client_in_path(&id)?, body.parse()?);
+    let mut write = Write::begin(&app, &caller, caller.account(), keyed).await?;
+    let made = clients::rotate(write.work(), id, overlap).await;
     write.created(made, |made| (None, MadeClient::new(made))).await
 }
 
@@ -232,9 +229,11 @@ pub async fn revoke(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
-) -> Result<StatusCode, HttpError> {
-    clients::revoke(&app, &caller.actor, caller.account(), client_in_path(&id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Instead> {
+    let id = client_in_path(&id)?;
+    let mut write = Write::begin(&app, &caller, caller.account(), None).await?;
+    clients::revoke(write.work(), id).await?;
+    write.deleted().await
 }
 
 fn client_in_path(id: &str) -> Result<Uuid, Error> {

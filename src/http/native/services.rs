@@ -106,11 +106,10 @@ pub async fn upsert(
     Given(conditions): Given,
     Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<UpsertBody>>>,
 ) -> Result<Response, Instead> {
-    let (account, update) = (caller.account(), body.parse(&code)?);
-    let sealer = manner.sealer(&app, account).await?;
-    let mut write = Write::to_credentials(&app, &caller.principal, account, &update.supplier, manner, keyed).await?;
-    let (actor, change) = (&caller.actor, write.change());
-    let stored = credentials::upsert_service(&app, actor, account, change, update, &sealer, &conditions).await;
+    let update = body.parse(&code)?;
+    let sealer = manner.sealer(&app, caller.account()).await?;
+    let mut write = Write::to_credentials(&app, &caller, &update.supplier, manner, keyed).await?;
+    let stored = credentials::upsert_service(write.work(), update, &sealer, &conditions).await;
     write.created(stored, |(stored, tag)| (Some(tag), ServiceCredentialBody::from(stored))).await
 }
 
@@ -141,8 +140,7 @@ pub async fn delete(
     // The path names a thing; a service or environment that cannot be is a thing that is not there.
     let service = Service::parse(&service).ok_or_else(missing)?;
     let environment = Environment::parse(&environment).ok_or_else(missing)?;
-    let (account, which) = (caller.account(), (service, environment));
-    let mut write = Write::to_credentials(&app, &caller.principal, account, &supplier, manner, None).await?;
-    credentials::delete_service(&app, &caller.actor, account, write.change(), &supplier, which, &conditions).await?;
+    let mut write = Write::to_credentials(&app, &caller, &supplier, manner, None).await?;
+    credentials::delete_service(write.work(), &supplier, (service, environment), &conditions).await?;
     write.deleted().await
 }

@@ -219,9 +219,9 @@ pub async fn create(
     _: Query<NoParameters>,
     Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
 ) -> Result<Response, Instead> {
-    let (account, new) = (caller.account(), body.parse()?);
-    let mut write = Write::begin(&app, &caller.principal, account, keyed).await?;
-    let created = subaccounts::create(&app, &caller.actor, account, write.change(), &new).await;
+    let new = body.parse()?;
+    let mut write = Write::begin(&app, &caller, caller.account(), keyed).await?;
+    let created = subaccounts::create(write.work(), &new).await;
     write.created(created, |created| (None, SubAccountBody::from(created))).await
 }
 
@@ -265,9 +265,11 @@ pub async fn update(
     Path(id): Path<String>,
     _: Query<NoParameters>,
     JsonBody(Object(body)): JsonBody<Object<UpdateBody>>,
-) -> Result<Json<SubAccountBody>, HttpError> {
-    let id = account_in_path(&id)?;
-    Ok(Json(subaccounts::update(&app, &caller.actor, caller.account(), id, &body.parse()?).await?.into()))
+) -> Result<Response, Instead> {
+    let (id, update) = (account_in_path(&id)?, body.parse()?);
+    let mut write = Write::begin(&app, &caller, caller.account(), None).await?;
+    let updated = subaccounts::update(write.work(), id, &update).await?;
+    write.done(StatusCode::OK, None, SubAccountBody::from(updated)).await
 }
 
 /// Deactivate a sub-account
@@ -288,9 +290,11 @@ pub async fn deactivate(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
     _: Query<NoParameters>,
-) -> Result<StatusCode, HttpError> {
-    subaccounts::deactivate(&app, &caller.actor, caller.account(), account_in_path(&id)?).await?;
-    Ok(StatusCode::NO_CONTENT)
+) -> Result<Response, Instead> {
+    let id = account_in_path(&id)?;
+    let mut write = Write::begin(&app, &caller, caller.account(), None).await?;
+    subaccounts::deactivate(write.work(), id).await?;
+    write.deleted().await
 }
 
 /// The id in a path. One that can be nobody's is simply not found.

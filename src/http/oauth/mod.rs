@@ -24,7 +24,8 @@ use crate::http::dialect::oauth::{OAuthErrorBody, OAuthRefusal};
 use crate::http::edge::admission;
 use crate::http::error::HttpError;
 use crate::http::openapi::operations::{Operations, below};
-use crate::oauth::{Grant, IssueError, Origin};
+use crate::oauth::{Grant, IssueError, Origin, TokenToRevoke};
+use crate::work::Work;
 
 /// Refuses an address that had too many failures before anything is looked up for it.
 fn check_address(app: &App, request: &OAuthRequest) -> Result<(), HttpError> {
@@ -124,8 +125,19 @@ pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Resul
     let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
     count(&app, &request, &id, &secret).await?;
     let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address.clone() };
-    let revoked = crate::oauth::revoke(&app, &app.tokens, (&id, secret.expose_secret()), token, origin).await;
-    revoked.map(|()| StatusCode::OK).map_err(|error| refusal(&app, &request, error))
+    let client = (id.as_str(), secret.expose_secret());
+    let found = TokenToRevoke::find(&app.tokens, client, token, origin, app.clock.now()).await;
+    let found = found.map_err(|error| refusal(&app, &request, error))?;
+    if let Some(token) = found {
+        revoke_found(&app, &token).await?;
+    }
+    Ok(StatusCode::OK)
+}
+
+async fn revoke_found(app: &App, token: &TokenToRevoke) -> Result<(), Error> {
+    let mut work = Work::begin(app, &token.actor, token.account).await?;
+    crate::oauth::revoke(&mut work, token).await?;
+    work.commit(None).await
 }
 
 /// Introspect an access token

@@ -7,8 +7,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::http::Request;
 use chrono::{DateTime, TimeDelta};
-use credenza::accounts::{self, NewAccount, Plan};
-use credenza::api_credentials::{self, NewKey};
+use credenza::accounts::{NewAccount, Plan};
+use credenza::api_credentials::NewKey;
 use credenza::api_key::Kind;
 use credenza::app::{App, Settings};
 use credenza::clock::Clock;
@@ -16,9 +16,8 @@ use credenza::cluster::{Leases, Limits, Role, feed};
 use credenza::config::{Config, Source};
 use credenza::http::{ListenerService, internal_router, public_router};
 use credenza::postgres;
-use credenza::principal::{Actor, Scope};
+use credenza::principal::Scope;
 use credenza::sealed_pair::Place;
-use credenza::suppliers::defaults;
 use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
 use serde_json::Value;
 use sqlx::{ConnectOptions, Connection};
@@ -28,6 +27,7 @@ use tower::ServiceExt;
 use super::caller::Caller;
 use super::cluster::{Database, database, in_tests};
 use super::openapi::expect_documented;
+use super::operator;
 use super::response::Answer;
 
 /// What our tokens have as issuer and audience.
@@ -135,7 +135,7 @@ impl TestApp {
             subaccounts_enabled: true,
             owner_email: Email::parse(email).unwrap(),
         };
-        let account = accounts::create(&self.app, &account).await.unwrap();
+        let account = operator::create_account(&self.app, &account).await.unwrap();
         let key = self.key(account, Kind::Private, &Scope::DEFAULT, false).await;
         Caller::without_key(self, account).with_key(&key)
     }
@@ -143,7 +143,7 @@ impl TestApp {
     /// A new key of an account, in plain.
     pub async fn key(&self, account: AccountId, kind: Kind, scopes: &[Scope], is_operator: bool) -> String {
         let new = NewKey { is_operator, ..NewKey::new(name("test"), kind, scopes.to_vec()) };
-        let (_, key) = api_credentials::create(&self.app, &Actor::operator(), account, &new).await.unwrap();
+        let (_, key) = operator::create_key(&self.app, account, &new).await.unwrap();
         key.expose().to_owned()
     }
 
@@ -161,7 +161,7 @@ impl TestApp {
         pair: (&str, &str),
     ) {
         let pair = pair_of(pair.0, pair.1);
-        defaults::set(&self.app, &code(supplier), environment, services.to_vec(), &pair).await.unwrap();
+        operator::set_default(&self.app, &code(supplier), environment, services, &pair).await.unwrap();
     }
 }
 

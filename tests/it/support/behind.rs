@@ -7,8 +7,8 @@ use credenza::cluster::Owner;
 use credenza::credentials::{self, BaseUpdate, Conditions};
 use credenza::postgres::Tenant;
 use credenza::principal::{Actor, Scope};
-use credenza::suppliers;
 use credenza::types::AccountId;
+use credenza::work::Work;
 use sqlx::{ConnectOptions, PgConnection};
 
 use super::app::TestApp;
@@ -71,7 +71,7 @@ impl TestApp {
     /// Puts a supplier into the directory, or changes it. `excluded` is a list separated by blanks.
     pub async fn supplier(&self, code: &str, name: &str, excluded: &str) {
         let file = format!("supplier_code,supplier_name,excluded_services\n{code},{name},{excluded}\n");
-        suppliers::import::import(&self.app, file.as_bytes()).await.unwrap();
+        super::operator::import_directory(&self.app, &file).await.unwrap();
     }
 
     /// A new account whose key may do everything with credentials, resolve them as well.
@@ -134,8 +134,8 @@ impl TestApp {
 /// Stores base credentials as another process does.
 pub async fn store_base(app: &App, account: AccountId, update: BaseUpdate) {
     let sealer = app.vault.sealer(account, app.clock.now()).await.unwrap();
-    let mut change = app.cluster.begin(account).await.unwrap();
     let (operator, whatever) = (Actor::operator(), Conditions::default());
-    credentials::upsert_base(app, &operator, account, &mut change, update, Some(&sealer), &whatever).await.unwrap();
-    change.commit().await.unwrap();
+    let mut work = Work::begin(app, &operator, account).await.unwrap();
+    credentials::upsert_base(&mut work, update, Some(&sealer), &whatever).await.unwrap();
+    work.commit(None).await.unwrap();
 }

@@ -16,6 +16,7 @@ pub mod meanwhile;
 pub mod oauth;
 pub mod openapi;
 pub mod operations;
+pub mod operator;
 pub mod program;
 pub mod response;
 pub mod skip;

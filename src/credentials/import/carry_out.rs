@@ -6,23 +6,22 @@
 
 use std::collections::HashSet;
 
-use chrono::{DateTime, Utc};
 use tokio::task::yield_now;
 
 use super::importable::{Found, Importable, Lock};
 use super::report::{Report, RowErrors};
 use super::rows::Row;
 use super::store::Stamp;
-use super::{Mode, Progress};
-use crate::audit;
-use crate::cluster::Change;
+use super::{Imported, Mode, Progress};
 use crate::context::Context;
 use crate::error::{Error, FieldError};
+use crate::idempotency::Request;
 use crate::postgres::{is_deadlock, violates};
 use crate::principal::Actor;
 use crate::suppliers;
 use crate::types::AccountId;
 use crate::vault::Sealers;
+use crate::work::{Begun, Work};
 
 /// Rows of one statement. Far from what the database takes in its time for one.
 const BATCH: usize = 10_000;
@@ -37,12 +36,11 @@ const HINTS: usize = 10;
 const SUPPLIER: &str = "supplier_code";
 
 /// An import on its way.
-pub(super) struct Import<'a, T> {
-    pub context: &'a Context,
-    pub actor: &'a Actor,
+pub(super) struct Import<'c, 'r, T> {
+    pub context: &'c Context,
+    pub actor: &'c Actor,
     pub account: AccountId,
-    pub rows: &'a [Row<T>],
-    pub now: DateTime<Utc>,
+    pub rows: &'r [Row<T>],
 }
 
 /// What is to be done: changes by the index of their row.
@@ -66,46 +64,51 @@ enum Prepared<T: Importable> {
     Sealers(Sealers),
 }
 
-impl<T: Importable> Import<'_, T> {
-    /// Tells what came of it, and hands over the transaction in which it was done. There is none if nothing may be done.
-    pub async fn run<B, W, E>(
+impl<'c, T: Importable> Import<'c, '_, T> {
+    /// Does the import, or reports what is wrong with it.
+    pub async fn run(
         &self,
         mode: Mode,
-        begin: impl Fn() -> B,
+        request: Option<&Request>,
         progress: Progress<'_>,
-    ) -> Result<(Report, Option<W>), E>
-    where
-        B: Future<Output = Result<W, E>>,
-        W: AsMut<Change> + Into<Change>,
-        E: From<Error>,
-    {
+    ) -> Result<Imported<'c>, Error> {
         let (found, plan) = self.look(progress).await?;
         if mode == Mode::DryRun {
-            return Ok((plan.report, None));
+            return Ok(Imported::Done(plan.report, None));
         }
         let mut prepared = self.prepare(found, plan).await?;
         let mut attempt = 1;
         loop {
-            // Also if nothing changes: whoever begins knows whether all this was done before.
-            let mut work = begin().await?;
-            let done = self.carry_out(work.as_mut(), prepared, progress).await;
+            // Also if nothing changes: the request may have been carried out before.
+            let mut work = match self.begin(request).await? {
+                Begun::New(work) => work,
+                Begun::Before(outcome) => return Ok(Imported::Before(outcome)),
+            };
+            let done = self.carry_out(&mut work, prepared, progress).await;
             let done = match done {
-                Ok(Some(report)) if report.errors.is_empty() => return Ok((report, Some(work))),
+                Ok(Some(report)) if report.errors.is_empty() => return Ok(Imported::Done(report, Some(work))),
                 done => done,
             };
             // Neither the next attempt nor the next request may meet the locks of this one.
-            let taken_back = work.into().take_back().await;
+            let taken_back = work.roll_back().await;
             match done {
-                Ok(Some(report)) => return Ok((report, None)),
+                Ok(Some(report)) => return Ok(Imported::Done(report, None)),
                 Ok(None) => {}
                 Err(Error::Database(error)) if attempt < ATTEMPTS && passes(&error) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
             taken_back?;
             attempt += 1;
             let most = self.rows.iter().map(|row| row.value.most_seals()).sum();
-            let sealers = self.context.vault.sealers(most, self.account, self.now).await?;
+            let sealers = self.context.vault.sealers(most, self.account, self.context.clock.now()).await?;
             prepared = Prepared::Sealers(sealers);
+        }
+    }
+
+    async fn begin(&self, request: Option<&Request>) -> Result<Begun<'c>, Error> {
+        match request {
+            Some(request) => Work::begin_once(self.context, self.actor, self.account, request.clone()).await,
+            None => Ok(Begun::New(Box::new(Work::begin(self.context, self.actor, self.account).await?))),
         }
     }
 
@@ -123,7 +126,7 @@ impl<T: Importable> Import<'_, T> {
             return Ok(Prepared::Sealed { found, sealed: Vec::new(), report: plan.report });
         }
         let seals = plan.changes.iter().map(|(_, change)| T::seals(change)).sum();
-        let mut sealers = self.context.vault.sealers(seals, self.account, self.now).await?;
+        let mut sealers = self.context.vault.sealers(seals, self.account, self.context.clock.now()).await?;
         let sealed = self.seal(&plan.changes, &mut sealers).await?;
         Ok(Prepared::Sealed { found, sealed, report: plan.report })
     }
@@ -132,20 +135,20 @@ impl<T: Importable> Import<'_, T> {
     /// for.
     async fn carry_out(
         &self,
-        change: &mut Change,
+        work: &mut Work<'_>,
         prepared: Prepared<T>,
         progress: Progress<'_>,
     ) -> Result<Option<Report>, Error> {
         let (sealed, report) = match prepared {
             Prepared::Sealed { sealed, report, .. } if sealed.is_empty() => return Ok(Some(report)),
             Prepared::Sealed { found, sealed, report } => {
-                if T::find(change, self.account, self.rows, Lock::Yes).await? != found {
+                if T::find(work, self.account, self.rows, Lock::Yes).await? != found {
                     return Ok(None);
                 }
                 (sealed, report)
             }
             Prepared::Sealers(mut sealers) => {
-                let found = T::find(change, self.account, self.rows, Lock::Yes).await?;
+                let found = T::find(work, self.account, self.rows, Lock::Yes).await?;
                 let plan = self.plan(&found, progress).await?;
                 if plan.is_over() {
                     return Ok(Some(plan.report));
@@ -153,7 +156,7 @@ impl<T: Importable> Import<'_, T> {
                 (self.seal(&plan.changes, &mut sealers).await?, plan.report)
             }
         };
-        self.store(change, report, sealed, progress).await.map(Some)
+        self.store(work, report, sealed, progress).await.map(Some)
     }
 
     /// Compares every row with what is stored.
@@ -221,29 +224,25 @@ impl<T: Importable> Import<'_, T> {
     /// Stores all changes with their events.
     async fn store(
         &self,
-        change: &mut Change,
+        work: &mut Work<'_>,
         mut report: Report,
         mut sealed: Vec<(usize, T::Sealed)>,
         progress: Progress<'_>,
     ) -> Result<Report, Error> {
         let total = sealed.len() as u64;
-        change.announce_bundles(self.account).await?;
+        work.announce_bundles().await?;
         sealed.sort_unstable_by_key(|(index, _)| self.rows[*index].value.key());
-        let (mut created, stamp) = (HashSet::new(), Stamp { by: self.actor.name(), at: self.now });
+        let (mut created, stamp) = (HashSet::new(), Stamp { by: self.actor.name(), at: work.now() });
         for (number, part) in sealed.chunks(BATCH).enumerate() {
             progress("rows stored", (number * BATCH) as u64, total);
             let rows: Vec<_> = part.iter().map(|(index, sealed)| (&self.rows[*index].value, sealed)).collect();
-            created.extend(T::store(change, self.account, &rows, stamp).await?);
+            created.extend(T::store(work, self.account, &rows, stamp).await?);
         }
         // In the order of the file, as single writes would have left them.
         sealed.sort_unstable_by_key(|(index, _)| *index);
-        for part in sealed.chunks(BATCH) {
-            let event = |(index, _): &(usize, T::Sealed)| {
-                let row = &self.rows[*index].value;
-                row.event(created.contains(&row.key()))
-            };
-            let events: Vec<_> = part.iter().map(event).collect();
-            audit::record(change, &self.context.audit_key, self.account, self.actor, self.now, &events).await?;
+        for (index, _) in &sealed {
+            let row = &self.rows[*index].value;
+            work.record(row.event(created.contains(&row.key())));
         }
         progress("rows stored", total, total);
         // A row may have been made by somebody else just before it was made here.

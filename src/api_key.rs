@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn neither_debug_output_nor_the_hash_tells_the_key() {
+    fn neither_debug_output_nor_the_hash_reveals_the_key() {
         let key = ApiKey::generate(Kind::Private);
         assert_eq!(format!("{key:?}"), "ApiKey(czs_…)");
         let pepper = |byte| Pepper::new(&vec![byte; 32].into()).unwrap();

@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_required_is_enough_and_the_rest_has_its_documented_default() {
+    fn the_required_settings_suffice_and_the_rest_has_documented_defaults() {
         let config = Config::load(&Source::from_pairs(complete())).unwrap();
         assert_eq!(config.listen.to_string(), "0.0.0.0:8080");
         assert_eq!(config.internal_listen.to_string(), "127.0.0.1:8081");

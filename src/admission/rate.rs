@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn who_goes_on_after_many_refusals_is_known() {
+    fn a_holder_that_goes_on_after_many_refusals_is_reported() {
         let (millis, limits) = limits("1/h");
         let holder = Holder::Key(Uuid::from_u128(1));
         assert!(limits.take(holder).is_ok());

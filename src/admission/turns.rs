@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn an_account_has_its_turns_in_order_and_leaves_nothing_behind() {
+    async fn an_account_has_its_turns_in_order_and_is_forgotten_afterwards() {
         let turns = Turns::new(2);
         let poll = |future: &mut std::pin::Pin<&mut _>| poll_once(future);
         let first = turns.take(AccountId(1)).await.unwrap_or_else(|_| panic!());
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_queue_that_is_full_takes_nobody_and_those_who_leave_make_room() {
+    async fn a_full_queue_refuses_until_one_leaves() {
         let turns = Turns::new(1);
         let turn = turns.take(AccountId(1)).await.unwrap_or_else(|_| panic!());
         let mut waiting: Vec<_> = (0..WAITING).map(|_| Box::pin(turns.take(AccountId(1)))).collect();

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_that_goes_on_failing_is_told_and_its_neighbours_are_not() {
+    fn an_address_that_goes_on_failing_is_refused_and_its_neighbours_are_not() {
         let attempts = FailedAttempts::default();
         let address = |text: &str| ClientAddress::read(text.as_bytes());
         for _ in 0..BURST.get() {

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_is_current_until_an_owner_changes_or_the_lease_ends() {
+    fn a_held_value_is_current_until_an_owner_changes_or_the_lease_ends() {
         let fixture = Fixture::new();
         let (one, two, other) = (account(1), account(2), account(3));
         let trust = &fixture.trust;
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_past_a_cache_is_not_held() {
+    fn a_value_that_bypassed_the_cache_is_not_held() {
         let fixture = Fixture::new();
         let mut basis = fixture.basis(&[&account(1)]);
         basis.note(None);

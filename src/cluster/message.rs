@@ -114,7 +114,7 @@ mod tests {
     use crate::types::AccountId;
 
     #[test]
-    fn what_is_said_is_understood() {
+    fn every_message_is_parsed_as_it_was_written() {
         let (one, other) = (Uuid::from_u128(1), Uuid::from_u128(2));
         for message in [
             Message::Hold { change: one, by: other, changed: "\naccount 7\nsupplier S&S and Co\n".to_owned() },
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_concerns_everything() {
+    fn an_unknown_message_concerns_everything() {
         for strange in ["", "hold", "hold x", "done", "done 7", "ack ", "ack x", "renewed 7", "gone ", "planet 9"] {
             assert_eq!(Message::parse(strange), Message::Changed(Owner::Everything), "{strange:?}");
         }

@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn one_value_in_two_places_is_refused_and_named_without_being_told() {
+    fn one_value_in_two_settings_is_refused_by_name_without_the_value() {
         assert_eq!(refusal(&format!("k1:{A}"), B, C), None);
         let same = |name: &str, other: &str| {
             Some(format!("{name} has the value of {other}: each secret needs one of its own"))

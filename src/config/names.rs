@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_misspelt_name_is_told_with_the_closest_one() {
+    fn a_misspelt_name_is_reported_with_the_closest_one() {
         let source = Source::from_pairs([
             ("CREDENZA_TLS_CRET", "x"),
             ("CREDENZA_CACHE_SIZE", "x"),

@@ -31,7 +31,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_browser_would_send_is_an_origin() {
+    fn only_the_form_that_a_browser_sends_is_an_origin() {
         for origin in ["https://shop.example.com", "http://localhost:3000", "https://[::1]:8443"] {
             assert_eq!(Origin::parse(origin).unwrap().as_str(), origin);
         }

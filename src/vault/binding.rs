@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_authenticated_is_what_stored_values_were_sealed_with() {
+    fn the_additional_data_equals_that_of_stored_values() {
         let bytes = Binding::new(&[b"HIT", b"", "é".as_bytes()]).authenticated(1, AccountId(42), &7_u32.to_be_bytes());
         let header = [&[1, 0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 42][..], &[0, 0, 0, 4, 0, 0, 0, 7]].concat();
         let place = [&b"\0\0\0\x03HIT"[..], b"\0\0\0\0", b"\0\0\0\x02\xc3\xa9"].concat();

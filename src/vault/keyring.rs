@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fingerprint_tells_keys_apart_and_is_no_plain_hash() {
+    fn a_fingerprint_distinguishes_keys_and_is_no_plain_hash() {
         let of = |text: &str| parse(text).unwrap().first().unwrap().fingerprint().unwrap();
         let (a, b) = (of(&format!("k:{A}")), of(&format!("k:{B}")));
         assert_eq!((a.len(), a == of(&format!("other:{A}")), a == b), (16, true, false));

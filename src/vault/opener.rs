@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_opens_with_each_key_that_was_added_as_long_as_somebody_else_keeps_it() {
+    fn held_openers_open_with_each_added_key_while_it_is_kept_elsewhere() {
         let place = Binding::new(&[b"place"]);
         let seal = |openers: &Openers| openers.0[0].1.seal(ACCOUNT, "secret", &place).unwrap();
         let (first, second) = (openers(1), openers(2));

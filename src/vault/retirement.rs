@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_counted_is_right_on_average() {
+    fn the_sampled_count_is_right_on_average() {
         let retirement = Retirement { stride: 16, ..Retirement::default() };
         let counted: u64 = (0..100_000).map(|_| retirement.counted(4)).sum();
         // Five standard deviations around 400,000.

@@ -93,12 +93,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_written_is_read_back(wrapped in any_wrapped()) {
+        fn a_written_wrap_is_parsed_back(wrapped in any_wrapped()) {
             prop_assert_eq!(Wrapped::parse(&wrapped.to_bytes()), Ok(wrapped));
         }
 
         #[test]
-        fn what_is_read_is_written_back(format in 0_u8..4, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
+        fn a_parsed_wrap_is_written_back(format in 0_u8..4, rest in proptest::collection::vec(any::<u8>(), 0..80)) {
             let bytes = [&[format], rest.as_slice()].concat();
             if let Ok(wrapped) = Wrapped::parse(&bytes) {
                 prop_assert_eq!(wrapped.to_bytes(), bytes);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn wrong_forms_are_told_apart() {
+    fn wrong_forms_are_distinguished() {
         assert_eq!(Wrapped::parse(&[]), Err(OpenError::Malformed));
         assert_eq!(Wrapped::parse(&[9; 61]), Err(OpenError::UnknownFormat));
         for text in

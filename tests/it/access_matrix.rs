@@ -199,7 +199,7 @@ fn to_be_accepted() -> bool {
 }
 
 #[tokio::test]
-async fn every_operation_answers_every_kind_of_caller_as_the_table_says() {
+async fn every_operation_answers_every_kind_of_caller_as_in_the_table() {
     let app = TestApp::start().await;
     let table = table(&app).await;
     if to_be_accepted() {
@@ -213,12 +213,12 @@ async fn every_operation_answers_every_kind_of_caller_as_the_table_says() {
 }
 
 #[tokio::test]
-async fn the_list_of_operations_is_the_routers() {
+async fn the_list_of_operations_equals_the_routers() {
     operations::compare_with_the_router(&TestApp::start().await).await;
 }
 
 #[tokio::test]
-async fn what_the_table_asks_changes_nothing() {
+async fn the_requests_of_the_table_change_nothing() {
     let app = TestApp::start().await;
     let caller = account(&app).await;
     let events = app.rows("select * from audit_events").await.len();

@@ -8,7 +8,7 @@ use crate::support::installation::Installation;
 use crate::support::operator;
 
 #[tokio::test]
-async fn what_is_left_of_an_account_is_its_audit_trail() {
+async fn a_purge_leaves_only_the_audit_trail() {
     let app = TestApp::start().await;
     let gone = app.account_that_resolves("gone@platform.example").await;
     let stays = app.account_that_resolves("stays@platform.example").await;
@@ -83,7 +83,7 @@ async fn a_parent_goes_after_its_sub_accounts_and_the_operator_never() {
 }
 
 #[tokio::test]
-async fn the_command_wants_to_be_sure() {
+async fn the_command_asks_for_confirmation() {
     let installation = Installation::new().await;
     let account = installation.account("A").await;
     let purge = ["account", "purge", &account];

@@ -138,7 +138,7 @@ async fn the_database_holds_nothing_that_a_key_could_be_made_from() {
 }
 
 #[tokio::test]
-async fn what_is_listed_of_a_key_does_not_open_anything() {
+async fn a_listed_key_opens_nothing() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let key = caller.key.clone().unwrap();

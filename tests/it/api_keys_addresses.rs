@@ -48,7 +48,7 @@ async fn a_key_works_from_its_ranges_and_from_nowhere_else() {
 }
 
 #[tokio::test]
-async fn an_address_in_the_other_familys_clothes_is_taken_as_what_it_is() {
+async fn an_ipv4_address_written_as_ipv6_counts_as_ipv4() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let v4 = placed(&caller, &["192.0.2.0/24"]).await;
@@ -96,7 +96,7 @@ async fn a_key_with_ranges_does_not_work_from_an_unknown_address() {
 }
 
 #[tokio::test]
-async fn a_forwarded_address_counts_only_behind_a_trusted_proxy() {
+async fn a_forwarded_address_counts_only_from_a_trusted_proxy() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let key = placed(&caller, &["192.0.2.0/24"]).await;

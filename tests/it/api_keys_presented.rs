@@ -86,7 +86,7 @@ async fn a_revoked_key_is_refused_in_the_resellers_form_too() {
 }
 
 #[tokio::test]
-async fn of_two_headers_neither_counts() {
+async fn two_headers_with_a_key_are_refused() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let token = caller.token(&caller.client_with("credentials:read").await, "").await;
@@ -112,7 +112,7 @@ async fn a_key_in_the_header_and_another_in_the_query_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn a_key_beside_a_token_has_to_be_of_the_same_account() {
+async fn a_key_with_a_token_must_be_of_the_same_account() {
     let app = TestApp::start().await;
     let (a, b) = (app.account("a@platform.example").await, app.account("b@platform.example").await);
     let client = a.client_with("credentials:read").await;
@@ -130,7 +130,7 @@ async fn a_key_beside_a_token_has_to_be_of_the_same_account() {
 }
 
 #[tokio::test]
-async fn an_empty_bearer_beside_a_key_is_as_if_it_were_not_there() {
+async fn an_empty_bearer_with_a_key_is_ignored() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     for empty in ["Bearer", "Bearer ", "bearer   ", ""] {

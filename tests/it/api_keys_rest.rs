@@ -38,7 +38,7 @@ async fn a_key_is_shown_once_and_listed_masked_with_the_same_fields() {
 }
 
 #[tokio::test]
-async fn a_key_of_no_words_has_a_name_and_all_scopes_but_to_resolve() {
+async fn a_key_made_from_an_empty_body_has_a_name_and_all_scopes_but_resolve() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await.with_scopes(&Scope::ALL).await;
     let made = caller.post(KEYS, json!({})).await.expect(201);
@@ -136,7 +136,7 @@ async fn a_key_works_until_its_expiry_and_makes_room_then() {
 }
 
 #[tokio::test]
-async fn twenty_creations_at_once_beside_five_keys_make_the_sixth_and_no_seventh() {
+async fn twenty_creations_at_once_after_five_keys_make_only_the_sixth() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     for _ in 0..4 {
@@ -203,7 +203,7 @@ async fn last_use_is_noted_without_a_write_for_each_call() {
 }
 
 #[tokio::test]
-async fn whoever_makes_a_key_or_a_client_owns_it_and_a_keys_successor() {
+async fn the_user_who_makes_a_key_or_client_owns_it_and_the_keys_successor() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let email = Email::parse("second@platform.example").unwrap();
@@ -223,7 +223,7 @@ async fn whoever_makes_a_key_or_a_client_owns_it_and_a_keys_successor() {
 }
 
 #[tokio::test]
-async fn the_audit_says_what_was_done_with_keys_and_holds_none() {
+async fn the_audit_names_each_change_of_a_key_and_contains_no_key() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let (id, key) = caller.make_key(KEYS, json!({})).await;

@@ -120,7 +120,7 @@ async fn overlaps_that_cannot_be_are_refused() {
 }
 
 #[tokio::test]
-async fn nobody_comes_by_a_stronger_key_by_rotating_one() {
+async fn a_rotation_never_makes_a_stronger_key() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let strong = app.key(caller.account, Kind::Private, &[Scope::CredentialsResolve], false).await;
@@ -140,7 +140,7 @@ async fn nobody_comes_by_a_stronger_key_by_rotating_one() {
 }
 
 #[tokio::test]
-async fn what_an_operators_key_makes_is_no_operators_key() {
+async fn an_operators_key_makes_no_operators_key() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let operator = app.key(caller.account, Kind::Private, &Scope::ALL, true).await;

@@ -121,7 +121,7 @@ impl Step {
 }
 
 #[test]
-fn every_chain_is_what_the_document_computes() {
+fn every_chain_equals_the_documents_computation() {
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let config = ProptestConfig { cases: 12, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(steps in steps())| {

@@ -117,7 +117,7 @@ async fn change(app: &TestApp, pool: &sqlx::PgPool, number: usize, with: bool) -
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 #[ignore = "a measurement"]
-async fn what_it_costs() {
+async fn the_cost_of_evidence() {
     let app = TestApp::start().await;
     let (server, _) = own_postgres("cost").await;
     let installation = installation_on(&server).await;

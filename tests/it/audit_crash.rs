@@ -142,7 +142,7 @@ async fn a_clean_stop_loses_nothing_and_leaves_no_gap() {
 }
 
 #[tokio::test]
-async fn after_a_kill_the_next_start_says_that_resolves_may_be_missing() {
+async fn after_a_kill_the_next_start_records_that_resolves_may_be_missing() {
     let setup = setup(Installation::new().await).await;
     for round in 1..=4 {
         let service = setup.installation.serve().await;
@@ -184,7 +184,7 @@ async fn in_sync_a_kill_loses_no_resolve_that_was_answered() {
 }
 
 #[tokio::test]
-async fn an_instance_that_is_paused_is_not_taken_for_one_that_crashed() {
+async fn a_paused_instance_is_not_recorded_as_crashed() {
     let setup = setup(Installation::new().await).await;
     let service = setup.installation.serve().await;
     setup.changes(&service, "first").some_more(1).await;

@@ -77,7 +77,7 @@ async fn every_write_leaves_one_event_for_each_row_that_it_changed() {
 }
 
 #[tokio::test]
-async fn an_event_says_who_from_where_and_in_which_request() {
+async fn an_event_names_the_actor_the_address_and_the_request() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let mut request = caller.request(Method::POST, BASE, Some(base()));
@@ -98,7 +98,7 @@ async fn an_event_says_who_from_where_and_in_which_request() {
 }
 
 #[tokio::test]
-async fn an_event_says_which_key_client_or_token_it_is_about() {
+async fn an_event_names_its_key_client_or_token() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let known = events(&app, &caller).await.len();
@@ -210,7 +210,7 @@ async fn colleague<'a>(app: &'a TestApp, caller: &Caller<'a>, email: &str) -> Ca
 }
 
 #[tokio::test]
-async fn who_made_a_row_stays_and_who_changed_it_last_follows() {
+async fn a_row_keeps_its_creator_and_names_its_last_editor() {
     const MADE: (&str, &str) = ("2026-01-02T03:04:05Z", "first@platform.example");
     const CHANGED: (&str, &str) = ("2026-01-02T04:04:05Z", "second@platform.example");
     let app = TestApp::start().await;

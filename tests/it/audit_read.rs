@@ -63,7 +63,7 @@ async fn pages_follow_each_other_and_the_newest_is_last() {
 }
 
 #[tokio::test]
-async fn an_event_is_told_whole() {
+async fn an_event_is_listed_with_all_its_fields() {
     let app = TestApp::start().await;
     let caller = with_events(&app).await.from("192.0.2.1").with_header("x-request-id", "request-1");
     caller.resolve("HIT", "INV", "PROD").await.expect(403);
@@ -101,7 +101,7 @@ async fn filters_can_be_combined_with_each_other_and_the_cursor() {
 }
 
 #[tokio::test]
-async fn what_is_not_understood_is_refused_by_its_name() {
+async fn an_unknown_parameter_is_refused_by_name() {
     let app = TestApp::start().await;
     let caller = with_events(&app).await;
     for (query, name) in [

@@ -36,7 +36,7 @@ fn call(account: AccountId, supplier: &str) -> Value {
 }
 
 #[tokio::test]
-async fn each_is_recorded_with_its_outcome_alone_and_in_a_batch() {
+async fn each_resolve_is_recorded_with_its_outcome_singly_and_in_a_batch() {
     for mode in [RecordMode::Batched, RecordMode::Sync] {
         let app = start(mode, 100).await;
         let caller = resolver(&app).await;
@@ -66,7 +66,7 @@ async fn each_is_recorded_with_its_outcome_alone_and_in_a_batch() {
 }
 
 #[tokio::test]
-async fn it_says_who_from_where_and_in_which_request_and_no_value() {
+async fn an_event_of_a_resolve_names_actor_address_and_request_and_no_value() {
     let app = TestApp::start().await;
     let caller = resolver(&app).await;
     let from = caller.from("::ffff:192.0.2.7").with_header("x-request-id", "request-4711");
@@ -87,7 +87,7 @@ async fn it_says_who_from_where_and_in_which_request_and_no_value() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_in_the_chain_of_whoever_asked() {
+async fn a_refusal_is_recorded_in_the_callers_chain() {
     let app = TestApp::start().await;
     let (mine, theirs) = (resolver(&app).await, app.account("other@platform.example").await);
     let nobody = AccountId(4711);
@@ -135,7 +135,7 @@ async fn hold_head(app: &TestApp, account: AccountId) -> sqlx::PgConnection {
 }
 
 #[tokio::test]
-async fn a_change_that_is_stuck_holds_up_the_evidence_of_its_account_alone() {
+async fn a_stuck_change_delays_only_the_evidence_of_its_account() {
     let app = TestApp::start().await;
     let (stuck, other) = (resolver(&app).await, app.account_that_resolves("other@platform.example").await);
     stuck.resolve("HIT", "INV", "PROD").await.expect(200);
@@ -221,7 +221,7 @@ async fn a_full_backlog_lets_no_password_leave_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn in_sync_no_password_leaves_whose_event_is_not_written() {
+async fn in_sync_mode_no_password_leaves_before_its_event_is_written() {
     let app = start(RecordMode::Sync, 100).await;
     let caller = resolver(&app).await;
     for _ in 0..3 {

@@ -125,7 +125,7 @@ async fn a_record_that_is_played_again_is_named() {
 }
 
 #[tokio::test]
-async fn what_is_cut_off_and_a_head_that_does_not_fit_are_named() {
+async fn missing_last_records_and_a_wrong_head_are_named() {
     for (statements, fault) in [
         ("delete from audit_events where account_id = A and sequence > 7", "A 8-10 truncated"),
         ("delete from audit_events where account_id = A", "A 1-10 truncated"),
@@ -152,7 +152,7 @@ const REWIND: &str = "delete from audit_events where account_id = A and sequence
         mac = (select mac from audit_events where account_id = A and sequence = 7) where account_id = A";
 
 #[tokio::test]
-async fn a_chain_that_is_put_back_with_its_head_is_told_by_a_checkpoint_alone() {
+async fn only_a_checkpoint_detects_a_chain_restored_with_its_head() {
     let (app, a, _) = recorded().await;
     let checkpoints = app.checkpoints().await;
     assert_eq!(app.audit_faults_against(&checkpoints).await, NONE);
@@ -230,7 +230,7 @@ async fn records_of_the_first_format_stay_proven() {
 }
 
 #[tokio::test]
-async fn the_command_line_tells_a_person_and_a_program() {
+async fn the_command_line_reports_as_text_and_as_json() {
     let installation = Installation::new().await;
     let account = installation.account("Platform").await;
     let taken = installation.run(&["audit", "checkpoint"]).await;

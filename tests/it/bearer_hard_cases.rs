@@ -194,7 +194,7 @@ async fn every_claim_is_there_and_has_the_one_form_that_we_write() {
 }
 
 #[tokio::test]
-async fn a_token_that_is_not_to_the_letter_what_was_issued_is_refused() {
+async fn a_token_that_differs_from_the_issued_one_is_refused() {
     let app = TestApp::start().await;
     let forgery = Forgery::new(&app).await;
     let token = app.token(&forgery.client).await;
@@ -242,7 +242,7 @@ async fn two_authorization_headers_are_one_too_many() {
 }
 
 #[tokio::test]
-async fn what_a_client_loses_its_tokens_lose() {
+async fn a_scope_taken_from_a_client_is_taken_from_its_tokens() {
     let app = TestApp::start().await;
     let forgery = Forgery::new(&app).await;
     let token = app.token(&forgery.client).await;

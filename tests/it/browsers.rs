@@ -167,7 +167,7 @@ async fn may_i(app: &TestApp, path: &str, origin: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn a_browser_is_told_beforehand_whether_it_may_ask() {
+async fn a_preflight_answers_whether_the_origin_is_allowed() {
     let app = TestApp::start().await;
     account_of(&app, "devs@platform.example", &[SHOP]).await;
     for path in PATHS {
@@ -188,7 +188,7 @@ async fn a_browser_is_told_beforehand_whether_it_may_ask() {
 }
 
 #[tokio::test]
-async fn nothing_but_the_directory_is_for_pages() {
+async fn only_the_directory_is_readable_by_pages() {
     let app = TestApp::start().await;
     let (_, key) = account_of(&app, "devs@platform.example", &[SHOP]).await;
     for path in [

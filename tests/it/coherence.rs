@@ -149,7 +149,7 @@ async fn a_load_that_outlasts_a_write(cache: impl OneEntry) -> [u32; 2] {
 }
 
 #[tokio::test]
-async fn a_load_that_outlasts_a_write_reaches_nobody_who_came_after_the_write() {
+async fn a_load_begun_before_a_write_answers_no_caller_after_it() {
     assert_eq!(a_load_that_outlasts_a_write(Ours::new()).await, [2, 2]);
 }
 
@@ -159,7 +159,7 @@ async fn the_script_above_notices_a_cache_without_generations() {
 }
 
 #[tokio::test]
-async fn a_load_that_outlasts_a_gap_in_the_feed_reaches_nobody_who_came_after_it() {
+async fn a_load_begun_before_a_gap_in_the_feed_answers_no_caller_after_it() {
     let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
     let older = tokio::spawn(cache.clone().read(store.held(&permits)));
     store.a_load_has_read().await;
@@ -175,7 +175,7 @@ async fn a_load_that_outlasts_a_gap_in_the_feed_reaches_nobody_who_came_after_it
 }
 
 #[tokio::test]
-async fn callers_who_miss_together_share_one_load() {
+async fn concurrent_misses_share_one_load() {
     let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
     let everybody_is_here = Arc::new(Barrier::new(101));
     let callers: Vec<_> = (0..100)
@@ -198,7 +198,7 @@ async fn callers_who_miss_together_share_one_load() {
 }
 
 #[tokio::test]
-async fn a_caller_who_goes_away_does_not_hold_up_those_who_share_its_load() {
+async fn a_caller_that_leaves_does_not_delay_those_that_share_its_load() {
     let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
     let first = tokio::spawn(cache.clone().read(store.held(&permits)));
     store.a_load_has_read().await;
@@ -212,7 +212,7 @@ async fn a_caller_who_goes_away_does_not_hold_up_those_who_share_its_load() {
 }
 
 #[tokio::test]
-async fn a_caller_who_stops_polling_does_not_hold_up_those_who_share_its_load() {
+async fn a_caller_that_stops_polling_does_not_delay_those_that_share_its_load() {
     let (cache, store, permits) = (Ours::new(), Store::new(), Arc::new(Semaphore::new(0)));
     let mut first = Box::pin(cache.clone().read(store.held(&permits)));
     let poll = first.as_mut().poll(&mut Context::from_waker(Waker::noop()));
@@ -245,7 +245,7 @@ async fn errors_are_not_kept_and_absence_is() {
 }
 
 #[tokio::test]
-async fn while_changes_are_not_heard_every_read_loads() {
+async fn while_the_feed_is_down_every_read_loads() {
     let (cache, store) = (Ours::new(), Store::new());
     cache.trust.end_lease();
     for expected in 1..=3 {
@@ -320,7 +320,7 @@ fn a_reading_that_a_change_and_a_new_lease_overtook_is_not_confirmed() {
 }
 
 #[test]
-fn a_hold_that_is_said_again_after_its_end_holds_nothing() {
+fn a_hold_repeated_after_its_end_has_no_effect() {
     let (trust, _) = trust_at_zero();
     let change = uuid::Uuid::new_v4();
     trust.hold(change, vec![OWNER]);
@@ -330,7 +330,7 @@ fn a_hold_that_is_said_again_after_its_end_holds_nothing() {
 }
 
 #[test]
-fn a_hold_whose_end_nobody_tells_ends_by_itself() {
+fn a_hold_without_an_end_message_expires() {
     let (trust, seconds) = trust_at_zero();
     trust.hold(uuid::Uuid::new_v4(), vec![OWNER, Owner::Everything]);
     for (second, is_held) in [(29, true), (30, false)] {

@@ -18,7 +18,7 @@ async fn a_generated_key_is_one_that_the_settings_take() {
 }
 
 #[tokio::test]
-async fn migrate_tells_the_state_and_can_be_repeated() {
+async fn migrate_reports_the_state_and_can_be_repeated() {
     let installation = Installation::unmigrated().await;
     let status = installation.run(&["migrate", "--status"]).await;
     assert_eq!(status.code, Some(1));
@@ -70,7 +70,7 @@ async fn wrong_usage_is_two_and_help_is_zero() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_not_there_is_said_to_be_unreachable() {
+async fn a_missing_database_is_reported_as_unreachable() {
     let url = "postgres://credenza:hunter2@127.0.0.1:1/credenza";
     let away = Installation::new().await.with("DATABASE_URL", url).with("CREDENZA_MIGRATION_DATABASE_URL", url);
     let cannot = "cannot be reached: ";

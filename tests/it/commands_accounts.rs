@@ -96,7 +96,7 @@ async fn a_key_that_cannot_be_is_refused() {
 }
 
 #[tokio::test]
-async fn what_the_operator_does_is_evidence() {
+async fn the_operators_commands_are_recorded() {
     let installation = Installation::new().await;
     let account = installation.account("A").await;
     installation.key(&account, &[]).await;

@@ -56,7 +56,7 @@ async fn errors_are_listed_by_row_and_the_command_fails() {
 }
 
 #[tokio::test]
-async fn a_running_service_answers_with_what_was_imported() {
+async fn a_running_service_answers_with_imported_pairs() {
     let installation = Installation::new().await;
     let account = installation.account("A").await;
     let key = installation.key(&account, &["--scopes", "credentials:resolve,credentials:write"]).await;

@@ -206,7 +206,7 @@ async fn a_write_with_the_current_tag_happens_and_its_own_tag_serves_the_next() 
 }
 
 #[tokio::test]
-async fn only_what_is_not_there_can_be_made_new() {
+async fn if_none_match_star_stores_only_absent_credentials() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let new = caller.with_header("if-none-match", "*");
@@ -222,7 +222,7 @@ async fn only_what_is_not_there_can_be_made_new() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_missing_and_not_in_the_wrong_state() {
+async fn absent_credentials_are_404_and_not_412() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await.with_header("if-match", "\"old\"");
     caller.get(HIT).await.expect_error(404, "Credentials not found");
@@ -271,7 +271,7 @@ async fn a_condition_that_cannot_be_read_is_refused_and_nothing_happens() {
 /// Who waits for a lock must not decide by what it saw before it waited: whatever the other one changed, also where it
 /// never asks for the lock of the base row.
 #[tokio::test]
-async fn a_change_that_comes_first_is_seen_by_whoever_waited_for_it() {
+async fn a_condition_is_checked_after_the_change_that_it_waited_for() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     for first in [
@@ -304,7 +304,7 @@ async fn a_change_that_comes_first_is_seen_by_whoever_waited_for_it() {
 
 /// Whoever looks for it finds nothing to see and nothing to lock; only the statement that stores meets it.
 #[tokio::test]
-async fn what_somebody_else_is_just_making_is_not_made_anew() {
+async fn an_insert_that_is_not_committed_yet_counts_for_if_none_match() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     caller.post(BASE, pair("theirs")).await.expect(201);
@@ -324,7 +324,7 @@ async fn what_somebody_else_is_just_making_is_not_made_anew() {
 }
 
 #[tokio::test]
-async fn of_twenty_who_saw_the_same_state_one_changes_it() {
+async fn of_twenty_writes_with_one_etag_only_one_succeeds() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let statuses = async |caller: &Caller<'_>, path: &str, body: fn(&str) -> Value| {

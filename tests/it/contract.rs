@@ -89,7 +89,7 @@ async fn the_documents_other_examples() {
 }
 
 #[tokio::test]
-async fn the_list_shows_of_each_supplier_what_its_own_read_shows() {
+async fn the_list_equals_the_read_of_each_supplier() {
     let app = TestApp::start().await;
     let (caller, other) = (app.account("devs@platform.example").await, app.account("devs@other.example").await);
     let whole = json!({"supplier_code": "SanMar", "staging_username": "u", "staging_password": "p"});
@@ -201,7 +201,7 @@ async fn deleting_base_credentials_deletes_their_services_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn deleting_service_credentials_deletes_that_pair_alone() {
+async fn deleting_service_credentials_deletes_only_that_pair() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     store(&caller, "HIT").await;

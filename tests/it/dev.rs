@@ -43,7 +43,7 @@ async fn json_is_one_line_with_everything_and_nothing_after_it() {
 }
 
 #[tokio::test]
-async fn what_is_stored_over_http_is_resolved_over_http_and_only_on_the_internal_listener() {
+async fn a_stored_pair_is_resolved_only_on_the_internal_listener() {
     let folder = Folder::existing().await;
     let dev = folder.dev().await;
     dev.store("HIT", "me", "secret").await.expect(201);
@@ -92,7 +92,7 @@ async fn the_same_folder_has_the_same_data_and_shows_the_same_keys() {
 }
 
 #[tokio::test]
-async fn a_second_start_in_the_folder_names_the_holder_who_goes_on() {
+async fn a_second_start_in_the_folder_is_refused_and_names_the_first() {
     let folder = Folder::existing().await;
     let dev = folder.dev().await;
     let second = run(folder.command(), "").await;
@@ -102,7 +102,7 @@ async fn a_second_start_in_the_folder_names_the_holder_who_goes_on() {
 }
 
 #[tokio::test]
-async fn files_with_secrets_are_for_their_owner_alone() {
+async fn files_with_secrets_are_readable_only_by_their_owner() {
     let folder = &first().await.folder;
     let mode = fs::metadata(folder).unwrap().permissions().mode();
     assert_eq!(mode & 0o066, 0, "the folder has mode {mode:o}");

@@ -91,7 +91,7 @@ async fn the_service_codes_are_those_of_the_contract_in_its_order() {
 }
 
 #[tokio::test]
-async fn a_supplier_says_where_shared_logins_answer_and_never_what_they_are() {
+async fn a_supplier_lists_the_services_of_shared_logins_and_never_the_logins() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let key = caller.key.clone().unwrap();

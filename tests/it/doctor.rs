@@ -152,7 +152,7 @@ async fn a_wrong_role_is_found() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_at_is_skipped() {
+async fn checks_that_depend_on_a_failed_one_are_skipped() {
     let unmigrated = Installation::unmigrated().await;
     let findings = doctor(&unmigrated, None).await;
     assert_eq!(findings["migrations"]["status"], "wrong");
@@ -178,7 +178,7 @@ async fn what_cannot_be_looked_at_is_skipped() {
 }
 
 #[tokio::test]
-async fn a_listener_that_hears_nothing_is_found() {
+async fn a_listener_connection_without_notifications_is_found() {
     let (installation, key) = furnished().await;
     // LISTEN works there, and what is said here never arrives: as behind a pooler in transaction mode.
     let elsewhere = empty_database().await;
@@ -192,7 +192,7 @@ async fn a_listener_that_hears_nothing_is_found() {
 }
 
 #[tokio::test]
-async fn what_is_odd_is_a_warning_and_no_fault() {
+async fn an_oddity_is_a_warning_and_not_a_fault() {
     let (installation, key) = furnished().await;
     let odd = installation
         .with("CREDENZA_TLS_CRET", "server.pem")

@@ -70,7 +70,7 @@ async fn execute(admin: &mut PgConnection, statements: &'static str) {
 }
 
 #[tokio::test]
-async fn a_query_that_outlasts_a_write_reaches_nobody_who_came_after_the_write() {
+async fn a_query_begun_before_a_write_answers_no_caller_after_it() {
     let app = TestApp::start().await;
     let caller = app.account_that_resolves("devs@platform.example").await;
     store(&caller, 1).await;
@@ -89,7 +89,7 @@ async fn a_query_that_outlasts_a_write_reaches_nobody_who_came_after_the_write()
 }
 
 #[tokio::test]
-async fn what_is_loaded_during_a_commit_is_void_when_the_commit_is_acknowledged() {
+async fn a_value_loaded_during_a_commit_is_void_once_the_commit_is_acknowledged() {
     let app = TestApp::start().await;
     let account = app.account("devs@platform.example").await.account;
     // It believes that it has a lease: its own writes have to do all by themselves.
@@ -173,7 +173,7 @@ impl Drop for Leaving<'_> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn whatever_the_order_every_read_sees_what_was_current_meanwhile() {
+async fn in_every_order_each_read_returns_a_current_value() {
     const WRITES: u64 = 40;
     const READERS: usize = 6;
     let app = TestApp::start().await;

@@ -184,7 +184,7 @@ async fn slow_clients_are_cut_off_and_many_of_them_cost_little_memory() {
 }
 
 #[tokio::test]
-async fn json_that_wants_the_stack_or_the_heap_is_refused() {
+async fn json_that_exhausts_the_stack_or_the_heap_is_refused() {
     let installation = Installation::new().await;
     let account = installation.account("A").await;
     let key = installation.key(&account, &[]).await;

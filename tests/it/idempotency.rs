@@ -128,7 +128,7 @@ async fn every_request_that_makes_something_is_done_once_and_answered_twice() {
 }
 
 #[test]
-fn every_request_that_makes_something_says_that_it_takes_a_key() {
+fn every_creating_operation_documents_the_idempotency_key() {
     let document = document(Listener::Public);
     let routes = makers().into_iter().map(|one| one.route.to_owned()).collect::<BTreeSet<_>>();
     let takes_a_key = |operation: &Value| {
@@ -190,7 +190,7 @@ async fn a_parents_key_is_the_parents_whomever_it_acts_for() {
 }
 
 #[tokio::test]
-async fn while_the_first_is_under_way_the_second_is_told_so_on_every_instance() {
+async fn while_the_first_runs_a_second_is_refused_on_every_instance() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     caller.post(BASE, base("p")).await.expect(201);
@@ -214,7 +214,7 @@ async fn while_the_first_is_under_way_the_second_is_told_so_on_every_instance() 
 }
 
 #[tokio::test]
-async fn of_twenty_at_once_one_is_done() {
+async fn of_twenty_imports_at_once_only_one_is_carried_out() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let once = caller.with_header("idempotency-key", "k");
@@ -233,7 +233,7 @@ async fn of_twenty_at_once_one_is_done() {
 }
 
 #[tokio::test]
-async fn what_was_refused_may_be_tried_again_in_another_way() {
+async fn a_refused_request_may_be_corrected_under_the_same_key() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let once = caller.with_header("idempotency-key", "k");
@@ -249,7 +249,7 @@ async fn what_was_refused_may_be_tried_again_in_another_way() {
 }
 
 #[tokio::test]
-async fn the_answer_of_the_first_time_does_not_depend_on_what_happened_since() {
+async fn a_stored_answer_does_not_depend_on_later_changes() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let new = caller.with_header("if-none-match", "*").with_header("idempotency-key", "k");
@@ -319,7 +319,7 @@ async fn a_key_has_1_to_255_printable_characters() {
 
 /// A thief of the table who guesses passwords has nothing to hold the guesses against.
 #[tokio::test]
-async fn what_is_stored_follows_from_a_secret_that_is_not_in_the_database() {
+async fn stored_fingerprints_depend_on_a_secret_outside_the_database() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let once = caller.with_header("idempotency-key", "k");

@@ -79,7 +79,7 @@ async fn a_refused_file_and_a_trial_use_nothing_up() {
 
 /// Somebody who sends a file again, long after it was done, must not bring back what was replaced since.
 #[tokio::test]
-async fn what_changed_nothing_was_done_as_well() {
+async fn an_import_that_changed_nothing_is_answered_from_storage_too() {
     let app = TestApp::start().await;
     let caller = caller(&app).await;
     caller.import("", file("p")).await.expect(200);
@@ -125,7 +125,7 @@ async fn an_import_that_begins_again_has_its_key_to_itself_and_gives_it_back() {
 }
 
 #[tokio::test]
-async fn of_twenty_at_once_one_is_done() {
+async fn of_twenty_imports_at_once_only_one_is_carried_out() {
     let app = TestApp::start().await;
     let caller = caller(&app).await;
     let once = once(&caller, "k");
@@ -143,7 +143,7 @@ async fn of_twenty_at_once_one_is_done() {
 }
 
 #[tokio::test]
-async fn what_a_killed_program_had_not_committed_is_done_by_the_next() {
+async fn an_uncommitted_request_of_a_killed_program_is_done_by_the_next() {
     let installation = Installation::new().await;
     let account = installation.account("A").await;
     let key = installation.key(&account, &[]).await;

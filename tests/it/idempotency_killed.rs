@@ -31,7 +31,7 @@ async fn start() -> (Installation, String, Service) {
 }
 
 #[tokio::test]
-async fn what_a_killed_program_had_not_committed_is_done_by_the_next() {
+async fn an_uncommitted_request_of_a_killed_program_is_done_by_the_next() {
     let (installation, key, service) = start().await;
     let mut lock = installation.database.admin.connect().await.unwrap();
     sqlx::raw_sql("begin; lock table supplier_credentials in exclusive mode").execute(&mut lock).await.unwrap();
@@ -67,7 +67,7 @@ async fn what_a_killed_program_had_not_committed_is_done_by_the_next() {
 }
 
 #[tokio::test]
-async fn what_a_killed_program_had_committed_is_answered_by_the_next() {
+async fn a_committed_request_of_a_killed_program_is_answered_by_the_next() {
     let (installation, key, service) = start().await;
     // Somebody who sends, and never reads the answer.
     let mut client = service.public.connect().await;

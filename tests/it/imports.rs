@@ -127,7 +127,7 @@ async fn a_file_of_base_credentials_is_stored_as_single_posts_would_have_stored_
 }
 
 #[tokio::test]
-async fn a_file_of_service_credentials_is_told_by_its_columns_whatever_their_order() {
+async fn a_file_of_service_credentials_is_recognised_by_its_columns_in_any_order() {
     let app = TestApp::start().await;
     let caller = app.account_that_resolves("devs@platform.example").await;
     caller.import("", format!("{BASE}HIT,,,,\nPCNA,,,,\n")).await.expect(200);
@@ -158,7 +158,7 @@ async fn a_file_of_service_credentials_is_told_by_its_columns_whatever_their_ord
 }
 
 #[tokio::test]
-async fn a_dry_run_says_what_the_import_would_say_and_changes_nothing() {
+async fn a_dry_run_answers_as_the_import_and_changes_nothing() {
     let app = TestApp::start().await;
     let caller = app.account_that_resolves("devs@platform.example").await;
     for (before, files) in [
@@ -190,7 +190,7 @@ async fn a_dry_run_says_what_the_import_would_say_and_changes_nothing() {
 }
 
 #[tokio::test]
-async fn what_an_import_stored_is_seen_at_once_by_another_instance() {
+async fn imported_pairs_are_visible_at_once_on_another_instance() {
     let app = TestApp::start().await;
     let other = app.other_process().await;
     let caller = furnished(&app).await;

@@ -27,7 +27,7 @@ async fn import_during(app: &TestApp, caller: &Caller<'_>, change: &str, file: S
 }
 
 #[tokio::test]
-async fn half_a_pair_is_completed_by_what_is_stored_when_it_is_stored() {
+async fn half_a_pair_is_completed_from_the_row_at_the_moment_of_the_write() {
     let app = TestApp::start().await;
     let caller = app.account_that_resolves("devs@platform.example").await;
     caller.import("", format!("{BASE}HIT,,,first,first\n")).await.expect(200);
@@ -49,7 +49,7 @@ async fn half_a_pair_is_completed_by_what_is_stored_when_it_is_stored() {
 }
 
 #[tokio::test]
-async fn what_is_gone_when_it_is_needed_is_told_by_row() {
+async fn a_row_that_needs_deleted_credentials_is_named() {
     let app = TestApp::start().await;
     let caller = app.account_that_resolves("devs@platform.example").await;
     caller.import("", format!("{BASE}HIT,,,u,p\nPCNA,,,,\n")).await.expect(200);

@@ -93,7 +93,7 @@ async fn every_rule_of_single_posts_holds_for_each_row() {
 }
 
 #[tokio::test]
-async fn what_is_no_csv_with_the_columns_is_one_clear_error() {
+async fn a_file_without_the_columns_is_refused_with_one_error() {
     let app = TestApp::start().await;
     let caller = caller(&app).await;
     let columns = "row: must name each of the columns supplier_code, staging_username, staging_password, \

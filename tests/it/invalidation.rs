@@ -218,7 +218,7 @@ async fn announced(app: &TestApp, listener: &mut PgListener, act: &str) -> Vec<S
 }
 
 #[tokio::test]
-async fn what_was_cached_as_absent_is_found_soon_after_it_arrived() {
+async fn a_cached_absence_ends_soon_after_the_row_is_stored() {
     let app = TestApp::start().await;
     let caller = furnished(&app).await;
     for (table, without) in [

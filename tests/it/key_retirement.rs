@@ -87,7 +87,7 @@ async fn most_writes_do_not_count_and_a_count_makes_nothing_void() {
 }
 
 #[tokio::test]
-async fn many_who_retire_it_at_once_make_one_new_one() {
+async fn concurrent_retirements_make_one_new_data_key() {
     let app = TestApp::start().await;
     let caller = app.account_that_resolves("devs@platform.example").await;
     write(&caller, "HIT").await;

@@ -139,7 +139,7 @@ async fn nobody_wraps_under_a_key_that_was_called_safe() {
 }
 
 #[tokio::test]
-async fn whoever_is_just_wrapping_under_the_old_key_is_waited_for() {
+async fn rewrap_waits_for_transactions_that_wrap_under_the_old_key() {
     let orders = Orders::new().await;
     let accounts = [orders.old.account("A").await, orders.old.account("B").await];
     store(&orders.old, &accounts[..1]).await;
@@ -201,7 +201,7 @@ async fn a_backup_that_is_restored_needs_the_old_key_again() {
 }
 
 #[tokio::test]
-async fn an_operator_who_goes_back_is_obeyed() {
+async fn data_keys_can_be_rewrapped_under_the_former_key() {
     let orders = Orders::new().await;
     store(&orders.old, &[orders.old.account("A").await]).await;
     orders.new.run(&["keys", "rewrap"]).await.done();
@@ -216,7 +216,7 @@ async fn an_operator_who_goes_back_is_obeyed() {
 }
 
 #[tokio::test]
-async fn what_does_not_unwrap_is_named_left_and_keeps_its_key() {
+async fn a_data_key_that_does_not_unwrap_is_named_and_left() {
     let orders = Orders::new().await;
     let accounts = [orders.old.account("A").await, orders.old.account("B").await];
     store(&orders.old, &accounts).await;

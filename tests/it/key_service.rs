@@ -67,7 +67,7 @@ async fn data_keys_are_wrapped_by_the_service_and_it_is_asked_seldom() {
 }
 
 #[tokio::test]
-async fn a_data_key_opens_at_its_own_place_alone() {
+async fn a_data_key_opens_only_at_its_own_place() {
     let service = KeyService::start().await;
     let app = app(&service).await;
     let a = app.account_that_resolves("a@one.example").await;
@@ -96,7 +96,7 @@ async fn a_data_key_opens_at_its_own_place_alone() {
 }
 
 #[tokio::test]
-async fn while_it_is_away_what_is_known_goes_on_and_the_rest_is_503() {
+async fn without_the_key_service_cached_keys_work_and_the_rest_is_503() {
     let service = KeyService::start().await;
     let app = app(&service).await;
     let known = app.account_that_resolves("a@one.example").await;
@@ -116,7 +116,7 @@ async fn while_it_is_away_what_is_known_goes_on_and_the_rest_is_503() {
 }
 
 #[tokio::test]
-async fn one_that_never_answers_holds_up_nobody_who_does_not_need_it() {
+async fn a_silent_key_service_delays_only_requests_that_need_it() {
     let service = KeyService::start().await;
     let app = app(&service).await;
     let known = app.account_that_resolves("a@one.example").await;
@@ -219,7 +219,7 @@ async fn a_token_that_is_renewed_in_its_file_counts_at_once() {
 }
 
 #[tokio::test]
-async fn a_version_that_the_service_gave_up_is_told_from_damage() {
+async fn a_deleted_key_version_is_distinguished_from_damage() {
     let service = KeyService::start().await;
     let app = app(&service).await;
     let caller = app.account_that_resolves("a@one.example").await;

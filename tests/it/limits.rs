@@ -55,7 +55,7 @@ fn slow_write(caller: &Caller<'_>) -> (Request<Body>, Arc<Notify>) {
 }
 
 #[tokio::test]
-async fn a_key_is_told_what_it_has_left_and_when_to_come_again() {
+async fn answers_carry_the_remaining_requests_and_the_time_to_retry() {
     let app = with(|admission| admission.rate = "3/h".parse().ok()).await;
     let caller = app.account("devs@platform.example").await;
     for (remaining, status) in [("2", 200), ("1", 404), ("0", 200)] {
@@ -190,7 +190,7 @@ async fn a_client_that_sends_slowly_keeps_no_turn_and_no_room() {
 }
 
 #[tokio::test]
-async fn what_finds_no_room_is_shed_at_once_but_for_health_and_metrics() {
+async fn a_full_listener_sheds_all_but_health_and_metrics_at_once() {
     let app = with(|admission| admission.in_flight = 1).await;
     let caller = app.account("devs@platform.example").await;
     let (public, internal) = (&app.app.admission.in_flight, &app.app.admission.internal_in_flight);
@@ -223,7 +223,7 @@ async fn a_request_that_takes_too_long_is_given_up_and_leaves_nothing_taken() {
 }
 
 #[tokio::test]
-async fn a_request_that_gets_no_connection_is_told_so_soon() {
+async fn a_request_without_a_connection_is_refused_soon() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     caller.get(PATH).await.expect(200);

@@ -44,7 +44,7 @@ async fn a_token_sees_the_scopes_that_it_asked_for_and_its_client_still_has() {
 }
 
 #[tokio::test]
-async fn what_the_operation_does_not_take_is_refused() {
+async fn unknown_parameters_and_methods_are_refused() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     caller.get("/me?verbose=true").await.expect(400);

@@ -20,7 +20,7 @@ fn operations(code: &str) -> Vec<(Method, String, Option<Value>, &'static str)> 
 }
 
 #[tokio::test]
-async fn each_operation_says_what_is_missing() {
+async fn each_404_names_the_missing_thing() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     // One that is in the directory without credentials, and one that is in no directory.
@@ -52,7 +52,7 @@ async fn a_code_in_other_case_or_one_edit_away_is_hinted_at() {
 }
 
 #[tokio::test]
-async fn hints_come_from_the_directory_and_tell_nothing_of_accounts() {
+async fn hints_come_from_the_directory_and_reveal_nothing_of_accounts() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let stranger = app.account("stranger@elsewhere.example").await;

@@ -9,7 +9,7 @@ use crate::support::TestApp;
 use crate::support::oauth::CLIENTS;
 
 #[tokio::test]
-async fn a_rotation_is_no_way_to_a_scope_that_one_lacks() {
+async fn a_rotation_grants_no_scope_that_the_caller_lacks() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let all = caller.with_scopes(&Scope::ALL).await;
@@ -21,7 +21,7 @@ async fn a_rotation_is_no_way_to_a_scope_that_one_lacks() {
 }
 
 #[tokio::test]
-async fn both_secrets_work_while_a_rotation_overlaps_and_then_the_new_one_alone() {
+async fn both_secrets_work_in_the_overlap_of_a_rotation_and_then_only_the_new_one() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let old = caller.client().await;

@@ -22,7 +22,7 @@ fn inactive() -> Value {
 }
 
 #[tokio::test]
-async fn a_token_says_who_it_was_given_to_and_for_how_long() {
+async fn a_token_names_its_client_and_its_lifetime() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let client = caller.client_of(json!({"name": "reader", "scopes": ["audit:read"], "access_token_ttl": 90})).await;
@@ -39,7 +39,7 @@ async fn a_token_says_who_it_was_given_to_and_for_how_long() {
 }
 
 #[tokio::test]
-async fn a_token_verifies_with_what_is_published_and_with_nothing_else() {
+async fn a_token_verifies_only_with_the_published_keys() {
     let app = TestApp::start().await;
     let client = app.account("devs@platform.example").await.client().await;
     let token = app.token(&client).await;
@@ -125,7 +125,7 @@ async fn a_client_revokes_its_own_token_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_client_is_told_about_a_token_of_its_account() {
+async fn introspection_describes_a_token_of_the_clients_account() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let (client, colleague) = (caller.client().await, caller.client().await);
@@ -144,7 +144,7 @@ async fn a_client_is_told_about_a_token_of_its_account() {
 }
 
 #[tokio::test]
-async fn of_any_other_token_a_client_is_told_that_it_is_no_good_and_nothing_more() {
+async fn introspection_of_any_other_token_answers_only_inactive() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let (client, gone) = (caller.client().await, caller.client().await);
@@ -167,7 +167,7 @@ async fn lists_credentials(app: &TestApp, token: &str) -> u16 {
 }
 
 #[tokio::test]
-async fn a_token_does_what_its_scopes_say_and_an_empty_bearer_is_nothing() {
+async fn a_token_is_limited_to_its_scopes_and_an_empty_bearer_is_ignored() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let client = caller.client().await;
@@ -224,7 +224,7 @@ async fn no_secret_serves_in_anothers_place() {
 }
 
 #[tokio::test]
-async fn what_was_revoked_elsewhere_stops_here() {
+async fn a_token_revoked_on_another_instance_is_refused() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let (client, gone) = (caller.client().await, caller.client().await);

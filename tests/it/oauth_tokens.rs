@@ -163,7 +163,7 @@ async fn a_request_that_is_incomplete_or_ambiguous_is_refused_as_such() {
 }
 
 #[tokio::test]
-async fn whoever_is_not_who_they_say_gets_the_same_bytes_for_every_reason() {
+async fn every_failed_client_authentication_gets_the_same_bytes() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let (client, other, revoked) = (caller.client().await, caller.client().await, caller.client().await);

@@ -95,7 +95,7 @@ fn every_reference_leads_somewhere_and_everything_is_referred_to() {
 }
 
 #[test]
-fn every_operation_says_what_it_is_and_shows_what_it_takes_and_gives() {
+fn every_operation_is_documented_with_its_parameters_and_answers() {
     for document in BOTH.map(document) {
         let tags: Vec<_> = document["tags"].as_array().unwrap().iter().map(|tag| &tag["name"]).collect();
         let mut ids = BTreeSet::new();

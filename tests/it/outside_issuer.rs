@@ -117,7 +117,7 @@ async fn an_account_that_sleeps_or_does_not_exist_is_refused_with_the_same_bytes
 }
 
 #[tokio::test]
-async fn what_is_not_for_us_from_them_and_of_now_is_refused() {
+async fn a_token_of_another_issuer_audience_or_time_is_refused() {
     let app = start().await;
     let good = claims(account_of(&app.account("owner@platform.example").await));
     let (kid, ours) = app.signing_key().await;
@@ -177,7 +177,7 @@ async fn what_is_not_for_us_from_them_and_of_now_is_refused() {
 }
 
 #[tokio::test]
-async fn a_key_of_theirs_that_calls_itself_like_ours_is_not_asked() {
+async fn an_outside_key_with_the_id_of_one_of_ours_is_not_used() {
     let app = TestApp::start().await;
     let (kid, _) = app.signing_key().await;
     let caller = app.account("owner@platform.example").await;
@@ -213,7 +213,7 @@ async fn the_account_may_stand_in_any_claim() {
 }
 
 #[tokio::test]
-async fn without_settings_nobody_outside_is_believed() {
+async fn without_settings_no_outside_token_is_accepted() {
     let app = TestApp::start().await;
     let caller = app.account("owner@platform.example").await;
     app.me(&EC.token("ec-1", &claims(account_of(&caller)))).await.expect_text(403, BAD_TOKEN);

@@ -116,7 +116,7 @@ async fn an_unknown_key_is_looked_for_once_and_then_not_for_half_a_minute() {
 }
 
 #[tokio::test]
-async fn strangers_who_come_first_and_at_once_cost_one_look() {
+async fn concurrent_tokens_under_unknown_keys_fetch_the_key_set_once() {
     let issuer = Issuer::start(&[FOREIGN_RSA.jwk("rsa-1")]).await;
     let app = issuer.app().await;
     let claims = lasting_claims(&app).await;

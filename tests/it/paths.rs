@@ -68,7 +68,7 @@ async fn passwords_cannot_be_asked_for_on_the_public_listener() {
 }
 
 #[tokio::test]
-async fn a_wrong_method_is_told_the_right_ones() {
+async fn a_wrong_method_is_answered_with_the_allowed_ones() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let allowed = [
@@ -91,7 +91,7 @@ async fn a_wrong_method_is_told_the_right_ones() {
 
 /// An option that is ignored on a write is damage done; a probe that adds something of its own is told the same as without.
 #[tokio::test]
-async fn what_is_not_known_is_refused_by_whatever_asks_for_a_key_and_ignored_by_the_rest() {
+async fn unknown_parameters_are_refused_where_a_key_is_needed_and_ignored_elsewhere() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await.with_scopes(&Scope::ALL).await;
     app.subaccount(&parent, "c-1").await;

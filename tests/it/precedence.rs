@@ -202,7 +202,7 @@ async fn check(app: &TestApp, world: &World, supplier: &str) -> Result<(), TestC
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_state_is_resolved_and_explained_as_the_rules_say() {
+async fn every_state_is_resolved_and_explained_by_the_rules() {
     let app = TestApp::start().await;
     let runtime = tokio::runtime::Handle::current();
     // A supplier and an account of its own for each case, so that nothing has to be reset.

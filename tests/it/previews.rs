@@ -78,7 +78,7 @@ fn writes() -> Vec<(Method, String, Option<Value>)> {
 }
 
 #[tokio::test]
-async fn a_preview_says_what_the_write_then_does() {
+async fn a_preview_answers_as_the_write_does() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     app.set_default("HIT", Environment::Production, &[Service::Inv, Service::Product], ("shared", "shared")).await;
@@ -149,7 +149,7 @@ async fn a_preview_refuses_what_the_write_refuses() {
 }
 
 #[tokio::test]
-async fn a_preview_leaves_nothing_and_nobody_hears_of_it() {
+async fn a_preview_changes_and_announces_nothing() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     // Not even a data key: the account has none yet.

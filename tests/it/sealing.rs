@@ -140,7 +140,7 @@ async fn of_all_pairs_of_sealed_values_none_opens_in_the_others_place() {
 }
 
 #[tokio::test]
-async fn a_password_opens_only_beside_the_user_name_it_was_sealed_with() {
+async fn a_password_opens_only_with_the_user_name_it_was_sealed_with() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
     let store = async |username| {

@@ -209,7 +209,7 @@ async fn account_and_key(installation: &Installation) -> (i64, String) {
 }
 
 #[tokio::test]
-async fn no_operation_of_a_real_service_tells_a_secret_nor_does_its_log_or_its_database() {
+async fn no_answer_log_or_table_of_a_real_service_contains_a_secret() {
     let installation = Installation::new().await.with("CREDENZA_LOG", "trace");
     let (account, key) = account_and_key(&installation).await;
     let service = installation.serve().await;
@@ -274,7 +274,7 @@ fn commands<'a>(account: &'a str, key_id: &'a str, directory: &'a str, file: &'a
 }
 
 #[tokio::test]
-async fn no_command_tells_a_secret_that_it_was_given() {
+async fn no_command_prints_a_secret_that_it_was_given() {
     let installation = Installation::new().await.with("CREDENZA_LOG", "trace");
     let account = installation.account("A").await;
     let made = installation.run(&["api-key", "create", "--account", &account, "--json"]).await;

@@ -85,7 +85,7 @@ async fn becomes_unready(endpoint: &Endpoint) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn both_listeners_tell_their_health_to_anybody() {
+async fn both_listeners_answer_health_checks_without_a_key() {
     let service = Installation::new().await.serve().await;
     for endpoint in [&service.public, &service.internal] {
         assert_eq!(endpoint.get("/healthz").await.expect(200), json!({"status": "ok"}));
@@ -115,7 +115,7 @@ async fn without_its_change_feed_the_service_answers_but_is_not_ready_until_it_i
 }
 
 #[tokio::test]
-async fn without_its_database_the_service_says_so_and_recovers() {
+async fn without_its_database_the_service_is_not_ready_and_recovers() {
     let (installation, service, mut pool, mut feed) = service_with_ways().await;
     let account = installation.account("A").await;
     let key = installation.key(&account, &["--scopes", "credentials:resolve"]).await;

@@ -42,7 +42,7 @@ async fn a_sub_account_has_its_fields_in_their_order_wherever_it_is_read() {
 }
 
 #[tokio::test]
-async fn what_may_be_left_out_is_null_afterwards() {
+async fn omitted_fields_are_null() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await;
     let mut body = client("c-1");
@@ -199,7 +199,7 @@ async fn a_change_that_cannot_be_changes_nothing() {
 }
 
 #[tokio::test]
-async fn an_id_that_is_nobodys_is_not_found_whatever_it_looks_like() {
+async fn an_unknown_id_of_any_form_is_not_found() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await;
     // The operator's own account is among them, and the parent itself.

@@ -20,7 +20,7 @@ fn service() -> Value {
 }
 
 #[tokio::test]
-async fn a_parent_does_for_its_sub_account_what_that_could_do_itself() {
+async fn a_parent_can_do_for_its_sub_account_all_that_it_can_itself() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await;
     let child = app.subaccount(&parent, "c-1").await;
@@ -41,7 +41,7 @@ async fn a_parent_does_for_its_sub_account_what_that_could_do_itself() {
 }
 
 #[tokio::test]
-async fn the_audit_names_who_acted_and_for_whom() {
+async fn the_audit_names_the_actor_and_the_account() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await;
     let child = app.subaccount(&parent, "c-1").await;

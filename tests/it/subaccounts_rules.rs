@@ -46,7 +46,7 @@ async fn only_enterprise_accounts_with_sub_accounts_enabled_have_any() {
 }
 
 #[tokio::test]
-async fn a_sub_account_has_none_of_its_own_whatever_its_row_says() {
+async fn a_sub_account_never_has_sub_accounts() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await;
     let child = app.subaccount(&parent, "c-1").await;
@@ -121,7 +121,7 @@ async fn a_deleted_sub_account_gets_no_passwords_and_no_tokens() {
 }
 
 #[tokio::test]
-async fn somebody_whom_the_outside_issuer_knows_by_no_address_makes_sub_accounts_too() {
+async fn an_outside_token_without_an_email_makes_sub_accounts_too() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await.account;
     for subject in ["7", "auth|4711", &"x".repeat(300)] {
@@ -196,7 +196,7 @@ async fn a_parent_makes_lists_and_revokes_keys_of_its_sub_account() {
 }
 
 #[tokio::test]
-async fn keys_of_a_sub_account_count_for_it_alone_and_carry_no_more_than_the_parents() {
+async fn keys_of_a_sub_account_count_only_for_it_and_hold_no_more_than_the_parents() {
     let app = TestApp::start().await;
     let parent = app.account("devs@platform.example").await;
     let child = app.subaccount(&parent, "c-1").await;

@@ -182,7 +182,7 @@ async fn defaults_that_were_moved_or_changed_are_an_error() {
 }
 
 #[tokio::test]
-async fn an_account_does_not_notice_what_happens_to_anothers_keys() {
+async fn damage_to_an_accounts_keys_does_not_affect_another() {
     let app = TestApp::start().await;
     let stage = stage(&app).await;
     stage.tamper("delete from data_keys where account_id = :a").await;

@@ -100,7 +100,7 @@ async fn anothers_things_are_answered_like_things_that_do_not_exist_and_stay_as_
 }
 
 #[tokio::test]
-async fn ids_of_ones_own_open_no_way_to_anothers() {
+async fn an_accounts_own_ids_give_no_access_to_anothers_rows() {
     let app = TestApp::start().await;
     let (victim, parent) = (app.account("victim@platform.example").await, app.account("mine@elsewhere.example").await);
     let (theirs, mine) = (possessions(&app, &victim, "c-1").await, possessions(&app, &parent, "c-1").await);
@@ -143,7 +143,7 @@ async fn a_sub_account_reaches_nothing_of_its_parent_or_its_siblings() {
 }
 
 #[tokio::test]
-async fn listings_hold_ones_own_things_alone() {
+async fn listings_contain_only_the_callers_rows() {
     let app = TestApp::start().await;
     let (a, b) = (app.account("a@platform.example").await, app.account("b@platform.example").await);
     let (of_a, of_b) = (possessions(&app, &a, "c-1").await, possessions(&app, &b, "c-1").await);

@@ -119,7 +119,7 @@ async fn both_listeners_speak_tls_1_2_and_1_3_and_http_1_1() {
 }
 
 #[tokio::test]
-async fn the_internal_listener_lets_in_whom_its_authority_knows_and_nobody_else() {
+async fn the_internal_listener_admits_only_clients_of_its_authority() {
     let secured = Secured::new().await;
     let service = secured.installation.serve().await;
     let internal = service.internal.address();
@@ -140,7 +140,7 @@ async fn the_internal_listener_lets_in_whom_its_authority_knows_and_nobody_else(
 }
 
 #[tokio::test]
-async fn http_without_tls_is_told_so() {
+async fn plain_http_on_a_tls_port_is_refused_with_the_reason() {
     let secured = Secured::new().await;
     let service = secured.installation.serve().await;
     for endpoint in [&service.public, &service.internal] {
@@ -151,7 +151,7 @@ async fn http_without_tls_is_told_so() {
 }
 
 #[tokio::test]
-async fn ready_asks_over_tls_when_told_to() {
+async fn ready_uses_tls_when_asked_to() {
     let secured = Secured::new().await;
     let service = secured.installation.serve().await;
     let ready = async |more: &[&str]| -> Finished {
@@ -165,7 +165,7 @@ async fn ready_asks_over_tls_when_told_to() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_holds_up_nobody_and_is_cut_off() {
+async fn a_silent_handshake_delays_nobody_and_is_cut_off() {
     let secured = Secured::new().await;
     let service = secured.installation.serve().await;
     let begun = Instant::now();
@@ -187,7 +187,7 @@ async fn who_says_nothing_holds_up_nobody_and_is_cut_off() {
 }
 
 #[tokio::test]
-async fn who_says_nothing_does_not_hold_up_the_end() {
+async fn a_silent_handshake_does_not_delay_the_end() {
     let secured = Secured::new().await;
     let mut service = secured.installation.serve().await;
     let _silent = service.public.connect().await;

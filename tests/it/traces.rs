@@ -4,7 +4,7 @@ use crate::support::installation::Installation;
 
 #[cfg(not(feature = "otel"))]
 #[tokio::test]
-async fn a_build_without_traces_says_so_when_it_is_told_where_to_send_them() {
+async fn a_build_without_traces_refuses_the_setting_for_them() {
     let installation = Installation::new().await.with("CREDENZA_OTLP_ENDPOINT", "http://localhost:4318");
     let way_out = "CREDENZA_OTLP_ENDPOINT is set, and this build sends no traces: build it with `--features otel`";
     installation.run(&["serve"]).await.refused(1, way_out);

@@ -44,7 +44,7 @@ fn expect_wrong_field(answer: &Answer, field: &str, message: &str) {
 }
 
 #[tokio::test]
-async fn a_supplier_code_alone_makes_a_base_row_without_pairs() {
+async fn a_body_of_only_a_supplier_code_makes_a_base_row_without_pairs() {
     let app = TestApp::start().await;
     let caller = caller(&app).await;
     let stored = store(&caller, json!({})).await.expect(201);
@@ -75,7 +75,7 @@ async fn an_update_keeps_what_it_leaves_out_and_null_leaves_out() {
 }
 
 #[tokio::test]
-async fn half_a_pair_may_come_alone_once_the_other_half_is_stored() {
+async fn half_a_pair_is_accepted_once_the_other_half_is_stored() {
     let app = TestApp::start().await;
     let caller = caller(&app).await;
     store(&caller, json!({"production_username": "old user", "production_password": "old pass"})).await.expect(201);

@@ -106,7 +106,7 @@ async fn an_address_is_one_user_of_an_account_and_perhaps_of_another() {
 }
 
 #[tokio::test]
-async fn the_command_reads_the_password_from_standard_input_alone() {
+async fn the_command_reads_the_password_only_from_standard_input() {
     let installation = Installation::new().await;
     let account = installation.account("A").await;
     let create = ["user", "create", "--account", &account, "--email", "a@example.com"];

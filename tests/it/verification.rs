@@ -140,7 +140,7 @@ async fn each_act_by_hand_is_named_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn the_command_counts_names_and_tells_by_its_exit_code() {
+async fn the_command_counts_and_names_and_sets_its_exit_code() {
     let installation = Installation::new().await;
     let account = installation.account("A").await;
     let set = [
@@ -203,7 +203,7 @@ async fn it_works_while_rows_come_change_and_go() {
 }
 
 #[tokio::test]
-async fn a_new_seal_never_replaces_what_somebody_wrote_since_the_row_was_read() {
+async fn a_new_seal_never_replaces_a_newer_write() {
     use credenza::credentials::{BasePairs, ServicePasswords};
     use credenza::vault::{Resealed, Sealed, SealedRow, SealedTable, Span};
 

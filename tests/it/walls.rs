@@ -25,13 +25,13 @@ async fn run(tests: &[&str], without: &str) -> (bool, String) {
 }
 
 #[tokio::test]
-async fn row_security_alone_keeps_tenants_apart() {
+async fn row_security_keeps_tenants_apart_without_the_filters() {
     let (passed, said) = run(&TENANCY, FILTERS).await;
     assert!(passed, "{said}");
 }
 
 #[tokio::test]
-async fn the_applications_filters_alone_keep_tenants_apart() {
+async fn the_filters_keep_tenants_apart_without_row_security() {
     let (passed, said) = run(&TENANCY, ROW_SECURITY).await;
     assert!(passed, "{said}");
 }
@@ -44,7 +44,7 @@ async fn with_neither_tenants_meet() {
         "tenancy::anothers_things_are_answered_like_things_that_do_not_exist_and_stay_as_they_are",
         "tenancy::two_accounts_with_the_same_supplier_change_each_their_own",
         "tenancy_accounts::anothers_things_are_answered_like_things_that_do_not_exist_and_stay_as_they_are",
-        "tenancy_accounts::listings_hold_ones_own_things_alone",
+        "tenancy_accounts::listings_contain_only_the_callers_rows",
     ] {
         assert!(said.contains(&format!("test {test} ... FAILED")), "{test} did not notice: {said}");
     }

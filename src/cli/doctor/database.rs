@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clocks_are_apart_by_what_the_way_does_not_explain() {
+    fn clocks_differ_by_the_part_that_the_round_trip_does_not_explain() {
         let at = |seconds| DateTime::UNIX_EPOCH + TimeDelta::seconds(seconds);
         assert_eq!(apart(at(10), at(11), at(12)), TimeDelta::zero());
         assert_eq!(apart(at(10), at(4), at(12)), TimeDelta::seconds(6));

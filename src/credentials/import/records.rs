@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_csv_is_refused_and_what_follows_is_read() {
+    fn a_malformed_record_is_refused_and_the_next_ones_are_read() {
         assert_eq!(read("a\"b\nc"), [Err((1, Malformed::StrayQuote)), record(2, &["c"])]);
         assert_eq!(read("\"a\"b,\"c\"\nd"), [Err((1, Malformed::TextBehindQuotes)), record(2, &["d"])]);
         assert_eq!(read("a\n\"b\nc\nd"), [record(1, &["a"]), Err((2, Malformed::OpenQuote))]);
@@ -220,7 +220,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_another_writer_writes_is_read(
+        fn files_of_another_writer_are_read(
             records in proptest::collection::vec(proptest::collection::vec("[a,\"\n\r ß]{0,4}", 2..4), 0..6),
             crlf: bool,
             always: bool,
@@ -233,7 +233,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_read_of_any_file_is_what_another_reader_reads(file in "[a,\"\nß]{0,16}") {
+        fn any_file_is_read_as_by_another_reader(file in "[a,\"\nß]{0,16}") {
             let read: Result<Vec<_>, _> = read(&file).into_iter().map(|one| one.map(|(_, fields)| fields)).collect();
             if let Ok(read) = read {
                 prop_assert_eq!(read, oracle(&file));

@@ -18,7 +18,7 @@ fn read(value: Value, start: u64, end: u64) -> Operation {
 }
 
 #[test]
-fn a_read_sees_what_was_current_at_some_moment_of_it() {
+fn a_read_returns_a_value_current_at_some_moment_of_it() {
     let during = [write(1, 0, 1), write(2, 5, 8), read(1, 6, 7), read(2, 7, 9)];
     assert_eq!(check(0, &during), Ok(()));
     assert_eq!(stale::reads(0, &during), [0; 0]);
@@ -30,7 +30,7 @@ fn a_read_sees_what_was_current_at_some_moment_of_it() {
 }
 
 #[test]
-fn two_reads_agree_about_what_was_earlier() {
+fn two_reads_agree_about_the_order_of_writes() {
     // Neither read is stale, since the write is under way; but the register cannot go back.
     let back = [write(1, 0, 10), read(1, 1, 2), read(0, 3, 4)];
     assert_eq!(check(0, &back), Err(2));
@@ -48,7 +48,7 @@ fn a_write_of_unknown_outcome_may_happen_late_or_never_but_only_once() {
 }
 
 #[test]
-fn a_violation_is_shown_without_what_has_no_part_in_it() {
+fn a_violation_is_shown_without_unrelated_operations() {
     let mut operations = vec![write(1, 0, 1), write(2, 10, 20), read(1, 30, 40)];
     for number in 0..200 {
         operations.push(write(100 + number, 1000 + 10 * number, 1001 + 10 * number));
@@ -99,7 +99,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_shown_of_a_violation_is_a_violation(operations in prop::collection::vec(operation(), 1..12)) {
+    fn the_shown_part_of_a_violation_is_a_violation(operations in prop::collection::vec(operation(), 1..12)) {
         if check(0, &operations).is_err() {
             let shown: Vec<_> = minimal(0, &operations).into_iter().map(|index| operations[index]).collect();
             prop_assert!(check(0, &shown).is_err());

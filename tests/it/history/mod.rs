@@ -134,7 +134,7 @@ fn seed() -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn three_instances_answer_as_one_whatever_fails() {
+async fn three_instances_answer_as_one_during_faults() {
     let _turn = TURN.lock().await;
     let postgres = Arc::new(Postgres::start().await);
     let parent = world::furnish(&postgres.installation).await;

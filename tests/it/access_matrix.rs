@@ -10,10 +10,10 @@ use credenza::api_key::{ApiKey, Kind};
 use credenza::principal::Scope;
 use serde_json::json;
 
-use crate::support::family::SUBACCOUNTS;
 use crate::support::forge::forged;
 use crate::support::oauth::CLIENTS;
 use crate::support::operations::{self, Operation, Target};
+use crate::support::subaccounts::SUBACCOUNTS;
 use crate::support::{Answer, Caller, TestApp};
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/access_matrix.txt");

@@ -9,8 +9,8 @@ use credenza::types::{AccountId, Environment, Service};
 use serde_json::{Value, json};
 use sqlx::Connection;
 
-use crate::support::family::SUBACCOUNTS;
 use crate::support::program::{eventually, within};
+use crate::support::subaccounts::SUBACCOUNTS;
 use crate::support::{Answer, Caller, TestApp};
 
 const RESOLVE: &str = "/internal/v1/resolve";

@@ -14,7 +14,7 @@ use sqlx::PgConnection;
 use tokio::time::timeout;
 
 use crate::support::app::{code, pair_of};
-use crate::support::behind::store_base;
+use crate::support::sql::store_base;
 use crate::support::{Caller, TestApp};
 
 /// Makes the first read of base credentials after `restart` wait in the database, after it has decided what it sees, for

@@ -13,8 +13,8 @@ use credenza::vault::Retirement;
 use serde_json::{Value, json};
 
 use crate::support::app::code;
-use crate::support::counted::counted;
-use crate::support::furnished::{furnished, seen};
+use crate::support::fixtures::{furnished, seen};
+use crate::support::query_count::counted;
 use crate::support::{Caller, TestApp};
 
 pub const BASE: &str = "supplier_code,staging_username,staging_password,production_username,production_password\n";

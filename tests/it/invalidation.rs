@@ -14,9 +14,9 @@ use sqlx::postgres::PgListener;
 
 use crate::support::TestApp;
 use crate::support::app::{code, pair_of};
-use crate::support::behind::{CACHED, store_base};
-use crate::support::furnished::{SOON, furnished, seen, soon_sees};
+use crate::support::fixtures::{SOON, furnished, seen, soon_sees};
 use crate::support::operator;
+use crate::support::sql::{CACHED, store_base};
 
 #[tokio::test]
 async fn a_warmed_call_does_not_ask_the_database() {

@@ -7,7 +7,7 @@ use sqlx::Row;
 
 use crate::support::TestApp;
 use crate::support::cluster::in_tests;
-use crate::support::furnished::{SOON, furnished, seen, soon_sees};
+use crate::support::fixtures::{SOON, furnished, seen, soon_sees};
 
 #[tokio::test]
 async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {

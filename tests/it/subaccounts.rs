@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::Method;
 use serde_json::{Value, json};
 
-use crate::support::family::SUBACCOUNTS;
+use crate::support::subaccounts::SUBACCOUNTS;
 use crate::support::{Caller, TestApp};
 
 const IN_USE: &str = "external_customer_id is already in use";

@@ -9,8 +9,8 @@ use credenza::work::Work;
 use serde_json::{Value, json};
 
 use crate::support::app::name;
-use crate::support::family::SUBACCOUNTS;
 use crate::support::operations::{self, Target};
+use crate::support::subaccounts::SUBACCOUNTS;
 use crate::support::{Caller, TestApp};
 
 const CREDENTIALS: &str = "/extra/v2/credentials";

@@ -5,9 +5,9 @@ use credenza::api_key::Kind;
 use credenza::principal::Scope;
 use serde_json::{Value, json};
 
-use crate::support::family::SUBACCOUNTS;
 use crate::support::oauth::CLIENTS;
 use crate::support::operations::{self, Operation, Target};
+use crate::support::subaccounts::SUBACCOUNTS;
 use crate::support::{Answer, Caller, TestApp};
 
 const KEYS: &str = "/extra/v2/api-keys";

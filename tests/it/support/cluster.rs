@@ -12,7 +12,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::sync::OnceCell;
 
-use super::unfiltered;
+use super::without_filters;
 
 const PREFIX: &str = "credenza-test-";
 /// Of both roles.
@@ -99,7 +99,7 @@ async fn take_walls_down(server: &Embedded) {
     if is_without(FILTERS) {
         let functions = "select pg_get_functiondef(oid) from pg_proc where pronamespace = 'public'::regnamespace";
         for function in sqlx::query_scalar::<_, String>(functions).fetch_all(&mut admin).await.unwrap() {
-            sqlx::raw_sql(in_tests(unfiltered::without_filters(&function))).execute(&mut admin).await.unwrap();
+            sqlx::raw_sql(in_tests(without_filters::without_filters(&function))).execute(&mut admin).await.unwrap();
         }
     }
     admin.close().await.unwrap();
@@ -114,7 +114,7 @@ fn way_in(straight: PgConnectOptions) -> PgConnectOptions {
     let socket = straight.get_socket().unwrap();
     straight
         .clone()
-        .socket(UNFILTERED.get_or_init(|| unfiltered::open(&scratch_folder("way"), socket, straight.get_port())))
+        .socket(UNFILTERED.get_or_init(|| without_filters::open(&scratch_folder("way"), socket, straight.get_port())))
 }
 
 /// A fresh, migrated database.

@@ -1,4 +1,4 @@
-//! What happens behind the application's back: SQL by a person, and changes by another process.
+//! SQL as the superuser, past the application, and changes made by another process.
 
 use credenza::app::App;
 use credenza::audit::checkpoint::{self, Checkpoint};

@@ -1,4 +1,4 @@
-//! An account that every level answers for, and what it sees: for tests that watch a change arrive.
+//! An account with a pair at every level, and the pair that a resolve returns: for tests that wait for a change.
 
 use std::time::{Duration, Instant};
 
@@ -8,8 +8,8 @@ use serde_json::json;
 use super::app::TestApp;
 use super::caller::Caller;
 
-/// Without the feed an entry would stay for a day. What comes through it takes milliseconds; the rest is for machines that
-/// are busy.
+/// Longest wait for a change that arrives through the feed, which takes milliseconds on a quiet machine. Without the feed
+/// an entry would stay for a day.
 pub const SOON: Duration = Duration::from_secs(5);
 
 /// An account with something at every level for HIT, and a parent.

@@ -1,4 +1,4 @@
-//! A way to Postgres that counts what is asked on it: statements that are executed, and simple queries.
+//! A proxy to Postgres that counts the statements executed through it, simple queries included.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -10,7 +10,7 @@ use std::thread;
 use sqlx::postgres::PgConnectOptions;
 
 use super::cluster::scratch_folder;
-use super::unfiltered::{body, message};
+use super::without_filters::{body, message};
 
 /// How many statements were asked so far.
 #[derive(Clone, Default)]

@@ -1,4 +1,4 @@
-//! Two who meet in the database, in an order that the test chooses.
+//! Two transactions that meet in the database, in an order that the test chooses.
 
 use std::pin::pin;
 

@@ -1,4 +1,4 @@
-//! The application without filters of its own: a way to Postgres that takes every condition on the tenant out of the
+//! A proxy to Postgres that takes every condition on the tenant out of the
 //! statements that are prepared, as all are that have conditions. So the program that runs is the one that is shipped,
 //! whatever its statements are.
 

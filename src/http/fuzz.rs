@@ -1,4 +1,4 @@
-//! What holds for any query, JSON body and `X-Forwarded-For`.
+//! Properties of the parsers of queries, JSON bodies and `X-Forwarded-For`.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 
@@ -67,7 +67,7 @@ struct Nested {
     username: Option<String>,
 }
 
-/// What is read is what a reader of any JSON reads; a refusal names members of objects and repeats no value.
+/// Reads the same as a reader of any JSON; a refusal names members of objects and repeats no value.
 pub fn json_body(input: &[u8]) {
     let json = serde_json::from_slice::<Value>(input);
     match body::parse::<Object<Body>>(input) {

@@ -12,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::edge::{self, Edge, cors};
 use super::listener::Listener;
-use super::openapi::operations::{Operations, below};
+use super::openapi::operations::{Operations, Tag, below};
 use super::openapi::{self as document, Reference, SharedReference};
 use super::{error, health, internal, native, oauth};
 use crate::app::App;
@@ -21,9 +21,15 @@ use crate::error::{Error, Missing};
 /// Largest body of a request, in bytes. The largest honest one, four fields of 255 characters, takes less than a tenth.
 const BODY_LIMIT: usize = 64 << 10;
 
-static PUBLIC: LazyLock<Reference> =
-    LazyLock::new(|| Reference::new(Listener::Public, public_operations(|directory| directory)));
-static INTERNAL: LazyLock<Reference> = LazyLock::new(|| Reference::new(Listener::Internal, internal_operations()));
+/// The last part of the document: everything that belongs to no family's.
+const SERVICE: Tag = Tag { prefix: "/", name: "Service", about: "Health, discovery, and this reference." };
+
+static PUBLIC: LazyLock<Reference> = LazyLock::new(|| {
+    let operations = public_operations(|directory| directory);
+    Reference::new(Listener::Public, operations, &[native::TAGS, oauth::TAGS, &[SERVICE]].concat())
+});
+static INTERNAL: LazyLock<Reference> =
+    LazyLock::new(|| Reference::new(Listener::Internal, internal_operations(), &[internal::TAGS, &[SERVICE]].concat()));
 
 /// Everything on the public listener. The layer is for the operations that browsers may use as well.
 fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
@@ -65,8 +71,8 @@ pub fn openapi(listener: Listener) -> &'static str {
     }
 }
 
-/// Every path answers with and without one trailing slash. The slash goes before anything is routed, so this wraps the
-/// router from outside.
+/// Removes one trailing slash, so that every path answers with and without it. The router is wrapped from outside, because
+/// the slash goes before anything is routed.
 fn without_trailing_slash(mut request: Request) -> Request {
     let path = request.uri().path();
     if path.len() > 1 && path.ends_with('/') {
@@ -81,8 +87,8 @@ fn without_trailing_slash(mut request: Request) -> Request {
     request
 }
 
-/// What both have around their operations: answers for what does not exist, limits, and the edge around all of it. One
-/// layer of the router, because it sets up each of its layers anew for each request.
+/// Wraps the operations of a listener: the answer for unknown paths, limits, and the edge around all of it. One layer of the
+/// router, because the router sets up each of its layers anew for each request.
 fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> ListenerService {
     let edge = Arc::new(Edge::new(listener, &operations, Arc::clone(&app)));
     let around = ServiceBuilder::new()

@@ -40,7 +40,7 @@ pub struct ErrorBody {
 pub struct WrongField {
     /// Its name as the request has it.
     field: String,
-    /// What is wrong with it.
+    /// The fault, in words.
     message: String,
 }
 

@@ -1,5 +1,5 @@
-//! JSON bodies. What is refused is described by place and kind alone: serde's own messages repeat the value, and a value
-//! may be a password.
+//! JSON bodies. A refusal describes the place and the kind of the fault only: serde's own messages repeat the value, and a
+//! value may be a password.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -59,7 +59,7 @@ impl<T: DeserializeOwned + Default> FromRequest<Arc<App>> for OptionalBody<T> {
 /// Reads the whole body, up to the operation's limit, and waits for the turn of the caller's account, if the caller is
 /// known.
 ///
-/// A compressed one is refused: its size says nothing about what it would unpack to.
+/// A compressed one is refused: its size is no bound for its contents.
 pub(in crate::http) async fn read(request: Request, app: &Arc<App>) -> Result<Bytes, HttpError> {
     let is_plain = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"identity");
     if !request.headers().get_all(CONTENT_ENCODING).iter().all(is_plain) {
@@ -88,7 +88,7 @@ pub(in crate::http) async fn read(request: Request, app: &Arc<App>) -> Result<By
     })
 }
 
-/// What a body is declared as.
+/// The declared type of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Media {
     /// `application/json`, or another type that is JSON beneath.

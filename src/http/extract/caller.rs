@@ -8,7 +8,10 @@ use axum::extract::FromRequestParts;
 use axum::http::header::{AUTHORIZATION, ORIGIN};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
+use super::header_parameter;
 use crate::app::App;
 use crate::auth::{self, Accepts, Presented};
 use crate::error::{Denied, Error};
@@ -19,7 +22,7 @@ use crate::http::family::Family;
 use crate::principal::{Actor, Principal, Scope};
 use crate::types::AccountId;
 
-static X_ACCOUNT_ID: HeaderName = HeaderName::from_static("x-account-id");
+pub(in crate::http) static X_ACCOUNT_ID: HeaderName = HeaderName::from_static("x-account-id");
 
 /// A right that a handler can ask for.
 pub trait Right: Send + Sync {
@@ -71,9 +74,9 @@ impl Right for Anybody {
 
 /// An authenticated caller who has the right `R`.
 pub struct Caller<R> {
-    /// Who it is.
+    /// The authenticated party.
     pub principal: Arc<Principal>,
-    /// Who it is for the record, with the request it came with.
+    /// The same for the record, with the request it came with.
     pub actor: Actor,
     right: PhantomData<R>,
 }
@@ -88,6 +91,13 @@ impl<R> Caller<R> {
     /// them.
     pub fn owner_of_what_is_made(&self) -> Option<&str> {
         self.principal.key_id.map(|_| self.principal.user_email.as_str())
+    }
+}
+
+/// Names the header by which a parent acts for a sub-account, where the right allows it; the OpenAPI document describes it.
+impl<R: Right> IntoParams for Caller<R> {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        R::FOR_OTHERS.then(|| header_parameter("X-Account-Id")).into_iter().collect()
     }
 }
 
@@ -134,7 +144,7 @@ fn actor(principal: Arc<Principal>, context: Option<&RequestContext>) -> Actor {
     }
 }
 
-/// Who it is whose request was refused, if that is known.
+/// Returns the caller of a request that was refused, if known.
 pub(in crate::http) fn refused_actor(parts: &Parts) -> Option<Actor> {
     let context = parts.extensions.get::<Arc<RequestContext>>()?;
     Some(actor(Arc::clone(context.principal.get()?), Some(context)))

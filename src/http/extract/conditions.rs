@@ -7,22 +7,16 @@ use axum::extract::FromRequestParts;
 use axum::http::header::{ETAG, HeaderName, IF_MATCH, IF_NONE_MATCH, IF_UNMODIFIED_SINCE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method};
-use utoipa::openapi::OpenApi;
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
+use utoipa::openapi::{OpenApi, RefOr};
 
+use super::header_parameter;
 use crate::credentials::{Conditions, EntityTag, Tag, Tags};
 use crate::error::{Error, FieldError};
 use crate::http::error::HttpError;
 
-/// Lists the operations whose handlers take [`Given`], by their ids. Every other write refuses conditions.
-pub(in crate::http) const CONDITIONAL: [&str; 5] = [
-    "get_credentials",
-    "upsert_credentials",
-    "delete_credentials",
-    "upsert_service_credentials",
-    "delete_service_credentials",
-];
-
-/// Knows which writes of a listener take no conditions.
+/// The writes of a listener whose handlers do not take [`Given`].
 pub(in crate::http) struct Unconditional(HashSet<(String, Method)>);
 
 impl Unconditional {
@@ -38,7 +32,7 @@ impl Unconditional {
             ];
             for (method, operation) in writes {
                 let Some(operation) = operation else { continue };
-                if !operation.operation_id.as_deref().is_some_and(|id| CONDITIONAL.contains(&id)) {
+                if !takes_conditions(operation) {
                     refusing.insert((path.clone(), method));
                 }
             }
@@ -64,6 +58,14 @@ impl Unconditional {
     }
 }
 
+/// Whether the handler takes [`Given`], which names its headers in the operation's description.
+fn takes_conditions(operation: &Operation) -> bool {
+    let is_condition = |parameter: &RefOr<Parameter>| matches!(parameter, RefOr::T(own) if own.name == IF_MATCH_NAME);
+    operation.parameters.iter().flatten().any(is_condition)
+}
+
+const IF_MATCH_NAME: &str = "If-Match";
+
 /// The conditions of a request.
 pub struct Given(pub Conditions);
 
@@ -76,6 +78,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Given {
             condition(&parts.headers, &IF_NONE_MATCH, "If-None-Match")?,
         );
         Ok(Self(Conditions { if_match, if_none_match }))
+    }
+}
+
+/// Names its headers for the OpenAPI document, which describes them.
+impl IntoParams for Given {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        [IF_MATCH_NAME, "If-None-Match"].map(header_parameter).into()
     }
 }
 

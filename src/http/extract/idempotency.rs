@@ -6,7 +6,10 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, MatchedPath, Request};
 use axum::http::header::{HeaderName, IF_MATCH, IF_NONE_MATCH};
 use axum::http::{HeaderMap, HeaderValue};
+use utoipa::IntoParams;
+use utoipa::openapi::path::{Parameter, ParameterIn};
 
+use super::header_parameter;
 use crate::app::App;
 use crate::error::{Error, FieldError};
 use crate::http::error::HttpError;
@@ -14,7 +17,7 @@ use crate::idempotency;
 use crate::principal::Principal;
 use crate::types::AccountId;
 
-static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(in crate::http) static IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Most characters of a key.
 pub(in crate::http) const MAX_KEY: usize = 255;
@@ -30,7 +33,7 @@ pub struct Keyed {
     said: Vec<Bytes>,
 }
 
-/// Where the body is put when it is read, for whoever needs its bytes beside what they mean. In the request's extensions.
+/// A place for the bytes of the body, for extractors that need them as well as their meaning. In the request's extensions.
 #[derive(Clone, Default)]
 pub(in crate::http) struct BodySeen(pub Arc<OnceLock<Bytes>>);
 
@@ -47,6 +50,13 @@ impl<B: FromRequest<Arc<App>, Rejection = HttpError>> FromRequest<Arc<App>> for 
         let body = B::from_request(request, app).await?;
         said.push(seen.0.get().cloned().unwrap_or_default());
         Ok(Self(Some(Keyed { key, said }), body))
+    }
+}
+
+/// Names its header for the OpenAPI document, which describes it.
+impl IntoParams for Keyed {
+    fn into_params(_: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        vec![header_parameter("Idempotency-Key")]
     }
 }
 
@@ -73,7 +83,7 @@ fn key(headers: &HeaderMap) -> Result<Option<HeaderValue>, Error> {
     Err(Error::invalid(FieldError::new("Idempotency-Key", message)))
 }
 
-/// What a request says beside its body: method, path, parameters, conditions.
+/// Returns the parts of a request's identity that are not its body: method, path, parameters, conditions.
 fn said(request: &Request) -> Vec<Bytes> {
     let bytes = |text: &str| Bytes::copy_from_slice(text.as_bytes());
     let template = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);

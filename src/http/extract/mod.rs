@@ -10,3 +10,10 @@ pub mod path;
 pub mod preview;
 pub mod query;
 pub mod write;
+
+use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
+
+/// Names a header that an extractor reads. `openapi/requests.rs` describes it, and the answers that it leads to.
+fn header_parameter(name: &str) -> Parameter {
+    ParameterBuilder::new().name(name).parameter_in(ParameterIn::Header).build()
+}

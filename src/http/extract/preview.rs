@@ -23,7 +23,8 @@ pub struct Manner {
 }
 
 impl Manner {
-    /// What seals the values of the write. Those of a preview are never read, so no data key is made, or counted, for them.
+    /// Returns the sealer for the values of the write. Those of a preview are never read, so no data key is made, or counted,
+    /// for them.
     pub async fn sealer(self, app: &App, account: AccountId) -> Result<Sealer, Error> {
         if self.dry_run {
             return Ok(Sealer::for_nobody(account)?);
@@ -32,7 +33,7 @@ impl Manner {
     }
 }
 
-/// What a write would change.
+/// The effect that a write would have.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Preview, example = json!({
     "changes": [{ "service": "INV", "environment": "PROD", "from": "service", "to": "account" }],

@@ -31,7 +31,7 @@ pub(in crate::http) enum Write<'a> {
     Preview(Box<Preview<'a>>),
 }
 
-/// What a request gets in place of being carried out.
+/// An answer in place of carrying the request out.
 pub enum Instead {
     /// A refusal.
     Refused(HttpError),

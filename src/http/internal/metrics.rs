@@ -52,7 +52,7 @@ fn tell_admission(app: &App) {
     gauge!("credenza_turns", "kind" => "write").set(number(admission.writes.here()));
 }
 
-/// What a process of any kind is asked, under the names that Prometheus's own clients use.
+/// Sets the metrics of any process, under the names that Prometheus's own clients use.
 fn tell_process() {
     gauge!("credenza_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
     let cpu = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();

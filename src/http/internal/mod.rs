@@ -5,7 +5,14 @@ pub mod resolve;
 
 use utoipa_axum::routes;
 
-use super::openapi::operations::{Operations, below, with_body_limit};
+use super::openapi::operations::{Operations, Tag, below, with_body_limit};
+
+/// The parts of the document.
+pub(super) const TAGS: &[Tag] = &[Tag {
+    prefix: "/internal/v1/",
+    name: "Resolve",
+    about: "For the programs that call suppliers. The answers hold passwords.",
+}];
 
 /// Largest body of a batch, in bytes: a hundred resolves that each bring a pair.
 const BATCH_BODY_LIMIT: usize = 1 << 20;

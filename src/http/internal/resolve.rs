@@ -94,7 +94,7 @@ struct ResolvedBody<'a> {
 #[derive(Serialize, ToSchema)]
 #[schema(as = BatchAnswer)]
 struct BatchItem<'a> {
-    /// The status that the call would have been answered with alone.
+    /// The status of a single resolve of the call.
     #[schema(minimum = 200, maximum = 599)]
     status: u16,
     #[serde(flatten)]
@@ -170,7 +170,7 @@ impl FromRequestParts<Arc<App>> for Resolving {
 /// Resolve a call
 ///
 /// The pair that a call uses, password included. The account of the key must be the one asked about or its parent, unless it is an
-/// operator's key. A 403 with the supplier's name says that no level of the hierarchy has a pair.
+/// operator's key. A 403 with the supplier's name means that no level of the hierarchy has a pair.
 #[utoipa::path(
     post,
     path = "",
@@ -196,7 +196,7 @@ pub async fn resolve(
 
 /// Resolve up to a hundred calls
 ///
-/// Answers come in the order of the calls, each with the status and the body that it would have had alone.
+/// Answers come in the order of the calls, each with the status and the body of a single resolve.
 #[utoipa::path(
     post,
     path = "",

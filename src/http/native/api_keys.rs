@@ -19,7 +19,7 @@ use crate::error::{Denied, Error, FieldError, FieldErrors, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object, OptionalBody};
 use crate::http::extract::caller::{Caller, ManageKeys, Parent};
-use crate::http::extract::idempotency::Once;
+use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::moment;
 use crate::http::extract::number;
 use crate::http::extract::path::Path;
@@ -38,7 +38,7 @@ use crate::types::{Name, parse_range};
 pub struct CreateBody {
     /// For browsers, on the account's allowed origins; a public key has no scopes.
     public: Option<bool>,
-    /// What people call it.
+    /// Its display name.
     #[schema(value_type = Option<schemas::Text>)]
     name: Option<String>,
     /// Its rights.
@@ -70,7 +70,7 @@ pub struct CreateBody {
 }))]
 pub struct KeyBody {
     id: Uuid,
-    /// What people call it.
+    /// Its display name.
     name: String,
     /// Kind and last four characters.
     masked: String,
@@ -115,7 +115,7 @@ impl From<KeySummary> for KeyBody {
     }
 }
 
-/// A key that was just made: what a listing says of it, and the key itself.
+/// A new key: its entry in a listing, and the key itself.
 #[derive(Serialize, ToSchema)]
 #[schema(as = NewApiKeyMade)]
 pub struct MadeKey {
@@ -187,7 +187,7 @@ pub(in crate::http) fn scopes(
     Ok(Some(scopes))
 }
 
-/// What a key or client gets when nobody names scopes, as far as whoever makes it has them.
+/// Returns the scopes of a key or client for which none are named: the default ones, as far as its maker has them.
 pub(in crate::http) fn usual_scopes(by: &Principal) -> Vec<Scope> {
     Scope::DEFAULT.into_iter().filter(|scope| by.has(*scope)).collect()
 }
@@ -241,6 +241,7 @@ pub async fn list(
     post,
     path = "",
     operation_id = "create_api_key",
+    params(Keyed),
     request_body = CreateBody,
     responses((status = 201, description = "Made; `key` is shown this once", body = MadeKey)),
     security(("oauth2" = ["api-keys:manage"]))
@@ -267,6 +268,7 @@ pub async fn create(
     post,
     path = "",
     operation_id = "rotate_api_key",
+    params(Keyed),
     request_body = Option<RotateBody>,
     responses(
         (status = 201, description = "Made; `key` is shown this once", body = MadeKey),
@@ -341,6 +343,7 @@ pub async fn list_of_subaccount(
     post,
     path = "",
     operation_id = "create_subaccount_api_key",
+    params(Keyed),
     request_body = CreateBody,
     responses(
         (status = 201, description = "Made; `key` is shown this once", body = MadeKey),

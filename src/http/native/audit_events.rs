@@ -22,18 +22,18 @@ use crate::types::{AccountId, SupplierCode};
 const PAGE: usize = 100;
 const LONGEST_PAGE: usize = 1000;
 
-/// Which events. What is absent stands for all.
+/// The filter of events. An absent parameter stands for all.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Parameters {
-    /// Events behind the one of this number: `next` of the page before.
+    /// Events after the one of this number: `next` of the page before.
     #[param(value_type = Option<i64>, minimum = 0, nullable = false)]
     after: Option<String>,
     /// Events in a page; 100 if it is left out.
     #[param(value_type = Option<i64>, minimum = 1, maximum = 1000, nullable = false)]
     limit: Option<String>,
-    /// What was done; everything if it is left out.
+    /// The action; every one if it is left out.
     #[param(value_type = Option<schemas::ActionName>, nullable = false)]
     action: Option<String>,
     /// About this supplier; about any and about none if it is left out.
@@ -66,16 +66,16 @@ pub struct EventBody {
     sequence: i64,
     /// When.
     occurred_at: DateTime<Utc>,
-    /// What was done.
+    /// The action.
     #[schema(value_type = schemas::ActionName)]
     action: String,
-    /// What came of it, as an HTTP status; null in events of the first format, which were all done.
+    /// The outcome as an HTTP status; null in events of the first format, which were all done.
     #[schema(required)]
     outcome: Option<i16>,
     /// The account whose key was used; null if the operator acted on the command line.
     #[schema(value_type = Option<schemas::AccountNumber>, required)]
     acting_account_id: Option<AccountId>,
-    /// The user behind the key.
+    /// The user who owns the key.
     #[schema(required)]
     user_email: Option<String>,
     /// The key, or the client.
@@ -115,7 +115,7 @@ pub struct EventBody {
 #[schema(as = AuditEvents)]
 pub struct PageBody {
     results: Vec<EventBody>,
-    /// What `after` has to be to read on; null at the end.
+    /// The value of `after` for the next page; null at the end.
     #[schema(required, example = 42)]
     next: Option<i64>,
 }
@@ -168,13 +168,13 @@ impl Parameters {
 
 /// List the audit events
 ///
-/// What was done with the account and with its credentials: changes, and resolves of programs. The newest is last; nothing is
+/// Lists changes of the account and of its credentials, and resolves of programs. The newest is last; nothing is
 /// ever changed or taken away.
 #[utoipa::path(
     get,
     path = "",
     operation_id = "list_audit_events",
-    params(Parameters),
+    params(Parameters, Caller<ReadAudit>),
     responses((status = 200, description = "A page of events", body = PageBody)),
     security(("oauth2" = ["audit:read"]))
 )]

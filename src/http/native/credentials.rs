@@ -18,7 +18,7 @@ use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, ReadCredentials, WriteCredentials};
 use crate::http::extract::conditions::{Given, etag};
-use crate::http::extract::idempotency::Once;
+use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::path::Path;
 use crate::http::extract::preview::{Manner, PreviewBody};
 use crate::http::extract::query::{NoParameters, Query};
@@ -28,7 +28,7 @@ use crate::http::native::services::ServiceCredentialBody;
 use crate::http::openapi::schemas;
 use crate::types::{Environment, HalfPair, Password, Service, SupplierCode, Username};
 
-/// What is left out or null is kept.
+/// A field that is left out or null is kept.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = CredentialsUpdate, example = json!({
@@ -47,7 +47,7 @@ pub struct UpsertBody {
     production_password: Option<SecretString>,
 }
 
-/// What an account has configured for a supplier. No base user name, no password.
+/// The configuration of an account for a supplier. No base user name, no password.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Credentials, example = json!({
     "supplier_code": "HIT",
@@ -174,6 +174,7 @@ impl UpsertBody {
     get,
     path = "",
     operation_id = "list_credentials",
+    params(Caller<ReadCredentials>),
     responses((status = 200, description = "All of them", body = Listing<BaseCredentialsBody>)),
     security(("oauth2" = ["credentials:read"]))
 )]
@@ -188,14 +189,14 @@ pub async fn list(
 
 /// Create or update base credentials
 ///
-/// What the request leaves out is kept, and null means the same as absent. A user name may come without its password, and
-/// the other way round, only if the other half is already stored: a half pair is never stored. The supplier code alone
+/// A field that is left out is kept, and null means the same as absent. A user name may come without its password, and
+/// the other way round, only if the other half is already stored: a half pair is never stored. The supplier code by itself
 /// makes a row without a pair, so that service credentials can be added.
 #[utoipa::path(
     post,
     path = "",
     operation_id = "upsert_credentials",
-    params(Manner),
+    params(Manner, Caller<WriteCredentials>, Given, Keyed),
     request_body = UpsertBody,
     responses(
         (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
@@ -223,6 +224,7 @@ pub async fn upsert(
     get,
     path = "",
     operation_id = "get_credentials",
+    params(Caller<ReadCredentials>, Given),
     responses(
         (status = 200, description = "What is configured", body = BaseCredentialsBody),
         (status = 404, description = "Credentials not found"),
@@ -255,7 +257,7 @@ pub async fn find(
     delete,
     path = "",
     operation_id = "delete_credentials",
-    params(Manner),
+    params(Manner, Caller<WriteCredentials>, Given),
     responses(
         (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 204, description = "Deleted"),
@@ -278,11 +280,12 @@ pub async fn delete(
 
 /// Get the audit fields
 ///
-/// Who made and last changed the credentials for a supplier, and when.
+/// Returns the users who made and last changed the credentials for a supplier, and the times.
 #[utoipa::path(
     get,
     path = "",
     operation_id = "get_credentials_audit",
+    params(Caller<ReadCredentials>),
     responses(
         (status = 200, description = "Who and when", body = AuditTrailBody),
         (status = 404, description = "Credentials not found"),

@@ -1,4 +1,4 @@
-//! What browsers may look at, with a public key: the supplier directory and the service codes.
+//! The supplier directory and the service codes. Browsers may read them with a public key.
 
 use std::sync::Arc;
 

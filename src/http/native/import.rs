@@ -16,7 +16,7 @@ use crate::credentials::import::{self, Imported, Mode, Report, RowError};
 use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::body;
 use crate::http::extract::caller::{Caller, WriteCredentials};
-use crate::http::extract::idempotency::Once;
+use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::query::Query;
 use crate::http::extract::write::{Instead, Made, Write};
 use crate::http::openapi::schemas;
@@ -47,7 +47,7 @@ impl FromRequest<Arc<App>> for CsvBody {
     }
 }
 
-/// Whether a body is declared as CSV, and as UTF-8 if it says in what.
+/// Whether a body is declared as CSV, and in UTF-8 if it names a charset.
 fn is_csv(headers: &HeaderMap) -> bool {
     let Some(Ok(value)) = headers.get(CONTENT_TYPE).map(|value| value.to_str()) else { return false };
     let mut parts = value.split(';');
@@ -61,7 +61,7 @@ fn is_csv(headers: &HeaderMap) -> bool {
     essence.eq_ignore_ascii_case("text/csv") && parts.all(is_readable)
 }
 
-/// What an import did, or would do.
+/// The result of an import, or of its preview.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Import, example = json!({ "rows": 3, "created": 1, "updated": 1, "unchanged": 1, "errors": [] }))]
 pub struct ImportBody {
@@ -71,7 +71,7 @@ pub struct ImportBody {
     created: u64,
     /// Credentials that were changed.
     updated: u64,
-    /// Credentials that were as the file says.
+    /// Credentials that the file does not change.
     unchanged: u64,
     /// Empty.
     errors: Vec<WrongRow>,
@@ -99,12 +99,12 @@ pub struct ImportRefusalBody {
     /// 0: nothing was compared to the end.
     #[schema(required = false)]
     unchanged: u64,
-    /// What is wrong, by row: the first hundred.
+    /// The first hundred faults, by row.
     #[schema(required = false, max_items = 100)]
     errors: Vec<WrongRow>,
 }
 
-/// What is wrong with a row. Never holds the value.
+/// A fault of a row. Never holds the value.
 #[derive(Serialize, ToSchema)]
 pub struct WrongRow {
     /// The line on which the row begins. The first line of the file, which names the columns, is 1.
@@ -112,7 +112,7 @@ pub struct WrongRow {
     row: u64,
     /// The column; `row` if it is about the whole of the row.
     field: String,
-    /// What is wrong with it, as for a request with this field.
+    /// The fault, in the words of a request with this field.
     message: String,
 }
 
@@ -122,7 +122,7 @@ impl Made for ImportBody {
     }
 }
 
-/// What came of an import: whether it is, or would be, done.
+/// Turns the report of an import into its body, or into a refusal.
 fn shown(report: Report) -> Result<ImportBody, ImportRefusalBody> {
     let summary = report.errors.summary();
     let Report { rows, created, updated, unchanged, errors } = report;
@@ -139,12 +139,12 @@ fn shown(report: Report) -> Result<ImportBody, ImportRefusalBody> {
 /// All rows of a file, or none of them. A file has either the columns `supplier_code`, `staging_username`,
 /// `staging_password`, `production_username`, `production_password`, for base credentials, or `supplier_code`, `service`,
 /// `environment`, `username`, `password`, for service credentials; in any order. Each row is what a single request would
-/// be, by the same rules: an empty cell leaves its field out. A row that says what is stored changes nothing. At most 10 MiB.
+/// be, by the same rules: an empty cell leaves its field out. A row that equals the stored values changes nothing. At most 10 MiB.
 #[utoipa::path(
     post,
     path = "",
     operation_id = "import_credentials",
-    params(ImportParameters),
+    params(ImportParameters, Caller<WriteCredentials>, Keyed),
     request_body(content = schemas::CsvFile, content_type = "text/csv"),
     responses(
         (status = 200, description = "All of it is stored, or could be", body = ImportBody),

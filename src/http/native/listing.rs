@@ -26,7 +26,7 @@ impl<T> Listing<T> {
         Self { count: results.len(), results }
     }
 
-    /// A page of it; `count` says how many there are in all.
+    /// Returns a page of it; `count` is the number of all.
     pub(in crate::http) fn part_of(count: usize, results: Vec<T>) -> Self {
         Self { count, results }
     }

@@ -14,8 +14,43 @@ pub mod subaccounts;
 
 use utoipa_axum::routes;
 
-use super::openapi::operations::{Operations, below, with_body_limit};
+use super::openapi::operations::{Operations, Tag, below, with_body_limit};
 use crate::credentials::import::MOST_BYTES;
+
+/// The parts of the document.
+pub(super) const TAGS: &[Tag] = &[
+    Tag {
+        prefix: "/extra/v2/credentials",
+        name: "Credentials",
+        about: "Supplier credentials of the account: stored, listed, explained.",
+    },
+    Tag {
+        prefix: "/extra/v2/subaccounts",
+        name: "Sub-accounts",
+        about: "For an account of the plan `enterprise` with sub-accounts enabled.",
+    },
+    Tag {
+        prefix: "/extra/v2/api-keys",
+        name: "API keys",
+        about: "Keys of the account. A key is shown once, in the answer that made it.",
+    },
+    Tag {
+        prefix: "/extra/v2/oauth-clients",
+        name: "OAuth2 clients",
+        about: "Clients of the account, for tokens in place of keys.",
+    },
+    Tag {
+        prefix: "/extra/v2/audit-events",
+        name: "Audit",
+        about: "Events of the account: changes and resolves, each with its caller.",
+    },
+    Tag {
+        prefix: "/extra/v2/",
+        name: "Directory",
+        about: "Suppliers and service codes. Browsers may read them with a public key.",
+    },
+    Tag { prefix: "/me/", name: "Caller", about: "The authenticated caller." },
+];
 
 /// The operations of the family. The layer is for those that browsers may use as well.
 pub(super) fn operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {

@@ -16,7 +16,7 @@ use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object, OptionalBody};
 use crate::http::extract::caller::{Caller, ManageKeys};
-use crate::http::extract::idempotency::Once;
+use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::number;
 use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
@@ -33,7 +33,7 @@ use crate::types::Name;
 #[serde(deny_unknown_fields)]
 #[schema(as = NewOAuthClient, example = json!({ "name": "order desk", "scopes": ["credentials:read"] }))]
 pub struct CreateBody {
-    /// What people call it.
+    /// Its display name.
     #[schema(value_type = schemas::Text, required)]
     name: Option<String>,
     /// The most that its tokens can carry.
@@ -58,9 +58,9 @@ pub struct CreateBody {
 }))]
 pub struct ClientBody {
     id: Uuid,
-    /// What it calls itself at the token endpoint.
+    /// Its `client_id` at the token endpoint.
     client_id: String,
-    /// What people call it.
+    /// Its display name.
     name: String,
     /// The most that its tokens can carry.
     #[schema(value_type = Vec<schemas::ScopeName>)]
@@ -148,6 +148,7 @@ pub async fn list(
     post,
     path = "",
     operation_id = "create_oauth_client",
+    params(Keyed),
     request_body = CreateBody,
     responses((status = 201, description = "Made; `client_secret` is shown this once", body = MadeClient)),
     security(("oauth2" = ["api-keys:manage"]))
@@ -191,6 +192,7 @@ pub async fn find(
     post,
     path = "",
     operation_id = "rotate_oauth_client",
+    params(Keyed),
     request_body = Option<RotateBody>,
     responses(
         (status = 201, description = "Made; `client_secret` is shown this once", body = MadeClient),

@@ -19,7 +19,7 @@ use crate::resolver::Explanation;
 use crate::resolver::precedence::{Level, Outcome};
 use crate::types::{Environment, Service, SupplierCode};
 
-/// What to explain. What is absent stands for all.
+/// The calls to explain. An absent parameter stands for all.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -68,7 +68,7 @@ pub struct ExplanationBody {
     stale_for: Option<u64>,
 }
 
-/// What became of a level.
+/// The outcome at a level.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ExplanationStep)]
 pub struct Step {
@@ -112,7 +112,7 @@ impl ExplanationBody {
     get,
     path = "",
     operation_id = "explain_resolution",
-    params(Parameters),
+    params(Parameters, Caller<ReadCredentials>),
     responses(
         (status = 200, description = "The explanation, or one for each call", body = OneOrMany),
         (status = 404, description = "Supplier not found"),

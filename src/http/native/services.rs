@@ -14,7 +14,7 @@ use crate::error::{Error, FieldErrors, Missing};
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, WriteCredentials};
 use crate::http::extract::conditions::Given;
-use crate::http::extract::idempotency::Once;
+use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::path::Path;
 use crate::http::extract::preview::{Manner, PreviewBody};
 use crate::http::extract::query::Query;
@@ -89,7 +89,7 @@ impl UpsertBody {
     post,
     path = "",
     operation_id = "upsert_service_credentials",
-    params(Manner),
+    params(Manner, Caller<WriteCredentials>, Given, Keyed),
     request_body = UpsertBody,
     responses(
         (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
@@ -120,7 +120,7 @@ pub async fn upsert(
     delete,
     path = "",
     operation_id = "delete_service_credentials",
-    params(Manner),
+    params(Manner, Caller<WriteCredentials>, Given),
     responses(
         (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
         (status = 204, description = "Deleted"),

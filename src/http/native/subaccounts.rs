@@ -16,7 +16,7 @@ use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::Parent;
-use crate::http::extract::idempotency::Once;
+use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
@@ -32,7 +32,7 @@ pub struct CreateBody {
     /// Its display name.
     #[schema(value_type = schemas::Text, required)]
     name: Option<String>,
-    /// What you call it; unique among your sub-accounts, the inactive ones included.
+    /// Your own id for it; unique among your sub-accounts, the inactive ones included.
     #[schema(value_type = schemas::Text, required)]
     external_customer_id: Option<String>,
     #[schema(value_type = Option<schemas::Email>)]
@@ -59,7 +59,7 @@ pub struct SubAccountBody {
     id: AccountId,
     /// Its display name.
     name: String,
-    /// What its parent calls it.
+    /// The parent's id for it.
     external_customer_id: String,
     #[schema(required)]
     organization_contact_email: Option<String>,
@@ -108,7 +108,7 @@ impl CreateBody {
     }
 }
 
-/// What is left out is kept; null clears what may be empty.
+/// A field that is left out is kept; null clears one that may be empty.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = SubAccountUpdate, example = json!({ "name": "Client A, Inc.", "account_notes": null }))]
@@ -172,7 +172,7 @@ fn parse<T>(parse: fn(&str) -> Result<T, InvalidText>) -> impl FnOnce(String) ->
     move |text| parse(&text)
 }
 
-/// What to list.
+/// The filter of a list.
 #[derive(Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -209,6 +209,7 @@ pub async fn list(
     post,
     path = "",
     operation_id = "create_subaccount",
+    params(Keyed),
     request_body = CreateBody,
     responses((status = 201, description = "Made", body = SubAccountBody)),
     security(("oauth2" = ["subaccounts:manage"]))
@@ -247,7 +248,7 @@ pub async fn find(
 
 /// Change a sub-account
 ///
-/// What is left out is kept; null clears what may be empty.
+/// A field that is left out is kept; null clears one that may be empty.
 #[utoipa::path(
     patch,
     path = "",

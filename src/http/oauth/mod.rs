@@ -23,9 +23,16 @@ use crate::error::{Denied, Error};
 use crate::http::dialect::oauth::{OAuthErrorBody, OAuthRefusal};
 use crate::http::edge::admission;
 use crate::http::error::HttpError;
-use crate::http::openapi::operations::{Operations, below};
+use crate::http::openapi::operations::{Operations, Tag, below};
 use crate::oauth::{Grant, IssueError, Origin, TokenToRevoke};
 use crate::work::Work;
+
+/// The parts of the document.
+pub(super) const TAGS: &[Tag] = &[Tag {
+    prefix: "/oauth/",
+    name: "OAuth2",
+    about: "Tokens for clients, by RFC 6749, 7009 and 7662. Refusals have the form of RFC 6749 §5.2.",
+}];
 
 /// Refuses an address that had too many failures before anything is looked up for it.
 fn check_address(app: &App, request: &OAuthRequest) -> Result<(), HttpError> {
@@ -142,7 +149,7 @@ async fn revoke_found(app: &App, token: &TokenToRevoke) -> Result<(), Error> {
 
 /// Introspect an access token
 ///
-/// RFC 7662. Of a token that is no good, or another account's, only that is told.
+/// RFC 7662. A token that does not work, or is another account's, is answered with `active: false` only.
 #[utoipa::path(
     post,
     path = "",

@@ -1,4 +1,4 @@
-//! What a client sends: parameters in a form or in JSON, and itself by `client_secret_basic` or `client_secret_post`.
+//! Requests of OAuth clients: parameters in a form or in JSON, the client by `client_secret_basic` or `client_secret_post`.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -26,7 +26,7 @@ use crate::types::ClientAddress;
 pub struct OAuthRequest {
     parameters: HashMap<String, SecretString>,
     authorization: Option<String>,
-    /// What is known of the request beside its contents.
+    /// The request apart from its contents.
     pub context: Option<Arc<RequestContext>>,
     /// The request's id.
     pub request_id: Option<Arc<str>>,

@@ -1,4 +1,4 @@
-//! What goes over the wire at `/oauth/…` and `/.well-known/…`, as the RFCs name it.
+//! Bodies of `/oauth/…` and `/.well-known/…`, with the names of the RFCs.
 
 use std::collections::HashMap;
 
@@ -30,7 +30,7 @@ pub struct TokenRequest {
     others: HashMap<String, Option<String>>,
 }
 
-/// What is asked about a token, by the client that presents itself.
+/// A question about a token, by the client that presents itself.
 #[derive(ToSchema)]
 #[schema(example = json!({ "token": "eyJhbGciOiJSUzI1NiJ9.e30.c2ln" }))]
 #[allow(dead_code, reason = "read by `presented.rs`; this is its description")]
@@ -60,15 +60,15 @@ pub struct TokenBody<'a> {
     pub token_type: &'static str,
     /// Seconds.
     pub expires_in: i32,
-    /// What it carries, separated by blanks.
+    /// Its scopes, separated by blanks.
     pub scope: &'a str,
 }
 
-/// What is known of a token (RFC 7662 §2.2).
+/// The state of a token (RFC 7662 §2.2).
 #[derive(Serialize, ToSchema)]
 #[schema(as = Introspection, example = json!({ "active": false }))]
 pub struct IntrospectionBody {
-    /// Whether it works. If not, nothing else is told.
+    /// Whether it works. If not, there are no other members.
     active: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]

@@ -1,28 +1,15 @@
-//! The whole document: what the handlers say of themselves, and what is the same for many of them.
+//! The whole document: the annotations of the handlers, and the parts that many of them share.
 
 use serde_json::{Map, Value, json};
 use utoipa::PartialSchema;
 use utoipa::openapi::OpenApi;
 
+use super::operations::Tag;
 use super::security::{self, Protection};
 use super::{example, requests, responses, schemas};
 use crate::http::dialect::ErrorForm;
 use crate::http::family::Family;
 use crate::http::listener::Listener;
-
-/// The parts of the reference in their order: the paths that begin so, what they are called, what they are about.
-const TAGS: [(&str, &str, &str); 10] = [
-    ("/extra/v2/credentials", "Credentials", "Supplier credentials of the account: stored, listed, explained."),
-    ("/extra/v2/subaccounts", "Sub-accounts", "For an account of the plan `enterprise` with sub-accounts enabled."),
-    ("/extra/v2/api-keys", "API keys", "Keys of the account. A key is shown once, in the answer that made it."),
-    ("/extra/v2/oauth-clients", "OAuth2 clients", "Clients of the account, for tokens in place of keys."),
-    ("/extra/v2/audit-events", "Audit", "What was done with the account, for whom, and by whom."),
-    ("/extra/v2/", "Directory", "What browsers may look at, with a public key."),
-    ("/me/", "Caller", "Who is calling."),
-    ("/internal/v1/", "Resolve", "For the programs that talk to suppliers. Passwords leave here."),
-    ("/oauth/", "OAuth2", "Tokens for clients, by RFC 6749, 7009 and 7662. Refusals have the form of RFC 6749 §5.2."),
-    ("/", "Service", "Health, discovery, and this reference."),
-];
 
 const DESCRIPTION: &str = "\
 Credenza keeps supplier credentials and answers which pair a PromoStandards call must use.
@@ -36,7 +23,7 @@ take no notice of what they do not know.
 Every answer carries `X-Request-Id`: the caller's, if it sent one of 1 to 128 letters, digits or `-_.:/+=`, else a new one.";
 
 /// Makes the document from what the router collected.
-pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
+pub(super) fn complete(listener: Listener, operations: &OpenApi, tags: &[Tag]) -> Value {
     let forms = forms_of(operations);
     let mut document = json!({
         "openapi": "3.1.0",
@@ -73,14 +60,13 @@ pub(super) fn complete(listener: Listener, operations: &OpenApi) -> Value {
 
     let mut paths = json!(operations.paths);
     for (path, item) in paths.as_object_mut().into_iter().flatten() {
-        for (_, operation) in item.as_object_mut().into_iter().flatten() {
-            complete_operation(listener, path, operation, &document);
+        for (method, operation) in item.as_object_mut().into_iter().flatten() {
+            complete_operation(listener, (path, method), operation, &document, tags);
         }
     }
-    let mut tags = operations_of(&paths).map(|operation| operation["tags"][0].clone()).collect::<Vec<_>>();
-    tags.dedup();
-    let known = TAGS.iter().filter(|(_, name, _)| tags.contains(&json!(name)));
-    document["tags"] = known.map(|(_, name, about)| json!({ "name": name, "description": about })).collect();
+    let used = operations_of(&paths).map(|operation| operation["tags"][0].clone()).collect::<Vec<_>>();
+    let used = tags.iter().filter(|tag| used.contains(&json!(tag.name)));
+    document["tags"] = used.map(|tag| json!({ "name": tag.name, "description": tag.about })).collect();
     document["paths"] = paths;
     join_lines(&mut document);
     document
@@ -100,16 +86,22 @@ pub(super) fn operations_of(paths: &Value) -> impl Iterator<Item = &Value> {
     items.flat_map(|(_, item)| item.as_object().into_iter().flatten()).map(|(_, operation)| operation)
 }
 
-fn complete_operation(listener: Listener, path: &str, operation: &mut Value, document: &Value) {
+fn complete_operation(
+    listener: Listener,
+    (path, method): (&str, &str),
+    operation: &mut Value,
+    document: &Value,
+    tags: &[Tag],
+) {
+    let only_reads = method == "get";
     let whole = format!("{path}/");
-    let tag = TAGS.iter().find(|(prefix, ..)| whole.starts_with(prefix)).map_or("", |(_, name, _)| name);
+    let tag = tags.iter().find(|tag| whole.starts_with(tag.prefix)).map_or("", |tag| tag.name);
     let (family, protection) = (Family::of(path), Protection::of(operation));
     let own = operation["parameters"].take();
     let own = own.as_array().cloned().unwrap_or_default();
-    let acting_for = ["Credentials", "Audit"].contains(&tag).then(acting_for);
     operation["tags"] = json!([tag]);
-    operation["parameters"] = path_parameters(path).chain(own).chain(acting_for).collect();
-    requests::complete(operation);
+    operation["parameters"] = path_parameters(path).chain(own).collect();
+    requests::complete(operation, only_reads);
     operation["security"] = protection.requirements(operation, family, listener);
     if let Some(body) = operation.get_mut("requestBody") {
         example::add(&mut body["content"], document);
@@ -135,16 +127,7 @@ fn path_parameters(path: &str) -> impl Iterator<Item = Value> {
     })
 }
 
-/// The header by which a parent acts for a sub-account.
-fn acting_for() -> Value {
-    json!({
-        "name": "X-Account-Id", "in": "header", "required": false,
-        "description": "Id of a sub-account of the caller's account, to act for it. The caller's own id is as good as none.",
-        "schema": { "$ref": "#/components/schemas/AccountNumber" },
-    })
-}
-
-/// What a key cannot be. A derived schema cannot say it.
+/// A schema of keys that cannot exist. A derived schema cannot express it.
 fn public_with_scopes() -> Value {
     json!({
         "required": ["public", "scopes"],
@@ -152,7 +135,7 @@ fn public_with_scopes() -> Value {
     })
 }
 
-/// A listing repeats the schema of its items; a reference says the same.
+/// Replaces the schema of the items in a listing by a reference.
 fn refer_to_parts(schemas: &mut Value) {
     let items = |name: &str| name.strip_prefix("Listing_").map(|item| format!("#/components/schemas/{item}"));
     for (name, schema) in schemas.as_object_mut().into_iter().flatten() {

@@ -1,4 +1,4 @@
-//! Examples: what a schema says itself, or put together from its parts.
+//! Examples: the one of the schema itself, or one put together from the parts of the schema.
 
 use serde_json::{Map, Value, json};
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::example::kind;
 
-/// What a schema is, in a few words, with links to those that have a name.
+/// Describes a schema in a few words, with links to those that have a name.
 pub(super) fn type_of(schema: &Value) -> String {
     if let Some(name) = schema["$ref"].as_str().and_then(|reference| reference.rsplit('/').next()) {
         return format!("<a href=\"#schema-{name}\">{name}</a>");

@@ -1,7 +1,7 @@
 //! The reference: an OpenAPI 3.1 document for each listener, made from the router itself, and a page for people that is
 //! made from the document.
 //!
-//! What only one operation has stands at its handler; what many have in common is added here, once.
+//! The description of one operation stands at its handler; parts that many have in common are added here, once.
 
 mod document;
 mod example;
@@ -19,7 +19,7 @@ use axum::Extension;
 use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 
-use self::operations::Operations;
+use self::operations::{Operations, Tag};
 use crate::http::listener::Listener;
 
 /// A listener's reference, as it is sent.
@@ -35,9 +35,9 @@ pub(in crate::http) struct Reference {
 pub(in crate::http) type SharedReference = &'static LazyLock<Reference>;
 
 impl Reference {
-    /// Makes the reference of a listener from its operations.
-    pub(in crate::http) fn new(listener: Listener, operations: Operations) -> Self {
-        let document = document::complete(listener, &operations.into_openapi());
+    /// Makes the reference of a listener from its operations and their parts, in the order of the document.
+    pub(in crate::http) fn new(listener: Listener, operations: Operations, tags: &[Tag]) -> Self {
+        let document = document::complete(listener, &operations.into_openapi(), tags);
         let json = format!("{document:#}\n");
         Self { json, page: page::render(&document), policy: page::policy() }
     }

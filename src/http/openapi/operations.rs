@@ -31,3 +31,14 @@ pub(in crate::http) fn with_body_limit(operations: Routes, bytes: usize) -> Rout
     let (schemas, paths, methods) = operations;
     (schemas, paths, methods.layer(DefaultBodyLimit::max(bytes)))
 }
+
+/// A part of the document. A family hands in those of its operations, the longer prefixes first.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Tag {
+    /// The paths below it begin so.
+    pub prefix: &'static str,
+    /// Its heading.
+    pub name: &'static str,
+    /// Its operations, in a sentence.
+    pub about: &'static str,
+}

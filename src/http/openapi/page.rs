@@ -203,7 +203,7 @@ fn row_of_answer(status: &str, answer: &Value) -> String {
     html
 }
 
-/// Who may call an operation.
+/// The callers of an operation.
 fn needs(operation: &Value) -> String {
     let Some((scheme, scopes)) = operation["security"][0].as_object().and_then(|scheme| scheme.iter().next()) else {
         return "<p class=\"quiet\">Without authentication.</p>".to_owned();

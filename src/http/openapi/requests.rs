@@ -1,18 +1,12 @@
-//! What a request may carry beside its body: the conditions under which it is carried out, and the key under which it is
-//! carried out once.
+//! Headers of requests: conditions, and the key under which a request is carried out once.
 
+use axum::http::HeaderName;
+use axum::http::header::IF_MATCH;
 use serde_json::{Value, json};
 
 use crate::http::dialect::{IN_PROGRESS, KEY_REUSED, PRECONDITION_FAILED};
-use crate::http::extract::conditions::CONDITIONAL;
-use crate::http::extract::idempotency::MAX_KEY;
-
-/// Operations whose success shows the tag of the state, each with its status.
-const TAGGED: [(&str, &str); 3] =
-    [("get_credentials", "200"), ("upsert_credentials", "201"), ("upsert_service_credentials", "201")];
-
-/// The operation that makes things, and whose success is not 201: they may all be there.
-const MADE_BY_FILE: &str = "import_credentials";
+use crate::http::extract::caller::X_ACCOUNT_ID;
+use crate::http::extract::idempotency::{IDEMPOTENCY_KEY, MAX_KEY};
 
 /// `*`, or a list of tags.
 const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#;
@@ -20,19 +14,40 @@ const TAGS: &str = r#"^(\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*)$"#;
 /// An example of a tag.
 const TAG: &str = "\"XxwG1Ki5Tg-S18Ox5qhdIA\"";
 
-/// Adds the headers that an operation takes and the answers that they lead to.
-pub(super) fn complete(operation: &mut Value) {
-    let id = operation["operationId"].as_str().unwrap_or_default().to_owned();
-    if CONDITIONAL.contains(&id.as_str()) {
-        add_conditions(operation, id == "get_credentials");
+/// Completes the headers that an operation's extractors name, and adds the answers that they lead to.
+pub(super) fn complete(operation: &mut Value, only_reads: bool) {
+    let named = take_named(operation);
+    let takes = |header: &HeaderName| named.iter().any(|name| name.eq_ignore_ascii_case(header.as_str()));
+    if takes(&X_ACCOUNT_ID) {
+        add_acting_for(operation);
     }
-    if let Some((_, status)) = TAGGED.iter().find(|(tagged, _)| *tagged == id) {
-        operation["responses"][*status]["headers"]["ETag"] = etag();
+    if takes(&IF_MATCH) {
+        add_conditions(operation, only_reads);
+        let success = if only_reads { "200" } else { "201" };
+        if let Some(success) = operation["responses"].get_mut(success) {
+            success["headers"]["ETag"] = etag();
+        }
     }
-    let success = if id == MADE_BY_FILE { "200" } else { "201" };
-    // Whatever makes something.
-    if operation["responses"].get(success).is_some() {
+    if takes(&IDEMPOTENCY_KEY) {
+        let success = if operation["responses"].get("201").is_some() { "201" } else { "200" };
         add_key(operation, success);
+    }
+}
+
+/// Takes the headers off that extractors name, and returns their names.
+fn take_named(operation: &mut Value) -> Vec<String> {
+    let Some(parameters) = operation["parameters"].as_array_mut() else { return vec![] };
+    let is_header = |parameter: &Value| parameter["in"] == "header" && parameter["schema"].is_null();
+    let names = parameters.extract_if(.., |parameter| is_header(parameter));
+    names.filter_map(|parameter| parameter["name"].as_str().map(str::to_owned)).collect()
+}
+
+/// Adds the header by which a parent acts for a sub-account.
+fn add_acting_for(operation: &mut Value) {
+    let about = "Id of a sub-account of the caller's account, to act for it. The caller's own id is as good as none.";
+    let schema = json!({ "$ref": "#/components/schemas/AccountNumber" });
+    if let Some(parameters) = operation["parameters"].as_array_mut() {
+        parameters.push(header("X-Account-Id", about, &schema));
     }
 }
 

@@ -1,4 +1,4 @@
-//! What every answer carries, and the refusals that many operations share.
+//! Headers of every answer, and the refusals that many operations share.
 
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ const SHARED: [(StatusCode, &str, &str); 8] = [
     ),
 ];
 
-/// Headers that tell a caller what its key has left. Whatever comes after the key was counted may carry them.
+/// Headers with the rest of a key's allowance. Every answer after the key was counted may carry them.
 const RATE: [&str; 2] = ["X-RateLimit-Limit", "X-RateLimit-Remaining"];
 /// Headers that are not in every answer that may have them.
 const OPTIONAL: [&str; 4] = ["X-RateLimit-Limit", "X-RateLimit-Remaining", "Accept-Encoding", "Pragma"];
@@ -81,8 +81,7 @@ impl ErrorForm {
     }
 }
 
-/// Completes what an operation says of its own answers: headers, the bodies of its refusals, examples, and the refusals
-/// that it shares.
+/// Completes the answers of an operation: headers, the bodies of its refusals, examples, and the refusals that it shares.
 pub(super) fn complete(operation: &mut Value, form: &ErrorForm, protection: Protection, document: &Value) {
     let mut answers = match operation["responses"].take() {
         Value::Object(answers) => answers,

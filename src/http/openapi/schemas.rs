@@ -1,5 +1,5 @@
-//! The words of the domain as schemas: what a text, a code or a number may be on the wire. The domain itself knows no
-//! OpenAPI; where it has a list of what there is, the schema is made from that list.
+//! Schemas of the domain's values: texts, codes, numbers, addresses. The domain itself knows no OpenAPI; where it has a list
+//! of all values, the schema is made from that list.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -71,9 +71,9 @@ words! {
     /// A level of the hierarchy, from the highest: the pair of the request itself, the account's for the service, the
     /// account's base credentials, the operator's shared login.
     LevelName: names(Level::ALL);
-    /// What was done.
+    /// The action that is on record.
     ActionName: codes(Action::ALL.map(Action::as_str)).examples(["credentials.updated"]);
-    /// What became of a level.
+    /// The outcome at a level of the hierarchy.
     OutcomeName: names(Outcome::ALL);
     /// Number of an account.
     AccountNumber: whole(1, i64::MAX).examples([7]);
@@ -120,7 +120,7 @@ fn whole(least: i64, most: i64) -> ObjectBuilder {
         .maximum(Some(most))
 }
 
-/// Addresses of both families (RFC 4291 §2.2), alone or with the length of a prefix.
+/// Addresses of both families (RFC 4291 §2.2), with or without the length of a prefix.
 fn ranges() -> String {
     const GROUP: &str = "[0-9A-Fa-f]{1,4}";
     // Any group but `ffff`.
@@ -139,7 +139,7 @@ fn ranges() -> String {
         after => format!("{}::{}?", repeated(before, before), repeated(1, after)),
     });
     let v6 = shortened.fold(whole, |all, form| format!("{all}|{form}"));
-    // The last two groups as a v4 address. What begins with `::ffff:` is one in v6 clothes, and has the longer prefixes alone.
+    // The last two groups as a v4 address. An IPv4-mapped address (`::ffff:`) has the longer prefixes only.
     let before_v4 = (1..=5).map(|before| format!("{}::({GROUP}:){{0,{}}}", repeated(before, before), 5 - before));
     let before_v4 = before_v4
         .fold(format!("({GROUP}:){{6}}|::|::{NOT_MAPPED}:|::({GROUP}:){{2,5}}"), |all, form| format!("{all}|{form}"));

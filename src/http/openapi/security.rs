@@ -20,7 +20,7 @@ pub(super) enum Protection {
 }
 
 impl Protection {
-    /// What an annotation says.
+    /// Reads the annotation of an operation.
     pub(super) fn of(operation: &Value) -> Self {
         let first = &operation["security"][0];
         match ["oauth2", "public_api_key", "client_basic"].map(|scheme| first.get(scheme).is_some()) {

@@ -10,7 +10,7 @@ use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
 
 use crate::accounts::AccountStatuses;
-use crate::admission::{Admission, AdmissionSettings};
+use crate::admission::{Admission, AdmissionSettings, ConnectionSettings};
 use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
 use crate::audit::{AuditKey, RecordSettings, Resolves};
@@ -44,6 +44,8 @@ pub struct Settings {
     pub leases: Leases,
     /// Who may ask how much.
     pub admission: AdmissionSettings,
+    /// How connections are kept.
+    pub connections: ConnectionSettings,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Whose tokens are accepted beside ours.

@@ -34,6 +34,22 @@ pub struct AdmissionSettings {
     pub request_timeout: Duration,
 }
 
+/// Says how many connections a listener has, and how long one may do nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionSettings {
+    /// Most connections of a listener, where the system's limit of open files does not ask for fewer.
+    pub most: usize,
+    /// Longest time between two requests on a connection.
+    pub idle: Duration,
+}
+
+impl Default for ConnectionSettings {
+    fn default() -> Self {
+        // Balancers keep idle connections for a minute, and must be the first to close them.
+        Self { most: 10_000, idle: Duration::from_secs(75) }
+    }
+}
+
 /// The limits of a process.
 pub struct Admission {
     /// Requests under way on the public listener.

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{ConfigError, Source};
+use crate::admission::ConnectionSettings;
 
 /// The files of a listener's TLS, in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,11 @@ pub struct Shutdown {
 /// Nobody waits longer for a process to end.
 const LONGEST: Duration = Duration::from_mins(10);
 
+/// Fewer connections could not be shared between addresses.
+const FEWEST_CONNECTIONS: usize = 16;
+const SHORTEST_IDLE: Duration = Duration::from_secs(1);
+const LONGEST_IDLE: Duration = Duration::from_hours(1);
+
 pub(super) fn shutdown(source: &Source) -> Result<Shutdown, ConfigError> {
     let duration = |name, seconds| {
         let default = humantime::Duration::from(Duration::from_secs(seconds));
@@ -39,6 +45,23 @@ pub(super) fn shutdown(source: &Source) -> Result<Shutdown, ConfigError> {
         Ok(value)
     };
     Ok(Shutdown { grace: duration("CREDENZA_SHUTDOWN_GRACE", 5)?, drain: duration("CREDENZA_DRAIN_LIMIT", 10)? })
+}
+
+/// Reads how many connections there may be, and for how long they may be idle.
+pub(super) fn connections(source: &Source) -> Result<ConnectionSettings, ConfigError> {
+    const MOST: &str = "CREDENZA_MAX_CONNECTIONS";
+    const IDLE: &str = "CREDENZA_IDLE_TIMEOUT";
+    let default = ConnectionSettings::default();
+    let most = source.parsed(MOST, default.most, "a number")?;
+    if most < FEWEST_CONNECTIONS {
+        return Err(ConfigError::Wrong(MOST, format!("is less than {FEWEST_CONNECTIONS}")));
+    }
+    let idle: Duration =
+        source.parsed(IDLE, humantime::Duration::from(default.idle), "a duration such as `75s`")?.into();
+    if !(SHORTEST_IDLE..=LONGEST_IDLE).contains(&idle) {
+        return Err(ConfigError::Wrong(IDLE, format!("is not between {SHORTEST_IDLE:?} and {LONGEST_IDLE:?}")));
+    }
+    Ok(ConnectionSettings { most, idle })
 }
 
 /// TLS of the public listener, if it has any.

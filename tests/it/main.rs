@@ -33,6 +33,7 @@ mod commands_directory;
 mod commands_import;
 mod commands_reach_serve;
 mod conditions;
+mod connections;
 mod contract;
 mod debug_output;
 mod dev;

@@ -1,6 +1,11 @@
-//! The two listeners: bound, served, stopped. On hyper itself, because a slow or silent client has to be cut off while it
+//! Binds, serves and stops the two listeners. On hyper itself, because a slow or silent client has to be cut off while it
 //! still sends headers, before any router sees it.
 
+mod activity;
+mod connection;
+mod connections;
+mod leftover;
+mod socket;
 pub mod tls;
 
 use std::io;
@@ -8,35 +13,26 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::{ConnectInfo, Request};
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use rustix::process::{Resource, getrlimit};
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::server::TlsStream;
-use tower::ServiceExt;
 
+use self::activity::{Activity, Patience};
+use self::connection::Connection;
+use self::connections::{Connections, Place};
+use self::socket::Socket;
 use self::tls::{Tls, TlsError};
+use super::listener::Listener;
 use super::routes::{ListenerService, internal_router, public_router};
 use crate::app::App;
+use crate::clock::Monotonic;
 use crate::config::{Shutdown, TlsFiles};
 
-/// Longest time for the headers of a request, and longest silence between two requests on a connection.
-const HEADER_TIMEOUT: Duration = Duration::from_secs(30);
-/// Largest head of a request, in bytes: request line, all headers, and the line that ends them. hyper refuses a larger one
-/// with 431 by itself. Its buffer has the same size, and alone would let through what the last read added to it.
-const HEADER_LIMIT: usize = 32 << 10;
-/// Most connections of a listener, where the system's limit of open files does not ask for fewer. Further ones wait in
-/// the listener's queue.
-const MAX_CONNECTIONS: u64 = 10_000;
+/// Time between two looks for room, and for the last clients that the system connects.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Both listeners, bound and not yet served.
 pub struct Listeners {
@@ -101,8 +97,8 @@ impl Listeners {
         let (stopping, stopped) = watch::channel(false);
         let Certificates { public, internal } = self.certificates;
         let mut servers = JoinSet::new();
-        servers.spawn(serve(self.public, public, public_router(Arc::clone(&app)), stopped.clone()));
-        servers.spawn(serve(self.internal, internal, internal_router(Arc::clone(&app)), stopped));
+        servers.spawn(Listening::new(Listener::Public, &app, public, stopped.clone()).serve(self.public));
+        servers.spawn(Listening::new(Listener::Internal, &app, internal, stopped).serve(self.internal));
         stop.await;
         app.stopping.begin();
         tracing::info!(grace = ?shutdown.grace, drain = ?shutdown.drain, "stopping");
@@ -115,93 +111,127 @@ impl Listeners {
     }
 }
 
-/// Serves one listener until it is stopped, and returns when its connections have ended. They end with it, if it is
-/// aborted.
-async fn serve(
-    listener: TcpListener,
+/// A listener with what its connections share.
+struct Listening {
     tls: Option<Arc<Tls>>,
     service: ListenerService,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let shutdown = GracefulShutdown::new();
-    let slots = Arc::new(Semaphore::new(connection_limit()));
-    let mut connections = JoinSet::new();
-    loop {
-        let accepted = async {
-            let slot = Arc::clone(&slots).acquire_owned().await;
-            (listener.accept().await, slot)
-        };
-        let (accepted, slot) = tokio::select! {
-            accepted = accepted => accepted,
-            // An error says that the sender is gone, which means the same.
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-            Some(_) = connections.join_next() => continue,
-        };
-        match accepted {
-            Ok((stream, peer)) => {
-                // Answers are small and whole; waiting for more to send only delays them. A failure costs no more than that.
-                let _ = stream.set_nodelay(true);
-                let (tls, service, watcher, stopped) =
-                    (tls.clone(), service.clone(), shutdown.watcher(), stopped.clone());
-                connections.spawn(async move {
-                    // What a client does to its connection is not our failure.
-                    match tls {
-                        None => drop(watcher.watch(connection(stream, peer, service)).await),
-                        Some(tls) => {
-                            if let Some(stream) = handshake(&tls, stream, stopped).await {
-                                drop(watcher.watch(connection(stream, peer, service)).await);
-                            }
-                        }
-                    }
-                    drop(slot);
-                });
-            }
-            // Out of open files, most likely: connections that end make room.
-            Err(error) => {
-                tracing::warn!(error = &error as &dyn std::error::Error, "a connection could not be accepted");
-                sleep(Duration::from_millis(50)).await;
-            }
-        }
-    }
-    drop(listener);
-    shutdown.shutdown().await;
+    app: Arc<App>,
+    connections: Arc<Connections>,
+    patience: Patience,
+    clock: Monotonic,
+    stopped: watch::Receiver<bool>,
 }
 
-/// A connection made secure; none if that failed, or if the listener was stopped meanwhile.
-async fn handshake(tls: &Tls, stream: TcpStream, mut stopped: watch::Receiver<bool>) -> Option<TlsStream<TcpStream>> {
+impl Listening {
+    /// Prepares a listener. Only the public one has strangers, each of whom has a share of the connections.
+    fn new(listener: Listener, app: &Arc<App>, tls: Option<Arc<Tls>>, stopped: watch::Receiver<bool>) -> Self {
+        let settings = &app.settings;
+        let most = connection_limit(settings.connections.most);
+        let (service, are_shared) = match listener {
+            Listener::Public => (public_router(Arc::clone(app)), true),
+            Listener::Internal => (internal_router(Arc::clone(app)), false),
+        };
+        let connections = Connections::new(most, are_shared, settings.trusted_proxies.clone());
+        let patience = Patience { idle: settings.connections.idle, stalled: settings.admission.request_timeout };
+        Self { tls, service, app: Arc::clone(app), connections, patience, clock: Monotonic::system(), stopped }
+    }
+
+    /// Serves until it is stopped, and returns when its connections have ended. They end with it, if it is aborted.
+    async fn serve(self, listener: TcpListener) {
+        let mut stopped = self.stopped.clone();
+        let mut tasks = JoinSet::new();
+        loop {
+            let has_room = !self.connections.is_full();
+            tokio::select! {
+                () = until(&mut stopped) => break,
+                Some(_) = tasks.join_next() => {}
+                accepted = listener.accept(), if has_room => match accepted {
+                    Ok((stream, peer)) => self.take(stream, peer, &mut tasks),
+                    // Out of open files, most likely: connections that end make room.
+                    Err(error) => {
+                        tracing::warn!(error = &error as &dyn std::error::Error, "a connection could not be accepted");
+                        sleep(LOOK_AGAIN).await;
+                    }
+                },
+                () = sleep(LOOK_AGAIN), if !has_room => {}
+            }
+        }
+        // Clients that the system has connected already would find their connections broken.
+        let connected = async {
+            while let Ok((stream, peer)) = listener.accept().await {
+                self.take(stream, peer, &mut tasks);
+            }
+        };
+        let _ = timeout(LOOK_AGAIN, connected).await;
+        drop(listener);
+        while tasks.join_next().await.is_some() {}
+    }
+
+    /// Takes a connection, unless its address has enough of them.
+    fn take(&self, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
+        let activity = Activity::new(&self.clock);
+        let Some(place) = self.connections.enter(peer.ip(), &activity) else {
+            metrics::counter!("credenza_connections_refused_total").increment(1);
+            return;
+        };
+        // Answers are small and whole; waiting for more to send only delays them. A failure costs no more than that.
+        let _ = stream.set_nodelay(true);
+        let stream = Arc::new(stream);
+        let connection = Connection {
+            stream: Arc::clone(&stream),
+            peer,
+            activity: Arc::clone(&activity),
+            place,
+            patience: self.patience,
+            app: Arc::clone(&self.app),
+            service: self.service.clone(),
+            stopped: self.stopped.clone(),
+        };
+        let socket = Socket::new(stream, activity);
+        match &self.tls {
+            None => tasks.spawn(connection.serve(socket)),
+            Some(tls) => {
+                let (tls, stopped) = (Arc::clone(tls), self.stopped.clone());
+                tasks.spawn(async move {
+                    if let Some(stream) = handshake(&tls, socket, &connection.place, stopped).await {
+                        connection.serve(stream).await;
+                    }
+                })
+            }
+        };
+    }
+}
+
+/// Makes a connection secure. Returns none if that fails, if the listener is stopped, or if the place is needed.
+async fn handshake(
+    tls: &Tls,
+    socket: Socket,
+    place: &Place,
+    mut stopped: watch::Receiver<bool>,
+) -> Option<TlsStream<Socket>> {
     tokio::select! {
-        done = tls.accept(stream) => match done {
+        done = tls.accept(socket) => match done {
             Ok(stream) => Some(stream),
             Err(error) => {
                 tracing::debug!(error = &error as &dyn std::error::Error, "a handshake failed");
                 None
             }
         },
-        _ = stopped.wait_for(|stopped| *stopped) => None,
+        () = until(&mut stopped) => None,
+        () = place.evicted() => None,
     }
 }
 
-/// One connection, with as many requests as the client sends on it.
-fn connection(
-    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    peer: SocketAddr,
-    service: ListenerService,
-) -> impl GracefulConnection<Error = hyper::Error> {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(Body::new);
-        request.extensions_mut().insert(ConnectInfo(peer));
-        service.clone().oneshot(request)
-    });
-    let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIMEOUT);
-    http.max_header_size(HEADER_LIMIT).max_buf_size(HEADER_LIMIT);
-    http.serve_connection(TokioIo::new(stream), service)
+/// Returns when the listener is stopped.
+async fn until(stopped: &mut watch::Receiver<bool>) {
+    // An error says that the sender is gone, which means the same.
+    drop(stopped.wait_for(|stopped| *stopped).await);
 }
 
-/// Two listeners may not use up the files that the database needs.
-fn connection_limit() -> usize {
+/// Limits the connections of a listener so that both listeners leave the files that the database needs.
+fn connection_limit(most: usize) -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    usize::try_from((files / 5 * 2).clamp(16, MAX_CONNECTIONS)).unwrap_or(16)
+    most.min(usize::try_from(files / 5 * 2).unwrap_or(usize::MAX)).max(16)
 }
 
 /// An address that cannot be taken.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
@@ -18,6 +17,7 @@ use tokio_rustls::rustls::server::{VerifierBuilderError, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
+use super::socket::Socket;
 use crate::config::TlsFiles;
 
 /// Longest time for a handshake, from the accepted connection on.
@@ -92,25 +92,25 @@ impl Tls {
     }
 
     /// Makes a connection secure, or not: then the client was told as far as it can understand.
-    pub(in crate::http) async fn accept(&self, stream: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    pub(super) async fn accept(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
         let config = Arc::clone(&self.current.borrow());
         let handshake = async {
             let mut first = [0];
-            if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE_RECORD {
-                return refuse(stream).await;
+            if socket.stream().peek(&mut first).await? == 1 && first[0] != HANDSHAKE_RECORD {
+                return refuse(socket).await;
             }
-            TlsAcceptor::from(config).accept(stream).await
+            TlsAcceptor::from(config).accept(socket).await
         };
         timeout(HANDSHAKE_TIMEOUT, handshake).await?
     }
 }
 
 /// Answers a client that does not speak TLS.
-async fn refuse<T>(mut stream: TcpStream) -> io::Result<T> {
+async fn refuse<T>(mut socket: Socket) -> io::Result<T> {
     // What is there is read first: to close a connection with something unread in it would take the answer back.
-    stream.try_read(&mut [0; 16 << 10])?;
-    stream.write_all(WRONG_PROTOCOL).await?;
-    stream.shutdown().await?;
+    socket.stream().try_read(&mut [0; 16 << 10])?;
+    socket.write_all(WRONG_PROTOCOL).await?;
+    socket.shutdown().await?;
     Err(io::ErrorKind::InvalidData.into())
 }
 

@@ -1,8 +1,6 @@
-//! `/extra/v2/api-keys`, and `/extra/v2/subaccounts/{id}/api-keys` for a parent: API keys. A key is shown once, when it is
-//! made.
+//! `/extra/v2/api-keys`: API keys of the account. A key is shown once, when it is made.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::Response;
@@ -11,24 +9,23 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::accounts::subaccounts;
-use crate::api_credentials::{self, KeySummary, MAX_OVERLAP, NewKey};
+use super::listing::Listing;
+use super::rotation::RotateBody;
+use super::scopes::{scopes, usual_scopes};
+use crate::api_credentials::{self, KeySummary, NewKey};
 use crate::api_key::{ApiKey, Kind};
 use crate::app::App;
-use crate::error::{Denied, Error, FieldError, FieldErrors, Missing};
+use crate::error::{Error, FieldError, FieldErrors, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object, OptionalBody};
-use crate::http::extract::caller::{Caller, ManageKeys, Parent};
+use crate::http::extract::caller::{Caller, ManageKeys};
 use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::moment;
-use crate::http::extract::number;
 use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
-use crate::http::native::listing::Listing;
-use crate::http::native::subaccounts::account_in_path;
 use crate::http::openapi::schemas;
-use crate::principal::{Principal, Scope};
+use crate::principal::Principal;
 use crate::types::{Name, parse_range};
 
 /// A key to be made. Every field may be left out.
@@ -127,7 +124,7 @@ pub struct MadeKey {
 }
 
 impl MadeKey {
-    fn new((summary, key): (KeySummary, ApiKey)) -> Self {
+    pub(super) fn new((summary, key): (KeySummary, ApiKey)) -> Self {
         Self { summary: summary.into(), key: Some(key.expose().to_owned()) }
     }
 }
@@ -139,7 +136,7 @@ impl Made for MadeKey {
 }
 
 impl CreateBody {
-    fn parse(self, by: &Principal, now: DateTime<Utc>) -> Result<NewKey, Error> {
+    pub(super) fn parse(self, by: &Principal, now: DateTime<Utc>) -> Result<NewKey, Error> {
         let mut errors = FieldErrors::default();
         let kind = if self.public == Some(true) { Kind::Public } else { Kind::Private };
         let name = errors.required("name", Some(self.name.unwrap_or("API key".to_owned())), |name| Name::parse(&name));
@@ -162,55 +159,6 @@ impl CreateBody {
         };
         let (expires_at, user_email) = (self.expires_at, None);
         Ok(NewKey { name, kind, scopes, allowed_ips, expires_at, is_operator: false, user_email })
-    }
-}
-
-/// Scopes by their names, if any are named. Nobody can grant a scope that they lack.
-pub(in crate::http) fn scopes(
-    names: Option<Vec<String>>,
-    by: &Principal,
-    errors: &mut FieldErrors,
-) -> Result<Option<Vec<Scope>>, Error> {
-    let Some(names) = names else { return Ok(None) };
-    let mut scopes = Vec::new();
-    for (index, name) in names.iter().enumerate() {
-        match Scope::parse(name) {
-            Some(scope) if !by.has(scope) => return Err(Denied::CannotGrant(scope).into()),
-            Some(scope) if scopes.contains(&scope) => {}
-            Some(scope) => scopes.push(scope),
-            None => {
-                let known = Scope::ALL.map(Scope::as_str).join(", ");
-                errors.push(FieldError::new(&format!("scopes[{index}]"), format!("must be one of {known}")));
-            }
-        }
-    }
-    Ok(Some(scopes))
-}
-
-/// Returns the scopes of a key or client for which none are named: the default ones, as far as its maker has them.
-pub(in crate::http) fn usual_scopes(by: &Principal) -> Vec<Scope> {
-    Scope::DEFAULT.into_iter().filter(|scope| by.has(*scope)).collect()
-}
-
-/// How a rotation goes.
-#[derive(Default, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(as = Rotation, example = json!({ "overlap_seconds": 3600 }))]
-pub struct RotateBody {
-    /// How long the old one goes on working; not at all if it is left out.
-    #[serde(default, deserialize_with = "number::whole")]
-    #[schema(minimum = 0, maximum = 604_800)]
-    overlap_seconds: Option<u64>,
-}
-
-impl RotateBody {
-    pub(in crate::http) fn parse(&self) -> Result<Duration, Error> {
-        let overlap = Duration::from_secs(self.overlap_seconds.unwrap_or(0));
-        if overlap > MAX_OVERLAP {
-            let message = format!("must be at most {}", MAX_OVERLAP.as_secs());
-            return Err(Error::invalid(FieldError::new("overlap_seconds", message)));
-        }
-        Ok(overlap)
     }
 }
 
@@ -314,81 +262,7 @@ pub async fn revoke(
     write.deleted().await
 }
 
-/// List the API keys of a sub-account
-#[utoipa::path(
-    get,
-    path = "",
-    operation_id = "list_subaccount_api_keys",
-    responses(
-        (status = 200, description = "All of them", body = Listing<KeyBody>),
-        (status = 404, description = "Sub-account not found"),
-    ),
-    security(("oauth2" = ["subaccounts:manage"]))
-)]
-pub async fn list_of_subaccount(
-    Parent(caller): Parent,
-    State(app): State<Arc<App>>,
-    Path(account): Path<String>,
-    _: Query<NoParameters>,
-) -> Result<Listing<KeyBody>, HttpError> {
-    let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
-    let keys = api_credentials::list(&app, account).await?;
-    Ok(Listing::new(keys.into_iter().map(Into::into).collect()))
-}
-
-/// Create an API key for a sub-account
-///
-/// The key is the sub-account's own: it can act for nobody else.
-#[utoipa::path(
-    post,
-    path = "",
-    operation_id = "create_subaccount_api_key",
-    params(Keyed),
-    request_body = CreateBody,
-    responses(
-        (status = 201, description = "Made; `key` is shown this once", body = MadeKey),
-        (status = 404, description = "Sub-account not found"),
-    ),
-    security(("oauth2" = ["subaccounts:manage"]))
-)]
-pub async fn create_for_subaccount(
-    Parent(caller): Parent,
-    State(app): State<Arc<App>>,
-    Path(account): Path<String>,
-    _: Query<NoParameters>,
-    Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<CreateBody>>>,
-) -> Result<Response, Instead> {
-    let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
-    let new = body.parse(&caller.principal, app.clock.now())?;
-    let mut write = Write::begin(&app, &caller, account, keyed).await?;
-    let made = api_credentials::create(write.work(), &new).await;
-    write.created(made, |made| (None, MadeKey::new(made))).await
-}
-
-/// Revoke an API key of a sub-account
-#[utoipa::path(
-    delete,
-    path = "",
-    operation_id = "revoke_subaccount_api_key",
-    responses(
-        (status = 204, description = "Revoked"),
-        (status = 404, description = "API key not found"),
-    ),
-    security(("oauth2" = ["subaccounts:manage"]))
-)]
-pub async fn revoke_of_subaccount(
-    Parent(caller): Parent,
-    State(app): State<Arc<App>>,
-    Path((account, id)): Path<(String, String)>,
-    _: Query<NoParameters>,
-) -> Result<Response, Instead> {
-    let account = subaccounts::find(&app, caller.account(), account_in_path(&account)?).await?.id;
-    let id = key_in_path(&id)?;
-    let mut write = Write::begin(&app, &caller, account, None).await?;
-    api_credentials::revoke(write.work(), id).await?;
-    write.deleted().await
-}
-
-fn key_in_path(id: &str) -> Result<Uuid, Error> {
+/// Reads the id of a key in a path. Anything else is the id of none.
+pub(super) fn key_in_path(id: &str) -> Result<Uuid, Error> {
     id.parse().map_err(|_| Error::missing(Missing::ApiKey))
 }

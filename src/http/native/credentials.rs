@@ -25,6 +25,7 @@ use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
 use crate::http::native::listing::Listing;
 use crate::http::native::services::ServiceCredentialBody;
+use crate::http::native::supplier_path::supplier_in_path;
 use crate::http::openapi::schemas;
 use crate::types::{Environment, HalfPair, Password, Service, SupplierCode, Username};
 
@@ -300,9 +301,4 @@ pub async fn audit_trail(
 ) -> Result<Json<AuditTrailBody>, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Credentials)?;
     Ok(Json(credentials::audit_trail(&app, caller.account(), &supplier).await?.into()))
-}
-
-/// The code in a path. One that can be nobody's is simply not found.
-pub(in crate::http) fn supplier_in_path(code: &str, missing: Missing) -> Result<SupplierCode, Error> {
-    SupplierCode::parse(code).map_err(|_| Error::missing(missing))
 }

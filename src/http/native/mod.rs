@@ -9,8 +9,12 @@ pub mod listing;
 pub mod me;
 pub mod oauth_clients;
 pub mod resolution;
+mod rotation;
+mod scopes;
 pub mod services;
+pub mod subaccount_api_keys;
 pub mod subaccounts;
+mod supplier_path;
 
 use utoipa_axum::routes;
 
@@ -71,8 +75,8 @@ pub(super) fn operations(browsers: impl FnOnce(Operations) -> Operations) -> Ope
         [
             ("", routes!(subaccounts::list, subaccounts::create)),
             ("/{id}", routes!(subaccounts::find, subaccounts::update, subaccounts::deactivate)),
-            ("/{id}/api-keys", routes!(api_keys::list_of_subaccount, api_keys::create_for_subaccount)),
-            ("/{id}/api-keys/{key_id}", routes!(api_keys::revoke_of_subaccount)),
+            ("/{id}/api-keys", routes!(subaccount_api_keys::list, subaccount_api_keys::create)),
+            ("/{id}/api-keys/{key_id}", routes!(subaccount_api_keys::revoke)),
         ],
     );
     let api_keys = below(

@@ -13,7 +13,7 @@ use crate::http::error::HttpError;
 use crate::http::extract::caller::{Caller, ReadCredentials};
 use crate::http::extract::path::Path;
 use crate::http::extract::query::Query;
-use crate::http::native::credentials::supplier_in_path;
+use crate::http::native::supplier_path::supplier_in_path;
 use crate::http::openapi::schemas;
 use crate::resolver::Explanation;
 use crate::resolver::precedence::{Level, Outcome};

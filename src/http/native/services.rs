@@ -19,7 +19,7 @@ use crate::http::extract::path::Path;
 use crate::http::extract::preview::{Manner, PreviewBody};
 use crate::http::extract::query::Query;
 use crate::http::extract::write::{Instead, Made, Write};
-use crate::http::native::credentials::supplier_in_path;
+use crate::http::native::supplier_path::supplier_in_path;
 use crate::http::openapi::schemas;
 use crate::types::{Environment, Pair, Password, Service, Username};
 

@@ -148,6 +148,12 @@ fn checksum(body: &str) -> [u8; CHECKSUM] {
 #[allow(clippy::derived_hash_with_manual_eq, reason = "equal in the same cases, but in constant time")]
 pub struct KeyHash(pub [u8; 32]);
 
+impl fmt::Debug for KeyHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeyHash(…)")
+    }
+}
+
 /// Every byte is looked at, wherever the first difference is.
 impl PartialEq for KeyHash {
     fn eq(&self, other: &Self) -> bool {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use uuid::Uuid;
 
+use crate::api_key::KeyHash;
 use crate::types::{AccountId, ClientAddress};
 
 /// A right that a key can carry.
@@ -93,6 +94,29 @@ impl AuthMethod {
     }
 }
 
+/// The credential that a principal presented, by which its rights can be looked up again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Grounds {
+    /// An API key.
+    Key(KeyHash),
+    /// A token of ours.
+    Token {
+        /// The `client_id` of the client that it was issued to.
+        client: Arc<str>,
+        /// Its id.
+        jti: Uuid,
+        /// When it runs out, in seconds since 1970.
+        exp: i64,
+    },
+    /// A token of the outside issuer.
+    OutsideToken {
+        /// When it runs out, in seconds since 1970.
+        exp: i64,
+    },
+    /// The secret of an OAuth2 client, which serves for one request.
+    ClientSecret,
+}
+
 /// The authenticated party behind a request.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -110,6 +134,8 @@ pub struct Principal {
     pub scopes: Vec<Scope>,
     /// An operator's key: may resolve for any account.
     pub is_operator: bool,
+    /// The credential that these rights rest on.
+    pub grounds: Grounds,
 }
 
 impl Principal {

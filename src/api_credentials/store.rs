@@ -21,6 +21,7 @@ pub(crate) struct StoredKey {
     pub user_email: String,
     pub name: String,
     pub kind: Kind,
+    pub hash: KeyHash,
     pub scopes: Vec<Scope>,
     pub allowed_ips: Vec<IpNet>,
     pub is_operator: bool,
@@ -48,6 +49,7 @@ impl FromRow<'_, PgRow> for StoredKey {
             user_email: row.try_get("user_email")?,
             name: row.try_get("name")?,
             kind: kind(row.try_get("kind")?),
+            hash: hash(row.try_get("hash")?)?,
             // A scope of a newer version is a right that this one cannot give.
             scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             // An address range that cannot be read must not become "everywhere".
@@ -60,6 +62,10 @@ impl FromRow<'_, PgRow> for StoredKey {
     }
 }
 
+fn hash(stored: Vec<u8>) -> Result<KeyHash, sqlx::Error> {
+    stored.try_into().map(KeyHash).map_err(|_| sqlx::Error::Decode("a hash that is not 32 bytes long".into()))
+}
+
 fn kind(stored: &str) -> Kind {
     if stored == Kind::Public.as_str() { Kind::Public } else { Kind::Private }
 }
@@ -70,7 +76,7 @@ pub(crate) async fn find_by_hash(
     hash: &KeyHash,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
     sqlx::query_as(
-        "select account_id, id, user_id, user_email, name, kind, scopes, allowed_ips, is_operator, is_rotated,
+        "select account_id, id, user_id, user_email, name, kind, hash, scopes, allowed_ips, is_operator, is_rotated,
              expires_at, revoked_at
          from api_key_by_hash($1)",
     )
@@ -87,8 +93,8 @@ pub(super) async fn lock_active(
     now: DateTime<Utc>,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
     let key: Option<StoredKey> = sqlx::query_as(
-        "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.scopes, k.allowed_ips,
-             k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
+        "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.hash, k.scopes,
+             k.allowed_ips, k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
          from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
          where k.account_id = $1 and k.id = $2
          for update of k",

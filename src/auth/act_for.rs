@@ -21,10 +21,7 @@ pub async fn act_for(
     if principal.account == account {
         return Ok(Arc::clone(principal));
     }
-    require_parent(principal, account, statuses).await?;
-    if !statuses.is_active(account).await? {
-        return Err(Denied::InactiveAccount.into());
-    }
+    require_active_child(principal.account, account, statuses).await?;
     Ok(Arc::new(Principal { account, ..Principal::clone(principal) }))
 }
 
@@ -38,12 +35,22 @@ pub async fn may_resolve_for(
     if principal.is_operator || principal.account == account {
         return Ok(());
     }
-    require_parent(principal, account, statuses).await
+    require_child(principal.account, account, statuses).await
 }
 
-async fn require_parent(principal: &Principal, account: AccountId, statuses: &AccountStatuses) -> Result<(), Error> {
+/// Refuses an account that is not a sub-account of the parent's, or is inactive.
+pub(super) async fn require_active_child(
+    parent: AccountId,
+    account: AccountId,
+    statuses: &AccountStatuses,
+) -> Result<(), Error> {
+    require_child(parent, account, statuses).await?;
+    if statuses.is_active(account).await? { Ok(()) } else { Err(Denied::InactiveAccount.into()) }
+}
+
+async fn require_child(parent: AccountId, account: AccountId, statuses: &AccountStatuses) -> Result<(), Error> {
     match statuses.get(account).await? {
-        Some(status) if status.parent_id == Some(principal.account) => Ok(()),
+        Some(status) if status.parent_id == Some(parent) => Ok(()),
         _ => Err(Denied::OtherAccount.into()),
     }
 }

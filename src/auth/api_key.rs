@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+
 use super::{Accepts, Authenticator, KnownKey, Presented};
 use crate::api_credentials::{self, StoredKey};
 use crate::api_key::{ApiKey, KeyHash, Kind};
 use crate::cluster::{Held, Owner};
 use crate::error::{Denied, Error};
-use crate::principal::{AuthMethod, Principal};
+use crate::principal::{AuthMethod, Grounds, Principal};
+use crate::types::ClientAddress;
 
 impl Authenticator {
     pub(super) async fn by_api_key(
@@ -46,17 +49,8 @@ impl Authenticator {
             _ => self.lookup(hash).await?,
         };
         let known = stored.ok_or(Denied::BadKey("a key that does not exist"))?;
-        let stored = &known.stored;
-        let now = self.clock.now();
-        if !stored.is_active(now) {
-            return Err(Denied::BadKey("a revoked or expired key").into());
-        }
-        if !stored.allowed_ips.is_empty() {
-            let address = presented.client_address.ok_or(Denied::Address)?;
-            if !address.is_in(&stored.allowed_ips) {
-                return Err(Denied::Address.into());
-            }
-        }
+        let (stored, now) = (&known.stored, self.clock.now());
+        check(stored, presented.client_address, now)?;
         if key.kind() == Kind::Public {
             self.check_origin(stored, presented.origin).await?;
         }
@@ -73,13 +67,25 @@ impl Authenticator {
         if allowed { Ok(()) } else { Err(Denied::Origin.into()) }
     }
 
-    async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Error> {
+    /// The key of this hash, if there is one.
+    pub(super) async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Error> {
         let load = || {
             let pool = self.pool.clone();
             async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(|stored| Arc::new(stored.into()))) }
         };
         self.keys.get(&Owner::key(&hash.0), hash, load).await
     }
+}
+
+/// Refuses a key that has ended, or is used from elsewhere than it may be.
+pub(super) fn check(key: &StoredKey, client_address: Option<&ClientAddress>, now: DateTime<Utc>) -> Result<(), Denied> {
+    if !key.is_active(now) {
+        return Err(Denied::BadKey("a revoked or expired key"));
+    }
+    if !key.allowed_ips.is_empty() && !client_address.is_some_and(|address| address.is_in(&key.allowed_ips)) {
+        return Err(Denied::Address);
+    }
+    Ok(())
 }
 
 impl From<StoredKey> for KnownKey {
@@ -92,6 +98,7 @@ impl From<StoredKey> for KnownKey {
             key_id: Some(stored.id),
             scopes: stored.scopes.clone(),
             is_operator: stored.is_operator,
+            grounds: Grounds::Key(stored.hash),
         });
         Self { stored, principal, active: Held::default() }
     }

@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use uuid::Uuid;
+
 use super::Authenticator;
 use crate::error::{Denied, Error};
-use crate::oauth;
-use crate::principal::{AuthMethod, Principal};
+use crate::oauth::{self, Claims, StoredClient};
+use crate::principal::{AuthMethod, Grounds, Principal};
 
 impl Authenticator {
     pub(super) async fn by_bearer(&self, token: &str) -> Result<Arc<Principal>, Error> {
@@ -13,18 +16,7 @@ impl Authenticator {
         let now = self.clock.now();
         // A key id of ours decides; the issuer that the token claims is only believed once its seal is checked.
         if let Some(claims) = self.tokens.verify(&header, token, now).await? {
-            let client = self.tokens.client(&claims.sub).await?;
-            let client = client.ok_or(Denied::BadToken("a token of a client that does not exist"))?;
-            if client.account_id != claims.account_id {
-                return Err(Denied::BadToken("a token that names another account than its client's").into());
-            }
-            if client.revoked_at.is_some() {
-                return Err(Denied::BadToken("a token of a revoked client").into());
-            }
-            claims.check_life(client.longest_token(), now)?;
-            if self.tokens.is_revoked(claims.account_id, claims.jti).await? {
-                return Err(Denied::BadToken("a revoked token").into());
-            }
+            let client = self.client_of(&claims, now).await?;
             return Ok(Arc::new(Principal {
                 method: AuthMethod::OauthClient,
                 account: client.account_id,
@@ -34,6 +26,7 @@ impl Authenticator {
                 // What the client lost since is lost for its tokens as well.
                 scopes: claims.scopes().filter(|scope| client.scopes.contains(scope)).collect(),
                 is_operator: false,
+                grounds: Grounds::Token { client: claims.sub.into(), jti: claims.jti, exp: claims.exp },
             }));
         }
         let outside = self.outside.as_ref().ok_or(Denied::BadToken("a token under an unknown key"))?;
@@ -46,6 +39,29 @@ impl Authenticator {
             key_id: None,
             scopes: claims.scopes,
             is_operator: false,
+            grounds: Grounds::OutsideToken { exp: claims.exp },
         }))
+    }
+    /// The client that a token of ours was issued to, if both still count.
+    async fn client_of(&self, claims: &Claims, now: DateTime<Utc>) -> Result<Arc<StoredClient>, Error> {
+        let client = self.client_with_token(&claims.sub, claims.jti).await?;
+        if client.account_id != claims.account_id {
+            return Err(Denied::BadToken("a token that names another account than its client's").into());
+        }
+        claims.check_life(client.longest_token(), now)?;
+        Ok(client)
+    }
+
+    /// The client of this `client_id`, unless it or its token of this id was revoked.
+    pub(super) async fn client_with_token(&self, client_id: &str, jti: Uuid) -> Result<Arc<StoredClient>, Error> {
+        let client = self.tokens.client(client_id).await?;
+        let client = client.ok_or(Denied::BadToken("a token of a client that does not exist"))?;
+        if client.revoked_at.is_some() {
+            return Err(Denied::BadToken("a token of a revoked client").into());
+        }
+        if self.tokens.is_revoked(client.account_id, jti).await? {
+            return Err(Denied::BadToken("a revoked token").into());
+        }
+        Ok(client)
     }
 }

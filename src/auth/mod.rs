@@ -11,6 +11,7 @@ mod api_key;
 mod attempts;
 mod authorization;
 mod bearer;
+mod confirm;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 

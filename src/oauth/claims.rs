@@ -112,6 +112,6 @@ pub(super) fn verify<T: DeserializeOwned>(
 }
 
 /// Whether a token that runs out at `exp` still counts. Without leeway: both ends of our tokens are our own clock.
-pub(super) fn check_expiry(exp: i64, now: DateTime<Utc>) -> Result<(), Denied> {
+pub fn check_expiry(exp: i64, now: DateTime<Utc>) -> Result<(), Denied> {
     if exp <= now.timestamp() { Err(Denied::BadToken("a token that has run out")) } else { Ok(()) }
 }

@@ -9,9 +9,10 @@ mod signing_keys;
 mod store;
 mod tokens;
 
-pub use claims::read_header;
+pub use claims::{Claims, check_expiry, read_header};
 pub use outside::{JwksSource, OutsideIssuer, OutsideSettings};
 pub use revoke::{Origin, TokenToRevoke, revoke};
 pub use sealed_store::SigningKeys;
 pub use signing_keys::{NewSigningKey, rotate as rotate_signing_key};
+pub(crate) use store::StoredClient;
 pub use tokens::{Grant, Introspection, IssueError, IssuedToken, Parts, Tokens};

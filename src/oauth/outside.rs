@@ -87,6 +87,8 @@ impl Keys {
 /// What a token of the issuer says.
 pub(crate) struct OutsideClaims {
     pub account: AccountId,
+    /// When the token runs out, in seconds since 1970.
+    pub exp: i64,
     pub user: String,
     pub scopes: Vec<Scope>,
 }
@@ -136,6 +138,7 @@ impl OutsideIssuer {
         let user = Name::parse(&claims.email.unwrap_or(claims.sub)).map_err(|_| wrong)?;
         Ok(OutsideClaims {
             account: AccountId(account),
+            exp: claims.exp.0,
             user: user.as_str().to_owned(),
             scopes: claims.scope.split(' ').filter_map(Scope::parse).collect(),
         })

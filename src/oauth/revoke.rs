@@ -9,7 +9,7 @@ use super::store;
 use super::tokens::{IssueError, Tokens};
 use crate::audit::{Action, Event};
 use crate::error::Error;
-use crate::principal::{Actor, AuthMethod, Principal};
+use crate::principal::{Actor, AuthMethod, Grounds, Principal};
 use crate::types::{AccountId, ClientAddress};
 use crate::work::Work;
 
@@ -53,6 +53,7 @@ impl TokenToRevoke {
             key_id: Some(client.id),
             scopes: client.scopes.clone(),
             is_operator: false,
+            grounds: Grounds::ClientSecret,
         };
         let Origin { request_id, client_address } = origin;
         let actor = Actor { principal: Some(Arc::new(principal)), request_id, client_address };

@@ -84,6 +84,7 @@ mod reference_page;
 mod refusal_times;
 mod refusals_from_memory;
 mod restore;
+mod revocations;
 mod row_security;
 mod sealing;
 mod secrets_in_programs;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use credenza::accounts::subaccounts::{self, NewSubAccount};
-use credenza::principal::{Actor, AuthMethod, Principal, Scope};
+use credenza::principal::{Actor, AuthMethod, Grounds, Principal, Scope};
 use credenza::types::AccountId;
 use credenza::work::Work;
 use serde_json::{Value, json};
@@ -133,6 +133,7 @@ async fn an_outside_token_without_an_email_makes_sub_accounts_too() {
             key_id: None,
             scopes: vec![Scope::SubaccountsManage],
             is_operator: false,
+            grounds: Grounds::OutsideToken { exp: i64::MAX },
         };
         let actor = Actor { principal: Some(Arc::new(principal)), ..Actor::default() };
         let new = NewSubAccount {

@@ -4,6 +4,7 @@
 pub mod admission;
 pub mod admitted;
 pub mod client_address;
+mod confirm;
 pub mod context;
 pub mod cors;
 pub mod rejection;
@@ -98,6 +99,7 @@ pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Re
         let answer = timeout(app.settings.admission.request_timeout, next.run(request).instrument(span.clone()));
         answer.await.unwrap_or_else(|_elapsed| HttpError::from(RequestError::TimedOut).into_response())
     };
+    let response = confirm::confirmed(app, &context, &method, response).await;
     let mut response = written(context.family, response);
     note_in(&span, &context, &response);
     let status = response.status();

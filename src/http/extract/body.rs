@@ -80,6 +80,8 @@ pub(in crate::http) async fn read(request: Request, app: &Arc<App>) -> Result<By
         context.admitted.go_on()?;
         if let Some(principal) = context.principal.get() {
             admission::wait_for_turn(context, app, &method, principal.acting_account).await?;
+            // Both may have taken a while, and the client decides how long.
+            app.authenticator.confirm(principal, context.client_address.as_ref()).await?;
         }
     }
     body.map_err(|rejection| match rejection.into_response().status() {

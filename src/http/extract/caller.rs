@@ -129,6 +129,7 @@ impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
             && !admission::brings_a_body(&parts.method)
         {
             admission::wait_for_turn(context, app, &parts.method, principal.acting_account).await?;
+            app.authenticator.confirm(&principal, context.client_address.as_ref()).await?;
         }
         let actor = actor(Arc::clone(&principal), context.map(Arc::as_ref));
         Ok(Self { principal, actor, right: PhantomData })

@@ -191,10 +191,12 @@ fn compose(database: &Database, clock: Clock, variables: &[(&str, &str)], change
 impl TestApp {
     /// Sends any request to the listener that its path belongs to.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let path = request.uri().path();
-        let is_internal = path.starts_with("/internal") || path == "/metrics";
-        let router = if is_internal { &self.internal } else { &self.public };
-        self.send_to(router, request).await
+        self.send_to(self.listener_of(request.uri().path()), request).await
+    }
+
+    /// The listener that a path belongs to.
+    pub fn listener_of(&self, path: &str) -> &ListenerService {
+        if path.starts_with("/internal") || path == "/metrics" { &self.internal } else { &self.public }
     }
 
     /// Sends a request to one of several listeners.

@@ -184,6 +184,11 @@ impl Pepper {
         Hmac::new(&key)
     }
 
+    /// Returns a MAC that tells this secret from others, and nothing about it.
+    pub fn fingerprint(&self) -> Vec<u8> {
+        self.macs_for("fingerprint").finalize().into_bytes().to_vec()
+    }
+
     /// The stored form of a key.
     pub fn hash(&self, key: &ApiKey) -> KeyHash {
         let mut mac = self.0.clone();

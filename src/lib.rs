@@ -18,6 +18,7 @@ pub mod idempotency;
 pub mod vault;
 
 pub mod context;
+pub mod fingerprints;
 pub mod sealed_pair;
 pub mod work;
 

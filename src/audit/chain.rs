@@ -29,6 +29,11 @@ impl AuditKey {
         self.over(parts).finalize().into_bytes().to_vec()
     }
 
+    /// Returns a MAC that tells this key from others, and nothing about it.
+    pub fn fingerprint(&self) -> Vec<u8> {
+        self.mac(&Parts::of("fingerprint"))
+    }
+
     fn over(&self, parts: &Parts) -> Hmac<Sha256> {
         // A copy of the state behind the key, which costs less than beginning anew.
         self.0.clone().chain_update(&parts.0)

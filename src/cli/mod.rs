@@ -21,6 +21,7 @@ mod ready;
 mod serve;
 mod signals;
 mod signing_keys;
+mod startup;
 mod suppliers;
 mod user;
 mod verify;
@@ -178,6 +179,7 @@ async fn app(source: &Source) -> anyhow::Result<App> {
     let mut connection = connect(&app).await?;
     require_schema(&mut connection).await?;
     connection.close().await?;
+    startup::require_same_secrets(&app).await?;
     tokio::spawn(feed::run(app.cluster.clone(), config.listener_database, Role::Writer));
     // Without it, writes wait for a whole lease of every instance instead.
     let _ = timeout(PATIENCE, app.cluster.connected()).await;

@@ -28,6 +28,8 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     super::require_schema(&mut connection).await?;
     require_row_security(&mut connection, config.database.get_username()).await?;
     connection.close().await?;
+    super::startup::require_same_secrets(&app).await?;
+    super::startup::require_a_key_that_opens(&app).await?;
     let certificates = Certificates::load(config.tls, config.internal_tls).context("TLS cannot be set up")?;
     let listeners = Listeners::bind(config.listen, config.internal_listen).await?.with_tls(certificates.clone());
     let (public, internal) = listeners.addresses()?;

@@ -1,8 +1,9 @@
 //! The operator's key-encryption keys in their order: the first wraps, all unwrap. Keys of the settings, and the one of the
 //! key service if there is one.
 
+use std::collections::HashMap;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use aes_gcm::Aes256Gcm;
 use aes_gcm::aead::{Generate, Key};
@@ -46,6 +47,8 @@ pub enum KeyringError {
 /// The operator's key-encryption keys. The first wraps, the others only unwrap. Never empty.
 pub struct Keyring {
     keks: Vec<Arc<dyn Kek>>,
+    /// Check values, by the name of their key, that a key service has to unwrap before its key wraps anything.
+    unchecked: Mutex<HashMap<String, WrappedKey>>,
 }
 
 impl Keyring {
@@ -83,7 +86,7 @@ impl Keyring {
         if let Some(transit) = transit {
             keks.insert(0, transit);
         }
-        if keks.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keks }) }
+        if keks.is_empty() { Err(KeyringError::Empty) } else { Ok(Self { keks, unchecked: Mutex::default() }) }
     }
 
     /// A fresh key in the form that [`Keyring::parse`] reads.
@@ -108,6 +111,7 @@ impl Keyring {
         kek: &dyn Kek,
         keys: &[(DataKeyId, RawKey)],
     ) -> Result<Vec<WrappedKey>, Error> {
+        self.make_up_for_check(kek).await?;
         let wrapped = kek.wrap(keys).await?;
         let unwrapped = kek.unwrap(&wrapped.iter().collect::<Vec<_>>()).await?;
         let right = keys.iter().zip(&unwrapped).all(|((_, key), back)| back.as_ref() == Ok(key));
@@ -115,6 +119,24 @@ impl Keyring {
             return Err(KeyServiceError::WrongAnswer("what it wrapped does not unwrap to the same").into());
         }
         Ok(wrapped)
+    }
+
+    /// Has a key checked before it wraps anything, because the key service did not answer when it was to be
+    /// checked.
+    pub(super) fn check_before_wrapping(&self, name: &str, value: WrappedKey) {
+        self.unchecked.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), value);
+    }
+
+    /// Refuses to wrap under a key that does not unwrap its check value.
+    async fn make_up_for_check(&self, kek: &dyn Kek) -> Result<(), Error> {
+        let unchecked = || self.unchecked.lock().unwrap_or_else(PoisonError::into_inner);
+        let value = unchecked().get(kek.name()).cloned();
+        let Some(value) = value else { return Ok(()) };
+        if let Some(Err(OpenError::Rejected)) = kek.unwrap(&[&value]).await?.first() {
+            return Err(KeyServiceError::WrongAnswer("its key is another one than was used here before").into());
+        }
+        unchecked().remove(kek.name());
+        Ok(())
     }
 
     /// Unwraps data keys, whichever keys they are under; as many, in the same order.

@@ -10,6 +10,7 @@
 mod binding;
 mod bulk;
 mod check;
+mod check_value;
 mod data_key;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -35,6 +36,7 @@ use sqlx::{PgConnection, PgPool};
 pub use binding::Binding;
 pub use bulk::{DataKeys, StoredDataKeys};
 pub use check::DataKeyCheck;
+pub use check_value::{CheckValue, KeyCheck};
 pub use kek::DataKeyId;
 pub use keyring::{Keyring, KeyringError};
 pub use opener::{HeldOpeners, Open, Openers};

@@ -184,6 +184,17 @@ pub(super) async fn count_seals_of(
     Ok(())
 }
 
+/// Reads a few data keys that are stored under a key-encryption key, of any version.
+pub(super) async fn some_under(connection: &mut PgConnection, kek: &str) -> Result<Vec<WrappedKey>, sqlx::Error> {
+    sqlx::query_as(
+        "select account_id, generation, kek_id, wrapped from data_keys
+         where kek_id = $1 or starts_with(kek_id, $1 || ':v') limit 3",
+    )
+    .bind(kek)
+    .fetch_all(connection)
+    .await
+}
+
 /// Puts wrapped forms in place of others, which are in the order of the primary key, where the others are still there; how
 /// many were.
 ///

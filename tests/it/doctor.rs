@@ -76,7 +76,7 @@ async fn all_is_well() {
     assert_eq!(lines.len(), 11, "{text:?}");
     assert_eq!(lines[0], "ok       settings     complete, and every one can be used");
     assert!(lines.contains(&"ok       instances    none is running"), "{text:?}");
-    assert!(lines.contains(&"skipped  pepper       give a key that should work on standard input, with --key-stdin"));
+    assert!(lines.contains(&"ok       pepper       the one that this database has been used with"), "{text:?}");
 }
 
 /// The one check that is wrong, or the one that is before those that are skipped.
@@ -102,15 +102,21 @@ async fn a_wrong_secret_is_found() {
             "1 of 1 data keys do not open",
             "add `test` to",
         ),
-        ("CREDENZA_MASTER_KEYS", format!("test:{other}"), "master keys", "1 of 1 data keys", "is another key"),
+        ("CREDENZA_MASTER_KEYS", format!("test:{other}"), "master keys", "`test` is not the one", "is another key"),
         (
             "CREDENZA_AUDIT_KEY",
             "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQI=".to_owned(),
             "audit key",
-            "does not fit",
-            "",
+            "CREDENZA_AUDIT_KEY is not the one",
+            "set the right one",
         ),
-        ("CREDENZA_KEY_PEPPER", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQI=".to_owned(), "pepper", "not found", ""),
+        (
+            "CREDENZA_KEY_PEPPER",
+            "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQI=".to_owned(),
+            "pepper",
+            "CREDENZA_KEY_PEPPER is not the one",
+            "set the right one",
+        ),
     ] {
         finds(&installation.with(name, &value), &key, check, found, advice).await;
     }
@@ -118,6 +124,12 @@ async fn a_wrong_secret_is_found() {
     let both = format!("new:{other},{}", installation.setting("CREDENZA_MASTER_KEYS"));
     let findings = doctor(&installation.with("CREDENZA_MASTER_KEYS", &both), Some(&key)).await;
     assert_eq!(findings["master keys"]["status"], "ok");
+    // Before fingerprints only a key tells.
+    let mut admin = installation.database.admin.connect().await.unwrap();
+    query("delete from secret_fingerprints where secret = 'key pepper'").execute(&mut admin).await.unwrap();
+    let other_pepper = installation.with("CREDENZA_KEY_PEPPER", "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQI=");
+    finds(&other_pepper, &key, "pepper", "the key is not found", "CREDENZA_KEY_PEPPER").await;
+    assert_eq!(doctor(&other_pepper, None).await["pepper"]["status"], "skipped");
     finds(&installation, "czs_1", "pepper", "a key of the wrong length", "whole key").await;
 }
 

@@ -44,6 +44,7 @@ mod directory;
 mod doctor;
 mod failed_attempts;
 mod fairness;
+mod foreign_secrets;
 mod forged_rights;
 mod histories;
 mod history;

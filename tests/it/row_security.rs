@@ -14,13 +14,14 @@ use crate::support::installation::Installation;
 use crate::support::{Caller, TestApp};
 
 /// Tables of no tenant.
-const OF_NO_TENANT: [(&str, &str); 8] = [
+const OF_NO_TENANT: [(&str, &str); 9] = [
     ("_sqlx_migrations", "which migrations were applied"),
     ("audit_writers", "which instances record resolves"),
     ("data_key_rotations", "what the command line has begun"),
     ("default_credentials", "the operator's own; sealed"),
     ("instances", "who answers from memory"),
     ("key_encryption_keys", "which may wrap, by id"),
+    ("secret_fingerprints", "which secrets this database was used with"),
     ("signing_keys", "the operator's own; the private halves sealed"),
     ("suppliers", "the directory, which everybody reads"),
 ];

@@ -15,7 +15,7 @@ use super::env_file;
 use super::secrets::DevSecrets;
 use crate::app::App;
 use crate::cli::signals::Signals;
-use crate::cli::{progress, serve};
+use crate::cli::{progress, serve, startup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Shutdown, Source};
 use crate::http::server::Listeners;
@@ -77,6 +77,7 @@ impl Installation {
 
         let pool = postgres::pool(&config.database, config.database_connections);
         let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));
+        startup::require_same_secrets(&app).await?;
         let demo = Demo::load_or_make(&app, &self.data_dir).await?;
         Ok(Service { app, listener_database: config.listener_database, demo })
     }

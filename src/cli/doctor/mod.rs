@@ -78,9 +78,7 @@ async fn behind_settings(config: Config, key: Option<&secrecy::SecretString>, fi
     if !has_schema {
         return;
     }
-    findings.push(secrets::master_keys(&app).await);
-    findings.push(secrets::audit_key(&app).await);
-    findings.push(secrets::pepper(&app, key).await);
+    findings.extend(secrets::check(&app, key).await);
     findings.push(database::listener(&app, &listener_database).await);
     findings.push(database::instances(&app).await);
 }

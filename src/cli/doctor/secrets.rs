@@ -7,9 +7,36 @@ use crate::api_credentials::find_by_hash;
 use crate::api_key::ApiKey;
 use crate::app::App;
 use crate::audit;
+use crate::cli::startup;
+use crate::error::Error;
+use crate::fingerprints::{self, Comparison, Secret};
 
-pub(super) async fn master_keys(app: &App) -> Finding {
+/// Checks all of them.
+pub(super) async fn check(app: &App, key: Option<&SecretString>) -> [Finding; 3] {
+    let comparison = fingerprints::compare(app).await;
+    let comparison = comparison.as_ref();
+    [master_keys(app, comparison).await, audit_key(app, comparison).await, pepper(app, comparison, key).await]
+}
+
+/// A comparison with the fingerprints, or the reason why there is none.
+type Compared<'a> = Result<&'a Comparison, &'a Error>;
+
+/// Returns what is wrong with a secret by its fingerprint.
+fn foreign(check: &'static str, compared: Compared<'_>, is_meant: impl Fn(&Secret) -> bool) -> Option<Finding> {
+    match compared {
+        Err(error) => Some(Finding::failed(check, error)),
+        Ok(comparison) => {
+            let foreign = comparison.foreign.iter().find(|foreign| is_meant(&foreign.secret))?;
+            Some(Finding::wrong(check, startup::found(foreign), startup::advice(&foreign.secret)))
+        }
+    }
+}
+
+async fn master_keys(app: &App, compared: Compared<'_>) -> Finding {
     const CHECK: &str = "master keys";
+    if let Some(finding) = foreign(CHECK, compared, |secret| matches!(secret, Secret::KeyEncryptionKey(_))) {
+        return finding;
+    }
     let check = match app.vault.check_data_keys().await {
         Ok(check) => check,
         Err(error) => return Finding::failed(CHECK, &error),
@@ -28,8 +55,11 @@ pub(super) async fn master_keys(app: &App) -> Finding {
     Finding::wrong(CHECK, found, advice)
 }
 
-pub(super) async fn audit_key(app: &App) -> Finding {
+async fn audit_key(app: &App, compared: Compared<'_>) -> Finding {
     const CHECK: &str = "audit key";
+    if let Some(finding) = foreign(CHECK, compared, |secret| *secret == Secret::AuditKey) {
+        return finding;
+    }
     let ends = match audit::chain_ends(&app.pool, &app.audit_key).await {
         Ok(ends) => ends,
         Err(error) => return Finding::failed(CHECK, &error),
@@ -50,10 +80,16 @@ pub(super) async fn audit_key(app: &App) -> Finding {
     }
 }
 
-/// A pepper leaves no trace but hashes of keys that nobody has, so it takes a key to try it.
-pub(super) async fn pepper(app: &App, key: Option<&SecretString>) -> Finding {
+/// Before its first use since there are fingerprints, only a key can tell whether the pepper is the right one.
+async fn pepper(app: &App, compared: Compared<'_>, key: Option<&SecretString>) -> Finding {
     const CHECK: &str = "pepper";
+    if let Some(finding) = foreign(CHECK, compared, |secret| *secret == Secret::KeyPepper) {
+        return finding;
+    }
     let Some(key) = key else {
+        if compared.is_ok_and(|comparison| !comparison.new.contains(&Secret::KeyPepper)) {
+            return Finding::ok(CHECK, "the one that this database has been used with");
+        }
         return Finding::skipped(CHECK, "give a key that should work on standard input, with --key-stdin");
     };
     let key = match ApiKey::parse(key.expose_secret().trim()) {

@@ -117,11 +117,18 @@ async fn a_client_revokes_its_own_token_and_nothing_else() {
     app.me(&second).await.expect(200);
     app.me(&others).await.expect(200);
     assert_eq!(app.rows("select * from revoked_tokens").await.len(), 1);
+}
 
-    let refused = app.form("/oauth/revoke", None, &[("token", &second)]).await;
+#[tokio::test]
+async fn a_revocation_without_the_client_or_the_token_is_refused() {
+    let app = TestApp::start().await;
+    let client = app.account("devs@platform.example").await.client().await;
+    let token = app.token(&client).await;
+    let refused = app.form("/oauth/revoke", None, &[("token", &token)]).await;
     assert_eq!(refused.expect(401)["error"], "invalid_client");
     let refused = app.form("/oauth/revoke", Some(&client.basic()), &[]).await;
     assert_eq!(refused.expect(400)["error"], "invalid_request");
+    app.me(&token).await.expect(200);
 }
 
 #[tokio::test]

@@ -36,6 +36,8 @@ pub mod query_count;
 pub mod response;
 /// `skip!`, for a machine that lacks something.
 pub mod skip;
+/// The sources as text, for tests that hold rules over them.
+pub mod sources;
 /// SQL as the superuser, and changes made by another process.
 pub mod sql;
 /// Parents and their sub-accounts.

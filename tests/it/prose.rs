@@ -1,0 +1,199 @@
+//! Rules over the words of the code: doc comments and names of tests. No sentence begins with a headless *What* or *Who*,
+//! and code does not speak, hear or want. `prose_left.txt` has the number of violations that each module may still have;
+//! it only shrinks (`UPDATE_SNAPSHOTS=1 cargo test --test it prose` writes it anew).
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::support::cluster::setting;
+use crate::support::sources::sources_in;
+
+/// Folders with code of ours.
+const FOLDERS: [&str; 3] = ["src", "crates", "tests"];
+/// Words that no sentence begins with.
+const HEADLESS: [&str; 7] = ["What", "Who", "Whom", "Whoever", "Whatever", "Whose", "Whichever"];
+/// Words and phrases of speech, hearing and will, and those that have a plainer form.
+const BANNED: [&str; 14] = [
+    "says",
+    "said",
+    "tells",
+    "told",
+    "hears",
+    "heard",
+    "wants",
+    "wanted", // returns, reports, receives, needs
+    "beside",
+    "whoever",
+    "whatever", // with; a noun
+    "holds on to",
+    "sees to it",
+    "goes on as",
+];
+/// Words that no name of a test has.
+const NOT_IN_NAMES: [&str; 9] = ["says", "said", "tells", "told", "hears", "heard", "wants", "beside", "whoever"];
+/// Words that no name of a test begins with.
+const NO_BEGINNING: [&str; 6] = ["what", "who", "whom", "whatever", "whoever", "whose"];
+
+/// The doc comments of a file as paragraphs, without code.
+fn paragraphs(text: &str) -> Vec<String> {
+    let (mut paragraphs, mut current, mut is_code) = (Vec::new(), String::new(), false);
+    for line in text.lines().chain([""]) {
+        let line = line.trim_start();
+        let doc = line.strip_prefix("//!").or_else(|| line.strip_prefix("///")).map(str::trim);
+        let doc = doc.filter(|doc| !doc.is_empty());
+        let fence = doc.is_some_and(|doc| doc.starts_with("```"));
+        is_code ^= fence;
+        let starts_anew = doc.is_none_or(|doc| doc.starts_with(['-', '*', '|', '#']) || doc.starts_with("1."));
+        if (starts_anew || fence) && !current.is_empty() {
+            paragraphs.push(std::mem::take(&mut current));
+        }
+        if let Some(doc) = doc.filter(|_| !is_code && !fence) {
+            current.push_str(doc.trim_start_matches(['-', '*', '|', '#', ' ']));
+            current.push(' ');
+        }
+    }
+    // Words in code are names.
+    paragraphs.iter().map(|text| text.split('`').step_by(2).collect::<Vec<_>>().join("CODE")).collect()
+}
+
+/// The sentences of a paragraph. A question is none that the rules are for.
+fn sentences(paragraph: &str) -> Vec<&str> {
+    let (mut sentences, mut start) = (Vec::new(), 0);
+    for (at, end) in paragraph.match_indices(['.', '?', '!']) {
+        if paragraph[at + 1..].starts_with([' ', '"', ')']) {
+            sentences.push((&paragraph[start..=at], end));
+            start = at + 1;
+        }
+    }
+    sentences.push((&paragraph[start..], ""));
+    sentences.iter().filter(|(_, end)| *end != "?").map(|(text, _)| text.trim_matches([' ', '"', '(', ')'])).collect()
+}
+
+fn words(text: &str) -> Vec<String> {
+    text.split(|c: char| !c.is_alphanumeric() && c != '\'')
+        .filter(|word| !word.is_empty())
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// The violations of one file.
+fn violations(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for paragraph in paragraphs(text) {
+        for sentence in sentences(&paragraph) {
+            if HEADLESS.iter().any(|word| sentence.split_whitespace().next() == Some(word)) {
+                found.push(format!("begins without a noun: {sentence}"));
+            }
+            let text = format!(" {} ", words(sentence).join(" "));
+            let banned = BANNED.iter().filter(|word| text.contains(&format!(" {word} ")));
+            found.extend(banned.map(|word| format!("`{word}`: {sentence}")));
+        }
+    }
+    found
+}
+
+/// The module that a file counts for: the first folder below `src/`, or the crate.
+fn counts_for(folder: &str, file: &str) -> String {
+    let first = file.split('/').next().unwrap().trim_end_matches(".rs");
+    if folder == "src" { format!("src/{first}") } else { folder.to_owned() }
+}
+
+#[test]
+fn doc_comments_are_plain() {
+    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for folder in FOLDERS {
+        for (file, text) in sources_in(folder) {
+            let lines = violations(&text).into_iter().map(|line| format!("{folder}/{file}: {line}"));
+            found.entry(counts_for(folder, &file)).or_default().extend(lines);
+        }
+    }
+    found.retain(|_, lines| !lines.is_empty());
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/it/prose_left.txt");
+    let left = std::fs::read_to_string(&path).unwrap_or_default();
+    let left: BTreeMap<_, usize> = left
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .map(|(module, count)| (module, count.parse().unwrap()))
+        .collect();
+    let mut report = String::new();
+    for (module, lines) in &found {
+        let allowed = left.get(module.as_str()).copied().unwrap_or_default();
+        if lines.len() > allowed {
+            writeln!(report, "{module} has {} violations, {allowed} are left to it:", lines.len()).unwrap();
+            for line in lines {
+                writeln!(report, "  {line}").unwrap();
+            }
+        }
+    }
+    if setting("UPDATE_SNAPSHOTS").is_some() {
+        let counts = found.iter().map(|(module, lines)| format!("{module} {}\n", lines.len()));
+        std::fs::write(&path, counts.collect::<String>()).unwrap();
+    } else {
+        assert!(report.is_empty(), "{report}");
+    }
+}
+
+/// The names of the tests in a file.
+fn tests_of(text: &str) -> Vec<&str> {
+    let after_attribute = text.split("#[test]").skip(1).chain(text.split("#[tokio::test").skip(1));
+    after_attribute.filter_map(|rest| rest.split_once("fn ")?.1.split(['(', '<']).next()).collect()
+}
+
+#[test]
+fn names_of_tests_are_statements() {
+    let mut wrong = Vec::new();
+    for folder in FOLDERS {
+        for (file, text) in sources_in(folder) {
+            let is_riddle = |name: &&str| {
+                name.split('_').any(|part| NOT_IN_NAMES.contains(&part))
+                    || NO_BEGINNING.contains(&name.split('_').next().unwrap())
+            };
+            let riddles = tests_of(&text).into_iter().filter(is_riddle);
+            wrong.extend(riddles.map(|name| format!("{folder}/{file}: {name}")));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// A document names a test as `module::name`, or a module of tests alone.
+#[test]
+fn each_test_that_a_document_names_exists() {
+    let mut tests = String::new();
+    for folder in FOLDERS {
+        for (file, text) in sources_in(folder) {
+            for name in tests_of(&text) {
+                writeln!(tests, "{file}::{name}").unwrap();
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let documents = std::fs::read_dir(root.join("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let (mut missing, mut checked) = (Vec::new(), 0);
+    for path in documents.chain([root.join("README.md")]).filter(|path| path.extension().is_some_and(|it| it == "md")) {
+        let text = std::fs::read_to_string(&path).unwrap();
+        for code in text.split('`').skip(1).step_by(2) {
+            let Some((module, name)) = code.split_once("::") else { continue };
+            let is_name = |text: &str| text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            // Shorter names are functions.
+            if is_name(module) && is_name(name) && name.matches('_').count() > 2 {
+                checked += 1;
+                let found = tests.lines().any(|test| test.ends_with(&format!("::{name}")) && test.contains(module));
+                missing.extend((!found).then(|| format!("{}: {code}", path.display())));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+    assert!(checked > 10, "the test finds names no more: {checked}");
+}
+
+#[test]
+fn violations_are_found_in_sentences_and_not_in_code_or_questions() {
+    let text = "//! Stores a pair. What is stored is\n//! sealed: it says so. Who may? See [x].\n//!\n//! ```\n//! What is code\n//! ```\n\
+                //! - Whoever calls.\n//! `says` is a name.\nfn f() {}\n// What is no doc.\n/// Returns it, with what it has.\n";
+    let found = violations(text);
+    let expected =
+        ["begins without a noun: What is", "`says`: What is", "begins without a noun: Whoever", "`whoever`: Whoever"];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    assert!(found.iter().zip(expected).all(|(found, expected)| found.starts_with(expected)), "{found:#?}");
+}

@@ -100,7 +100,7 @@ pub(super) fn parts<T: AsRef<str>>(account: AccountId, previous: &[u8], record: 
         parts.add_text(record.source.as_ref());
         parts.add_number(record.asked_account_id.map(|account| account.0));
         parts.add_number(record.since.map(|since| since.timestamp_micros()));
-    } else if !record.has_only_what_the_first_format_has() {
+    } else if !record.fits_first_format() {
         return None;
     }
     Some(parts)

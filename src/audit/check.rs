@@ -3,7 +3,7 @@
 use sqlx::PgPool;
 
 use super::chain::{self, AuditKey};
-use super::history_store::{self, Part};
+use super::read_store::{self, Part};
 use super::store::AccountHead;
 use crate::postgres::{self, Tenant};
 use crate::types::AccountId;
@@ -25,9 +25,9 @@ pub async fn chain_ends(pool: &PgPool, key: &AuditKey) -> Result<ChainEnds, sqlx
     let mut transaction = postgres::begin(pool, Tenant::Every).await?;
     let some = Part { after: (AccountId(i64::MIN), 0), last: AccountId(i64::MAX), limit: CHAINS };
     let mut ends = ChainEnds::default();
-    for AccountHead { account_id, head } in history_store::heads(&mut transaction, some).await? {
+    for AccountHead { account_id, head } in read_store::heads(&mut transaction, some).await? {
         let last_two = Part { after: (account_id, head.sequence - 2), last: account_id, limit: 2 };
-        let records = history_store::records(&mut transaction, last_two).await?;
+        let records = read_store::records(&mut transaction, last_two).await?;
         let Some((last, before)) = records.split_last() else { continue };
         let previous = before.last().map_or(&[][..], |before| &before.record.mac);
         ends.looked_at += 1;

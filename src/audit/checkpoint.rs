@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 
 use super::chain::{self, AuditKey, Parts};
-use super::history_store::{self, Part};
+use super::read_store::{self, Part};
 use super::store::AccountHead;
 use crate::types::AccountId;
 
@@ -126,11 +126,11 @@ pub async fn take(
     now: DateTime<Utc>,
     mut hand_on: impl FnMut(&Checkpoint),
 ) -> Result<(), CheckpointError> {
-    history_store::hold_still(connection).await?;
+    read_store::freeze_snapshot(connection).await?;
     let (first, last) = range(account);
     let mut part = Part { after: (first, 0), last, limit: HEADS };
     loop {
-        let heads = history_store::heads(connection, part).await?;
+        let heads = read_store::heads(connection, part).await?;
         let Some(end) = heads.last() else { return Ok(()) };
         part.after = (end.account_id, 0);
         for head in heads {
@@ -148,7 +148,7 @@ pub async fn take(
 /// Whether a head is that of its last record, and that one is genuine.
 async fn is_in_order(connection: &mut PgConnection, key: &AuditKey, end: &AccountHead) -> Result<bool, sqlx::Error> {
     let (account, last) = (end.account_id, end.head.sequence);
-    let records = history_store::records_between(connection, account, last - 1, i64::MAX).await?;
+    let records = read_store::records_between(connection, account, last - 1, i64::MAX).await?;
     Ok(match records.as_slice() {
         [record] if last == 1 => record.mac == end.head.mac && chain::follows(key, account, &[], record),
         [previous, record] if record.sequence == last => {

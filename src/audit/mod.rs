@@ -13,8 +13,8 @@ mod check;
 pub mod checkpoint;
 mod damage;
 mod event;
-mod history_store;
-mod list;
+mod events;
+mod read_store;
 mod record;
 mod resolves;
 mod store;
@@ -30,13 +30,14 @@ use sqlx::PgConnection;
 pub use chain::AuditKey;
 pub use check::{ChainEnds, chain_ends};
 pub use event::{Action, Event};
-pub use list::{EventPage, EventSummary, Filter, list};
+pub use events::{EventPage, list};
+pub use read_store::{EventSummary, Filter};
 pub use resolves::{RecordMode, RecordSettings, Resolve, Resolves};
 
 use crate::principal::Actor;
 use crate::types::AccountId;
 use record::Record;
-use store::{Columns, Head};
+use store::{Batch, Head};
 
 /// Records events of one account, in order. To be called last in a transaction: it locks the end of the account's chain
 /// until the commit, and with it every other writer of that account.
@@ -56,11 +57,11 @@ pub async fn record(
         let record = next(key, account, &mut head, (actor, now, event));
         return store::append_one(connection, account, &record).await;
     }
-    let mut columns = Columns::default();
+    let mut batch = Batch::default();
     for event in events {
-        columns.push(account, next(key, account, &mut head, (actor, now, event)));
+        batch.push(account, next(key, account, &mut head, (actor, now, event)));
     }
-    store::append(connection, columns).await
+    store::append(connection, batch).await
 }
 
 /// The record of an event behind the head of its account's chain, which it becomes.

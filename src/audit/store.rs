@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, Postgres};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
-use super::record::Record;
+use super::record::{Columns, Record, arrays, names, values};
 use crate::types::AccountId;
 
 /// The end of an account's chain. Sequence 0 and no MAC before its first event.
@@ -68,33 +68,15 @@ pub(super) fn waited_too_long(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
-/// Records of one or several chains on their way into the database, column by column, and the ends that they make.
+/// Records of one or several chains on their way into the database, and the heads that they make.
 #[derive(Default)]
-pub(super) struct Columns<'a> {
-    account_id: Vec<i64>,
-    format: Vec<i16>,
-    sequence: Vec<i64>,
-    occurred_at: Vec<DateTime<Utc>>,
-    action: Vec<Cow<'a, str>>,
-    acting_account_id: Vec<Option<i64>>,
-    user_email: Vec<Option<Cow<'a, str>>>,
-    key_id: Vec<Option<Uuid>>,
-    supplier_code: Vec<Option<Cow<'a, str>>>,
-    service: Vec<Option<Cow<'a, str>>>,
-    environment: Vec<Option<Cow<'a, str>>>,
-    subject_id: Vec<Option<Uuid>>,
-    outcome: Vec<Option<i16>>,
-    source: Vec<Option<Cow<'a, str>>>,
-    asked_account_id: Vec<Option<i64>>,
-    since: Vec<Option<DateTime<Utc>>>,
-    request_id: Vec<Option<Cow<'a, str>>>,
-    client_address: Vec<Option<Cow<'a, str>>>,
-    mac: Vec<Vec<u8>>,
+pub(super) struct Batch<'a> {
+    columns: Columns<Cow<'a, str>>,
     heads: Vec<AccountHead>,
 }
 
-impl<'a> Columns<'a> {
-    /// Adds a record. Those of an account come together, in order.
+impl<'a> Batch<'a> {
+    /// Adds a record. The records of an account come together, in order.
     pub fn push(&mut self, account: AccountId, record: Record<Cow<'a, str>>) {
         match self.heads.last_mut() {
             Some(AccountHead { account_id, head }) if *account_id == account => {
@@ -106,122 +88,55 @@ impl<'a> Columns<'a> {
                 self.heads.push(AccountHead { account_id: account, head });
             }
         }
-        self.account_id.push(account.0);
-        self.format.push(record.format);
-        self.sequence.push(record.sequence);
-        self.occurred_at.push(record.occurred_at);
-        self.action.push(record.action);
-        self.acting_account_id.push(record.acting_account_id.map(|account| account.0));
-        self.user_email.push(record.user_email);
-        self.key_id.push(record.key_id);
-        self.supplier_code.push(record.supplier_code);
-        self.service.push(record.service);
-        self.environment.push(record.environment);
-        self.subject_id.push(record.subject_id);
-        self.outcome.push(record.outcome);
-        self.source.push(record.source);
-        self.asked_account_id.push(record.asked_account_id.map(|account| account.0));
-        self.since.push(record.since);
-        self.request_id.push(record.request_id);
-        self.client_address.push(record.client_address);
-        self.mac.push(record.mac);
+        self.columns.push(account, record);
     }
 
-    /// The ends of the chains.
+    /// Returns the heads after these records.
     pub fn heads(&self) -> &[AccountHead] {
         &self.heads
     }
 }
 
-/// What is inserted, from a source that has the columns in this order.
-macro_rules! insert_events {
-    ($before:literal, $source:literal) => {
-        concat!(
-            $before,
-            " insert into audit_events (account_id, format, sequence, occurred_at, action, acting_account_id, user_email,
-                 key_id, supplier_code, service, environment, subject_id, outcome, source, asked_account_id, since,
-                 request_id, client_address, mac) ",
-            $source
-        )
-    };
-}
-
-/// Appends a record and moves the head behind it, in one statement. What [`append`] does, but a function scan for each column
-/// costs more than the rest of a statement for one row.
+/// Appends a record and moves the head to it, in one statement. Does for one row what [`append`] does for several, because
+/// a function scan for each column costs more than the rest of the statement.
 pub(super) async fn append_one(
     connection: &mut PgConnection,
     account: AccountId,
     record: &Record<Cow<'_, str>>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query::<Postgres>(insert_events!(
-        "with heads as (update audit_heads set sequence = $3, mac = $19 where account_id = $1)",
-        "values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
-    ))
-    .bind(account)
-    .bind(record.format)
-    .bind(record.sequence)
-    .bind(record.occurred_at)
-    .bind(&record.action)
-    .bind(record.acting_account_id)
-    .bind(&record.user_email)
-    .bind(record.key_id)
-    .bind(&record.supplier_code)
-    .bind(&record.service)
-    .bind(&record.environment)
-    .bind(record.subject_id)
-    .bind(record.outcome)
-    .bind(&record.source)
-    .bind(record.asked_account_id)
-    .bind(record.since)
-    .bind(&record.request_id)
-    .bind(&record.client_address)
-    .bind(&record.mac)
-    .execute(connection)
-    .await?;
+    let query = sqlx::query(concat!(
+        "with heads as (update audit_heads set sequence = $3, mac = $19 where account_id = $1)
+         insert into audit_events (",
+        names!(),
+        ") values (",
+        values!(),
+        ")"
+    ));
+    record.bind(account, query).execute(connection).await?;
     Ok(())
 }
 
-/// Appends records and moves the heads behind them, in one statement.
-pub(super) async fn append(connection: &mut PgConnection, columns: Columns<'_>) -> Result<(), sqlx::Error> {
-    let mut heads: (Vec<i64>, Vec<i64>, Vec<Vec<u8>>) = Default::default();
-    for AccountHead { account_id, head } in columns.heads {
-        heads.0.push(account_id.0);
+/// Appends records and moves the heads to the last of them, in one statement.
+pub(super) async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> Result<(), sqlx::Error> {
+    let mut heads: (Vec<AccountId>, Vec<i64>, Vec<Vec<u8>>) = Default::default();
+    for AccountHead { account_id, head } in batch.heads {
+        heads.0.push(account_id);
         heads.1.push(head.sequence);
         heads.2.push(head.mac);
     }
-    sqlx::query::<Postgres>(insert_events!(
+    let query = sqlx::query(concat!(
         "with heads as (
              update audit_heads set sequence = head.sequence, mac = head.mac
              from unnest($20::bigint[], $21::bigint[], $22::bytea[]) as head (account_id, sequence, mac)
-             where audit_heads.account_id = head.account_id)",
-        "select * from unnest($1::bigint[], $2::smallint[], $3::bigint[], $4::timestamptz[], $5::text[], $6::bigint[],
-             $7::text[], $8::uuid[], $9::text[], $10::text[], $11::text[], $12::uuid[], $13::smallint[], $14::text[],
-             $15::bigint[], $16::timestamptz[], $17::text[], $18::text[], $19::bytea[])"
-    ))
-    .bind(columns.account_id)
-    .bind(columns.format)
-    .bind(columns.sequence)
-    .bind(columns.occurred_at)
-    .bind(columns.action)
-    .bind(columns.acting_account_id)
-    .bind(columns.user_email)
-    .bind(columns.key_id)
-    .bind(columns.supplier_code)
-    .bind(columns.service)
-    .bind(columns.environment)
-    .bind(columns.subject_id)
-    .bind(columns.outcome)
-    .bind(columns.source)
-    .bind(columns.asked_account_id)
-    .bind(columns.since)
-    .bind(columns.request_id)
-    .bind(columns.client_address)
-    .bind(columns.mac)
-    .bind(heads.0)
-    .bind(heads.1)
-    .bind(heads.2)
-    .execute(connection)
-    .await?;
+             where audit_heads.account_id = head.account_id)
+         insert into audit_events (",
+        names!(),
+        ") select * from unnest(",
+        arrays!(),
+        ")"
+    ));
+    let query = batch.columns.bind(query);
+    query.bind(heads.0).bind(heads.1).bind(heads.2).execute(connection).await?;
     Ok(())
 }
 

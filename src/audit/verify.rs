@@ -10,7 +10,7 @@ use super::chain::{self, AuditKey};
 use super::checkpoint::{Checkpoint, range};
 pub use super::damage::{Damage, Fault};
 use super::event::Action;
-use super::history_store::{self, AccountRecord, Part};
+use super::read_store::{self, AccountRecord, Part};
 use super::record::Record;
 use super::store::{AccountHead, Head};
 use super::suspects::{Changed, Suspects};
@@ -54,7 +54,7 @@ pub async fn verify(
     mut progress: impl FnMut(u64),
 ) -> Result<Report, sqlx::Error> {
     let mut transaction = postgres::begin(pool, Tenant::Every).await?;
-    history_store::hold_still(&mut transaction).await?;
+    read_store::freeze_snapshot(&mut transaction).await?;
     let (first, last) = range(account);
     let mut heads = Heads { part: Part { after: (first, 0), last, limit: BATCH }, read: VecDeque::new() };
     let mut known = Known::new(account, checkpoints);
@@ -62,7 +62,7 @@ pub async fn verify(
     let mut chain: Option<Chain> = None;
     let mut part = Part { after: (first, i64::MAX), last, limit: BATCH };
     loop {
-        let records = history_store::records(&mut transaction, part).await?;
+        let records = read_store::records(&mut transaction, part).await?;
         let Some(end) = records.last() else { break };
         part.after = (end.account_id, end.record.sequence);
         for AccountRecord { account_id, record } in records {
@@ -144,7 +144,7 @@ struct Heads {
 impl Heads {
     async fn peek(&mut self, connection: &mut PgConnection) -> Result<Option<AccountId>, sqlx::Error> {
         if self.read.is_empty() {
-            self.read = history_store::heads(connection, self.part).await?.into();
+            self.read = read_store::heads(connection, self.part).await?.into();
             if let Some(last) = self.read.back() {
                 self.part.after = (last.account_id, 0);
             }
@@ -303,7 +303,7 @@ async fn find_accounts_without_chain(
 ) -> Result<(), sqlx::Error> {
     let mut part = Part { after: (first, 0), last, limit: BATCH };
     loop {
-        let accounts = history_store::accounts_without_head(connection, part).await?;
+        let accounts = read_store::accounts_without_head(connection, part).await?;
         let Some(end) = accounts.last() else { return Ok(()) };
         part.after = (*end, 0);
         for account_id in accounts {
@@ -322,7 +322,7 @@ async fn find_copies(connection: &mut PgConnection, findings: &mut Findings) -> 
         return Ok(());
     }
     let macs: Vec<_> = changed.iter().map(|changed| changed.mac.clone()).collect();
-    let places = history_store::places_of(connection, &macs).await?;
+    let places = read_store::places_of(connection, &macs).await?;
     for Changed { mut fault, mac } in changed {
         let original = places.iter().find(|(account, sequence, other)| {
             *other == mac && (*account, *sequence) != (fault.account_id, fault.first)

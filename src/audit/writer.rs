@@ -19,7 +19,7 @@ use uuid::Uuid;
 use super::chain::AuditKey;
 use super::event::{Action, Event};
 use super::resolves::{Fate, RecordMode, Shared, Waiting};
-use super::store::{self, AccountHead, Columns, Head};
+use super::store::{self, AccountHead, Batch, Head};
 use crate::postgres::{self, Tenant};
 use crate::principal::Actor;
 use crate::types::AccountId;
@@ -186,16 +186,16 @@ impl Writer {
             (!heads.contains_key(&account), account)
         });
         let count = self.batch.partition_point(|waiting| heads.contains_key(&waiting.resolve.account));
-        let mut columns = Columns::default();
+        let mut batch = Batch::default();
         for events in self.batch[..count].chunk_by(|one, next| one.resolve.account == next.resolve.account) {
             let Some(head) = events.first().and_then(|first| heads.get_mut(&first.resolve.account)) else { continue };
             for Waiting { resolve, .. } in events {
                 let event = (&resolve.actor, resolve.occurred_at, &resolve.event);
-                columns.push(resolve.account, super::next(&self.key, resolve.account, head, event));
+                batch.push(resolve.account, super::next(&self.key, resolve.account, head, event));
             }
         }
-        let Some(witness) = columns.heads().last().cloned() else { return Ok(()) };
-        store::append(&mut transaction, columns).await?;
+        let Some(witness) = batch.heads().last().cloned() else { return Ok(()) };
+        store::append(&mut transaction, batch).await?;
         if shared.mode == RecordMode::Batched {
             let oldest = self.batch.iter().map(|waiting| waiting.resolve.occurred_at).min();
             let written = oldest.unwrap_or_else(|| shared.clock.now()) - MARGIN;

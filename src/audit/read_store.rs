@@ -1,27 +1,76 @@
-//! What was recorded, read back: for listings, checkpoints and verification.
+//! Reads records and heads: for listings, checkpoints and verification.
 
+use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::event::Action;
-use super::list::{EventSummary, Filter};
-use super::record::Record;
+use super::record::{Record, names};
 use super::store::AccountHead;
-use crate::types::AccountId;
+use crate::types::{AccountId, SupplierCode};
 
-/// The query of `list`, with what its filters add.
+/// Which events are listed.
+#[derive(Clone, Debug, Default)]
+pub struct Filter {
+    /// Only events with a number above this one.
+    pub after: i64,
+    /// Only events of this action.
+    pub action: Option<Action>,
+    /// Only events about this supplier.
+    pub supplier: Option<SupplierCode>,
+}
+
+/// An event in a listing.
+#[derive(Debug, sqlx::FromRow)]
+pub struct EventSummary {
+    /// Its number in the account's chain, from 1.
+    pub sequence: i64,
+    /// When it happened.
+    pub occurred_at: DateTime<Utc>,
+    /// The action's name on record.
+    pub action: String,
+    /// The outcome, as an HTTP status.
+    pub outcome: Option<i16>,
+    /// The account whose key was used; none if the operator acted on the command line.
+    pub acting_account_id: Option<AccountId>,
+    /// The e-mail address of the user who owns the key.
+    pub user_email: Option<String>,
+    /// The key, or the client.
+    pub key_id: Option<Uuid>,
+    /// The supplier that it is about.
+    pub supplier_code: Option<String>,
+    /// The service that it is about.
+    pub service: Option<String>,
+    /// The environment that it is about.
+    pub environment: Option<String>,
+    /// Of a resolve: the level that answered.
+    pub source: Option<String>,
+    /// Of a refused resolve: the account that was asked for, if it is another one.
+    pub asked_account_id: Option<AccountId>,
+    /// The key, client, user or instance that it is about.
+    pub subject_id: Option<Uuid>,
+    /// Of a gap: everything until then is on record.
+    pub since: Option<DateTime<Utc>>,
+    /// The request's id.
+    pub request_id: Option<String>,
+    /// The address from which the request came.
+    pub client_address: Option<String>,
+}
+
+/// Makes the statement of `list` with the conditions of its filters.
 macro_rules! select_events {
     ($filters:literal) => {
         concat!(
-            "select sequence, occurred_at, action, outcome, acting_account_id, user_email, key_id, supplier_code, service,
-                 environment, source, asked_account_id, subject_id, since, request_id, client_address
-             from audit_events where account_id = $1 and sequence > $2",
+            "select ",
+            names!(),
+            " from audit_events where account_id = $1 and sequence > $2",
             $filters,
             " order by sequence limit $3"
         )
     };
 }
 
-/// Events of an account in order. A statement for each set of filters, so that each can have the index that serves it.
+/// Lists events of an account in order. A statement for each set of filters, so that each can have the index that serves it.
 pub(super) async fn list(
     connection: &mut PgConnection,
     account: AccountId,
@@ -50,15 +99,15 @@ pub(super) async fn list(
     query.fetch_all(connection).await
 }
 
-/// Sees everything as it is at this moment, for as long as it takes, to the end of the transaction, which must have read
-/// nothing yet.
-pub(super) async fn hold_still(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+/// Makes the transaction, which must have read nothing yet, read the database as it is at this moment, without a time
+/// limit.
+pub(super) async fn freeze_snapshot(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *connection).await?;
     sqlx::query("set local statement_timeout = 0").execute(connection).await?;
     Ok(())
 }
 
-/// Which part of the chains is read: behind a place, up to an account.
+/// Part of the chains: after a place, up to an account.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Part {
     pub after: (AccountId, i64),
@@ -66,7 +115,7 @@ pub(super) struct Part {
     pub limit: i64,
 }
 
-/// A record and whose it is.
+/// A record with its account.
 #[derive(sqlx::FromRow)]
 pub(super) struct AccountRecord {
     pub account_id: AccountId,
@@ -74,15 +123,14 @@ pub(super) struct AccountRecord {
     pub record: Record<String>,
 }
 
-/// Records by account and number.
+/// Reads records by account and number.
 pub(super) async fn records(connection: &mut PgConnection, part: Part) -> Result<Vec<AccountRecord>, sqlx::Error> {
-    sqlx::query_as(
-        "select account_id, format, sequence, occurred_at, action, acting_account_id, user_email, key_id, supplier_code,
-             service, environment, subject_id, outcome, source, asked_account_id, since, request_id, client_address, mac
-         from audit_events
-         where (account_id, sequence) > ($1, $2) and account_id <= $3
-         order by account_id, sequence limit $4",
-    )
+    sqlx::query_as(concat!(
+        "select ",
+        names!(),
+        " from audit_events where (account_id, sequence) > ($1, $2) and account_id <= $3
+         order by account_id, sequence limit $4"
+    ))
     .bind(part.after.0)
     .bind(part.after.1)
     .bind(part.last)
@@ -91,7 +139,7 @@ pub(super) async fn records(connection: &mut PgConnection, part: Part) -> Result
     .await
 }
 
-/// Heads by account.
+/// Reads heads by account.
 pub(super) async fn heads(connection: &mut PgConnection, part: Part) -> Result<Vec<AccountHead>, sqlx::Error> {
     sqlx::query_as(
         "select account_id, sequence, mac from audit_heads
@@ -104,18 +152,18 @@ pub(super) async fn heads(connection: &mut PgConnection, part: Part) -> Result<V
     .await
 }
 
-/// The records of one account from one number to another.
+/// Reads the records of one account from one number to another.
 pub(super) async fn records_between(
     connection: &mut PgConnection,
     account: AccountId,
     first: i64,
     last: i64,
 ) -> Result<Vec<Record<String>>, sqlx::Error> {
-    sqlx::query_as(
-        "select format, sequence, occurred_at, action, acting_account_id, user_email, key_id, supplier_code, service,
-             environment, subject_id, outcome, source, asked_account_id, since, request_id, client_address, mac
-         from audit_events where account_id = $1 and sequence between $2 and $3 order by sequence",
-    )
+    sqlx::query_as(concat!(
+        "select ",
+        names!(),
+        " from audit_events where account_id = $1 and sequence between $2 and $3 order by sequence"
+    ))
     .bind(account)
     .bind(first)
     .bind(last)
@@ -123,7 +171,7 @@ pub(super) async fn records_between(
     .await
 }
 
-/// Accounts that have no head. Every account that the service made has at least the event of that.
+/// Finds accounts that have no head. Every account that the service made has at least the event of its making.
 pub(super) async fn accounts_without_head(
     connection: &mut PgConnection,
     part: Part,
@@ -141,7 +189,7 @@ pub(super) async fn accounts_without_head(
     .await
 }
 
-/// Where a MAC stands, everywhere. Reads the whole table: only for what is damaged.
+/// Finds the records of all accounts that carry one of these MACs. Reads the whole table: only for damaged records.
 pub(super) async fn places_of(
     connection: &mut PgConnection,
     macs: &[Vec<u8>],

@@ -8,6 +8,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use sqlx::PgPool;
 use sqlx::postgres::PgConnectOptions;
+use tokio::time::timeout;
 
 use crate::accounts::AccountStatuses;
 use crate::admission::{Admission, AdmissionSettings, ConnectionSettings};
@@ -22,6 +23,10 @@ use crate::idempotency;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::resolver::Resolver;
 use crate::vault::{Keyring, Retirement, Vault};
+
+/// Longest time to give up the lease and the connections when the service stops. A request that was cut off may hold its
+/// connection to the database until that has an answer.
+const CLOSE: Duration = Duration::from_secs(3);
 
 /// The secrets of an installation. None is in the database, and none has a default.
 pub struct Secrets {
@@ -171,12 +176,18 @@ impl App {
         );
     }
 
-    /// Gives up the lease, writes what is still in memory, and closes the pool.
+    /// Writes the events and times that are still in memory, gives up the lease, and closes the pool. The recorder limits its
+    /// time itself; the rest has [`CLOSE`].
     pub async fn close(&self) {
-        self.recorder.close().await;
-        self.cluster.leave().await;
-        self.last_use.write(&self.pool).await;
-        self.pool.close().await;
+        let rest = async {
+            self.cluster.leave().await;
+            self.last_use.write(&self.pool).await;
+            self.pool.close().await;
+        };
+        let ((), closed) = tokio::join!(self.recorder.close(), timeout(CLOSE, rest));
+        if closed.is_err() {
+            tracing::warn!("the database did not let go within {CLOSE:?}");
+        }
     }
 }
 

@@ -37,12 +37,14 @@ pub enum Action {
     DataKeysRotated,
     AccountPurged,
     CredentialsResolved,
+    ResolvesBegun,
+    ResolvesEnded,
     ResolvesGap,
 }
 
 impl Action {
     /// Every action.
-    pub const ALL: [Action; 29] = [
+    pub const ALL: [Action; 31] = [
         Action::CredentialsCreated,
         Action::CredentialsUpdated,
         Action::CredentialsDeleted,
@@ -71,6 +73,8 @@ impl Action {
         Action::DataKeysRotated,
         Action::AccountPurged,
         Action::CredentialsResolved,
+        Action::ResolvesBegun,
+        Action::ResolvesEnded,
         Action::ResolvesGap,
     ];
 
@@ -105,6 +109,8 @@ impl Action {
             Action::DataKeysRotated => "data_keys.rotated",
             Action::AccountPurged => "account.purged",
             Action::CredentialsResolved => "credentials.resolved",
+            Action::ResolvesBegun => "resolves.begun",
+            Action::ResolvesEnded => "resolves.ended",
             Action::ResolvesGap => "resolves.gap",
         }
     }

@@ -139,6 +139,34 @@ pub(super) async fn records(connection: &mut PgConnection, part: Part) -> Result
     .await
 }
 
+/// A record of the operator's chain about a recording, with the MAC of its predecessor.
+#[derive(sqlx::FromRow)]
+pub(super) struct RecordingRecord {
+    pub previous: Vec<u8>,
+    #[sqlx(flatten)]
+    pub record: Record<String>,
+}
+
+/// Reads records of the operator's chain about beginnings and ends of recordings, some after a number.
+pub(super) async fn recording_records(
+    connection: &mut PgConnection,
+    after: i64,
+) -> Result<Vec<RecordingRecord>, sqlx::Error> {
+    sqlx::query_as(concat!(
+        "select ",
+        names!(),
+        ", coalesce((select before.mac from audit_events before
+                     where before.account_id = 0 and before.sequence = event.sequence - 1), '') as previous
+         from audit_events event
+         where account_id = 0 and sequence > $1
+             and action in ('resolves.begun', 'resolves.ended', 'resolves.gap') and action <> 'credentials.resolved'
+         order by sequence limit 1000"
+    ))
+    .bind(after)
+    .fetch_all(connection)
+    .await
+}
+
 /// Reads heads by account.
 pub(super) async fn heads(connection: &mut PgConnection, part: Part) -> Result<Vec<AccountHead>, sqlx::Error> {
     sqlx::query_as(

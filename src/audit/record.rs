@@ -46,7 +46,7 @@ macro_rules! columns {
             }
 
             /// Binds each column as one parameter.
-            pub fn bind<'q>(self, query: Statement<'q>) -> Statement<'q> {
+            pub fn bind(self, query: Statement<'_>) -> Statement<'_> {
                 query.bind(self.account_id)$(.bind(self.$name))*
             }
         }

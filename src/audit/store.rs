@@ -1,10 +1,8 @@
-//! The tables `audit_events`, `audit_heads` and `audit_writers`.
+//! Extends chains: the tables `audit_events` and `audit_heads`.
 
 use std::borrow::Cow;
 
-use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
-use uuid::Uuid;
 
 use super::record::{Columns, Record, arrays, names, values};
 use crate::types::AccountId;
@@ -16,6 +14,37 @@ pub(super) struct Head {
     pub mac: Vec<u8>,
 }
 
+impl Head {
+    /// Returns the number of the next record; none if no chain can end like this.
+    pub fn next_sequence(&self) -> Option<i64> {
+        let is_possible = self.sequence > 0 || self.sequence == 0 && self.mac.is_empty();
+        is_possible.then(|| self.sequence.checked_add(1)).flatten()
+    }
+}
+
+/// Says that a chain does not end with the record that its head names, so that nothing can be chained to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the chain does not end with the record that its head names")]
+pub(super) struct BrokenChain;
+
+impl From<BrokenChain> for sqlx::Error {
+    fn from(broken: BrokenChain) -> Self {
+        sqlx::Error::Decode(Box::new(broken))
+    }
+}
+
+/// Returns whether an error comes from what is stored in a chain, so that other chains can be extended all the same.
+pub(super) fn is_about_a_chain(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Decode(error) => error.is::<BrokenChain>(),
+        // Class 22: a value; 23: a constraint; P0: a trigger; XX001 and XX002: a damaged page or index.
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| {
+            ["22", "23", "P0"].iter().any(|class| code.starts_with(class)) || ["XX001", "XX002"].contains(&&*code)
+        }),
+        _ => false,
+    }
+}
+
 /// The end of one of several chains.
 #[derive(Clone, Debug, sqlx::FromRow)]
 pub(super) struct AccountHead {
@@ -24,7 +53,7 @@ pub(super) struct AccountHead {
     pub head: Head,
 }
 
-/// Locks and returns the end of the account's chain, begun now if it has none.
+/// Locks and returns the head of the account's chain, which it makes if there is none.
 pub(super) async fn lock_head(connection: &mut PgConnection, account: AccountId) -> Result<Head, sqlx::Error> {
     let head = sqlx::query_as("select sequence, mac from audit_heads where account_id = $1 for no key update")
         .bind(account)
@@ -43,7 +72,7 @@ pub(super) async fn lock_head(connection: &mut PgConnection, account: AccountId)
     .await
 }
 
-/// Locks the ends of those of the chains that nobody else holds just now.
+/// Locks and returns those of the heads that nobody else has locked.
 pub(super) async fn lock_free_heads(
     connection: &mut PgConnection,
     accounts: &[AccountId],
@@ -56,74 +85,79 @@ pub(super) async fn lock_free_heads(
     .await
 }
 
-/// Gives up a lock that somebody else holds after a moment, to the end of the transaction.
-pub(super) async fn do_not_wait_long(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("set local lock_timeout = 100").execute(connection).await?;
+/// Limits the wait for a lock that somebody else holds, to the end of the transaction.
+pub(super) async fn limit_lock_wait(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("set local lock_timeout = 50").execute(connection).await?;
     Ok(())
 }
 
-/// Whether a lock was given up.
+/// Returns whether the wait for a lock was given up.
 pub(super) fn waited_too_long(error: &sqlx::Error) -> bool {
     // lock_not_available
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("55P03"))
 }
 
-/// Records of one or several chains on their way into the database, and the heads that they make.
+/// Records of one or several chains on their way into the database, with the heads before and after them.
 #[derive(Default)]
 pub(super) struct Batch<'a> {
     columns: Columns<Cow<'a, str>>,
+    /// Heads that name a record, before the batch.
+    before: Vec<AccountHead>,
     heads: Vec<AccountHead>,
 }
 
 impl<'a> Batch<'a> {
-    /// Adds a record. The records of an account come together, in order.
+    /// Begins with the records of an account, whose chain ends here.
+    pub fn start(&mut self, account: AccountId, head: &Head) {
+        let head = AccountHead { account_id: account, head: head.clone() };
+        if head.head.sequence > 0 {
+            self.before.push(head.clone());
+        }
+        self.heads.push(head);
+    }
+
+    /// Adds a record of the account with which it was started last.
     pub fn push(&mut self, account: AccountId, record: Record<Cow<'a, str>>) {
-        match self.heads.last_mut() {
-            Some(AccountHead { account_id, head }) if *account_id == account => {
-                head.sequence = record.sequence;
-                head.mac.clone_from(&record.mac);
-            }
-            _ => {
-                let head = Head { sequence: record.sequence, mac: record.mac.clone() };
-                self.heads.push(AccountHead { account_id: account, head });
-            }
+        if let Some(AccountHead { head, .. }) = self.heads.last_mut() {
+            head.sequence = record.sequence;
+            head.mac.clone_from(&record.mac);
         }
         self.columns.push(account, record);
     }
 
-    /// Returns the heads after these records.
+    /// Returns the heads after the batch.
     pub fn heads(&self) -> &[AccountHead] {
         &self.heads
     }
 }
 
-/// Appends a record and moves the head to it, in one statement. Does for one row what [`append`] does for several, because
-/// a function scan for each column costs more than the rest of the statement.
+/// Heads as three parameters.
+fn unzip(heads: Vec<AccountHead>) -> (Vec<AccountId>, Vec<i64>, Vec<Vec<u8>>) {
+    heads.into_iter().map(|AccountHead { account_id, head }| (account_id, head.sequence, head.mac)).collect()
+}
+
+/// Appends a record to the one that the head `before` names, and moves the head to it, in one statement. Does for one row what
+/// [`append`] does for several, because a function scan for each column costs more than the rest of the statement.
 pub(super) async fn append_one(
     connection: &mut PgConnection,
     account: AccountId,
+    before: &Head,
     record: &Record<Cow<'_, str>>,
 ) -> Result<(), sqlx::Error> {
     let query = sqlx::query(concat!(
         "with heads as (update audit_heads set sequence = $3, mac = $19 where account_id = $1)
          insert into audit_events (",
         names!(),
-        ") values (",
+        ") select ",
         values!(),
-        ")"
+        " where $3 = 1 or $20 = (select mac from audit_events where account_id = $1 and sequence = $3 - 1)"
     ));
-    record.bind(account, query).execute(connection).await?;
-    Ok(())
+    let appended = record.bind(account, query).bind(&before.mac).execute(connection).await?;
+    if appended.rows_affected() == 0 { Err(BrokenChain.into()) } else { Ok(()) }
 }
 
-/// Appends records and moves the heads to the last of them, in one statement.
+/// Appends records to those that the heads before them name, and moves the heads to the last of them, in one statement.
 pub(super) async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> Result<(), sqlx::Error> {
-    let mut heads: (Vec<AccountId>, Vec<i64>, Vec<Vec<u8>>) = Default::default();
-    for AccountHead { account_id, head } in batch.heads {
-        heads.0.push(account_id);
-        heads.1.push(head.sequence);
-        heads.2.push(head.mac);
-    }
     let query = sqlx::query(concat!(
         "with heads as (
              update audit_heads set sequence = head.sequence, mac = head.mac
@@ -133,14 +167,19 @@ pub(super) async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> R
         names!(),
         ") select * from unnest(",
         arrays!(),
-        ")"
+        ") where not exists (
+             select from unnest($23::bigint[], $24::bigint[], $25::bytea[]) as before (account_id, sequence, mac)
+             where before.mac is distinct from (
+                 select mac from audit_events
+                 where account_id = before.account_id and sequence = before.sequence))"
     ));
-    let query = batch.columns.bind(query);
-    query.bind(heads.0).bind(heads.1).bind(heads.2).execute(connection).await?;
-    Ok(())
+    let (before, after) = (unzip(batch.before), unzip(batch.heads));
+    let query = batch.columns.bind(query).bind(after.0).bind(after.1).bind(after.2);
+    let appended = query.bind(before.0).bind(before.1).bind(before.2).execute(connection).await?;
+    if appended.rows_affected() == 0 { Err(BrokenChain.into()) } else { Ok(()) }
 }
 
-/// Whether the account's chain has this record.
+/// Returns whether the account's chain has this record.
 pub(super) async fn has_record(
     connection: &mut PgConnection,
     account: AccountId,
@@ -151,58 +190,5 @@ pub(super) async fn has_record(
         .bind(record.sequence)
         .bind(&record.mac)
         .fetch_one(connection)
-        .await
-}
-
-/// The number under which an instance says that it lives.
-fn lock_key(writer: Uuid) -> i64 {
-    i64::from_be_bytes(writer.as_u64_pair().0.to_be_bytes())
-}
-
-/// Says for as long as the connection holds that the instance lives. Shared, so that a connection that the server has
-/// not noticed to be dead is in nobody's way.
-pub(super) async fn say_that_it_lives(connection: &mut PgConnection, writer: Uuid) -> Result<(), sqlx::Error> {
-    sqlx::query("select pg_advisory_lock_shared($1)").bind(lock_key(writer)).execute(connection).await?;
-    Ok(())
-}
-
-/// Whether the instance is gone. If so nobody else is told that, to the end of the transaction.
-pub(super) async fn is_gone(connection: &mut PgConnection, writer: Uuid) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(lock_key(writer)).fetch_one(connection).await
-}
-
-/// Notes that the instance may hold events, and that those recorded until now are written.
-pub(super) async fn note_writer(
-    connection: &mut PgConnection,
-    writer: Uuid,
-    now: DateTime<Utc>,
-) -> Result<(), sqlx::Error> {
-    sqlx::query(
-        "insert into audit_writers (writer_id, written_at) values ($1, $2)
-         on conflict on constraint audit_writers_pkey do update set written_at = excluded.written_at",
-    )
-    .bind(writer)
-    .bind(now)
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Every other instance that may hold events, or did when it ended.
-pub(super) async fn other_writers(connection: &mut PgConnection, writer: Uuid) -> Result<Vec<Uuid>, sqlx::Error> {
-    sqlx::query_scalar("select writer_id from audit_writers where writer_id <> $1 order by writer_id")
-        .bind(writer)
-        .fetch_all(connection)
-        .await
-}
-
-/// Takes the note of an instance away; when it had written last, if there was a note.
-pub(super) async fn forget_writer(
-    connection: &mut PgConnection,
-    writer: Uuid,
-) -> Result<Option<DateTime<Utc>>, sqlx::Error> {
-    sqlx::query_scalar("delete from audit_writers where writer_id = $1 returning written_at")
-        .bind(writer)
-        .fetch_optional(connection)
         .await
 }

@@ -1,17 +1,21 @@
-//! The search for damage: walks every chain from its first record, in batches and with bounded memory, and says which
-//! record is damaged and how. `damage.rs` has the kinds, `suspects.rs` tells what happened to records that do not fit.
+//! Searches for damage: walks every chain from its first record, in batches and with bounded memory, and names the records
+//! that are damaged. `damage.rs` has the kinds of damage, `suspects.rs` finds out what happened to records that do not fit.
 
 use std::collections::{BTreeMap, VecDeque};
 
+use chrono::{DateTime, Utc};
 use serde::Serialize;
 use sqlx::{PgConnection, PgPool};
+use uuid::Uuid;
 
 use super::chain::{self, AuditKey};
 use super::checkpoint::{Checkpoint, range};
 pub use super::damage::{Damage, Fault};
 use super::event::Action;
+use super::instance_store;
 use super::read_store::{self, AccountRecord, Part};
 use super::record::Record;
+use super::recordings::Recordings;
 use super::store::{AccountHead, Head};
 use super::suspects::{Changed, Suspects};
 use crate::postgres::{self, Tenant};
@@ -19,33 +23,46 @@ use crate::types::AccountId;
 
 /// Records and heads of one round trip.
 const BATCH: i64 = 2000;
-/// Most faults that are told one by one; the others are counted.
+/// Most faults that are listed one by one; the others are counted.
 const MOST_FAULTS: usize = 10_000;
 
-/// What was found.
+/// Result of a verification.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Chains that were walked.
+    /// Number of chains that were walked.
     pub chains: u64,
-    /// Records that were walked.
+    /// Number of records that were walked.
     pub records: u64,
-    /// Records that say that an instance crashed and events of resolves may be missing. They are no damage.
+    /// Number of records of gaps: an instance ended without writing its last events of resolves. They are no damage.
     pub gaps: u64,
+    /// Recordings of resolves that have begun and not ended, when the operator's chain was verified.
+    pub open_recordings: Vec<OpenRecording>,
     /// Damage, by account and record.
     pub faults: Vec<Fault>,
-    /// Further damage that is not told one by one.
+    /// Number of further faults that are not listed.
     pub further_faults: u64,
 }
 
+/// A recording that has begun and not ended, by the operator's chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct OpenRecording {
+    /// The instance that records.
+    pub instance: Uuid,
+    /// When it began.
+    pub begun_at: DateTime<Utc>,
+    /// Whether the instance is alive. If not, events of resolves since its beginning may be missing.
+    pub is_alive: bool,
+}
+
 impl Report {
-    /// Whether nothing is damaged.
+    /// Returns whether nothing is damaged.
     pub fn is_sound(&self) -> bool {
         self.faults.is_empty()
     }
 }
 
-/// Verifies every chain, or one account's, also against checkpoints that were kept elsewhere. Sees the database as it is at
-/// one moment, while others go on writing. `progress` is told the number of records so far, after each batch.
+/// Verifies every chain, or one account's, also against checkpoints that were kept elsewhere. Reads the database as it is at
+/// one moment, while others go on writing. Calls `progress` with the number of records so far, after each batch.
 pub async fn verify(
     pool: &PgPool,
     key: &AuditKey,
@@ -83,21 +100,50 @@ pub async fn verify(
         chain.end(key, &mut findings);
     }
     heads.without_records(&mut transaction, None, &mut known, key, &mut findings).await?;
-    // Of chains of which nothing is left.
+    // Chains of which nothing is left.
     for (account, checkpoints) in known.0 {
         Chain::new(account, None, checkpoints).end(key, &mut findings);
     }
     find_accounts_without_chain(&mut transaction, first, last, &mut findings).await?;
     find_copies(&mut transaction, &mut findings).await?;
-    let mut report = findings.report;
+    transaction.rollback().await?;
+    let Findings { mut report, recordings, .. } = findings;
+    report.open_recordings = open_recordings(pool, key, recordings).await?;
     report.faults.sort_by_key(|fault| (fault.account_id, fault.first));
     Ok(report)
 }
 
-/// What was found so far, and changed records of which it is not known yet whether they are copies.
+/// Looks which of the recordings that are open have an instance that is alive.
+async fn open_recordings(
+    pool: &PgPool,
+    key: &AuditKey,
+    mut recordings: Recordings,
+) -> Result<Vec<OpenRecording>, sqlx::Error> {
+    let mut gone = Vec::new();
+    if recordings.open().next().is_some() {
+        let mut transaction = postgres::begin(pool, Tenant::Every).await?;
+        for (instance, _) in recordings.open() {
+            if instance_store::is_gone(&mut transaction, instance).await? {
+                gone.push(instance);
+            }
+        }
+        // An instance records its end before its lock is free; that may have happened while the chains were walked.
+        recordings.read_on(&mut transaction, key).await?;
+        transaction.rollback().await?;
+    }
+    let open = recordings.open();
+    Ok(open
+        .map(|(instance, begun_at)| OpenRecording { instance, begun_at, is_alive: !gone.contains(&instance) })
+        .collect())
+}
+
+/// Findings so far.
 #[derive(Default)]
 struct Findings {
     report: Report,
+    /// Recordings by the genuine records of the operator's chain.
+    recordings: Recordings,
+    /// Changed records of which it is not known yet whether they are copies.
     changed: Vec<Changed>,
 }
 
@@ -111,7 +157,7 @@ impl Findings {
     }
 }
 
-/// The records that checkpoints know, by account: number and MAC, in order.
+/// Records of checkpoints, by account: number and MAC, in order.
 struct Known(BTreeMap<AccountId, Vec<(i64, Vec<u8>)>>);
 
 impl Known {
@@ -135,7 +181,7 @@ impl Known {
     }
 }
 
-/// Heads, read beside the records, in the same order.
+/// Heads, read in the order of the records.
 struct Heads {
     part: Part,
     read: VecDeque<AccountHead>,
@@ -152,7 +198,7 @@ impl Heads {
         Ok(self.read.front().map(|head| head.account_id))
     }
 
-    /// The head of an account, if it has one. Those before it belong to chains that have no records.
+    /// Returns the head of an account, if it has one. Heads before it belong to chains that have no records.
     async fn of(
         &mut self,
         connection: &mut PgConnection,
@@ -188,17 +234,19 @@ impl Heads {
     }
 }
 
-/// A chain on the way along it.
+/// A chain that is being walked.
 struct Chain {
     account: AccountId,
     head: Option<Head>,
-    /// What checkpoints know, from the place that was reached.
+    /// Records of checkpoints, from the place that was reached.
     known: VecDeque<(i64, Vec<u8>)>,
-    /// The last record on which a checkpoint agreed, and whether one did not agree.
+    /// The last record on which a checkpoint agreed.
     agreed: i64,
+    /// Whether a checkpoint did not agree.
     is_forked: bool,
-    /// The last number, and its MAC unless the record of it is missing.
+    /// The last number.
     last: i64,
+    /// The MAC of the last record, unless that record is missing.
     previous: Option<Vec<u8>>,
     suspects: Suspects,
 }
@@ -221,7 +269,7 @@ impl Chain {
         Fault { account_id: self.account, first, last, damage }
     }
 
-    /// The next record.
+    /// Verifies the next record.
     fn step(&mut self, key: &AuditKey, record: Record<String>, findings: &mut Findings) {
         findings.report.records += 1;
         findings.report.gaps += u64::from(record.action == Action::ResolvesGap.as_str());
@@ -236,17 +284,19 @@ impl Chain {
             self.suspects.missing(self.last + 1, sequence - 1, self.previous.as_ref());
             self.previous = None;
         }
-        if let Some(previous) = self.previous.take()
-            && !chain::follows(key, self.account, &previous, &record)
-        {
-            self.suspects.add(record, previous);
+        match self.previous.take() {
+            Some(previous) if !chain::follows(key, self.account, &previous, &record) => {
+                self.suspects.add(record, previous);
+            }
+            Some(_) if self.account == AccountId::OPERATOR => findings.recordings.add(&record),
+            _ => {}
         }
         self.compare(sequence, &mac, findings);
         self.last = sequence;
         self.previous = Some(mac);
     }
 
-    /// Compares a record with what checkpoints know of it.
+    /// Compares a record with those of checkpoints.
     fn compare(&mut self, sequence: i64, mac: &[u8], findings: &mut Findings) {
         while let Some((number, known)) = self.known.front()
             && *number <= sequence
@@ -261,7 +311,7 @@ impl Chain {
         }
     }
 
-    /// Behind the last record.
+    /// Verifies the end of the chain.
     fn end(self, key: &AuditKey, findings: &mut Findings) {
         findings.report.chains += 1;
         let last = self.last;
@@ -294,7 +344,7 @@ impl Chain {
     }
 }
 
-/// Accounts of whose chain nothing is left, and no checkpoint is at hand.
+/// Finds accounts of whose chains nothing is left, and of which there is no checkpoint.
 async fn find_accounts_without_chain(
     connection: &mut PgConnection,
     first: AccountId,
@@ -315,7 +365,7 @@ async fn find_accounts_without_chain(
     }
 }
 
-/// Tells which of the changed records are copies of others.
+/// Finds out which of the changed records are copies of others.
 async fn find_copies(connection: &mut PgConnection, findings: &mut Findings) -> Result<(), sqlx::Error> {
     let changed = std::mem::take(&mut findings.changed);
     if changed.is_empty() {

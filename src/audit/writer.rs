@@ -1,53 +1,50 @@
-//! Writes the events of resolves: a batch in one transaction, every chain that it touches extended by one statement.
+//! Writes the events of resolves: up to a thousand in one transaction, in which one statement extends all chains.
 //!
-//! Heads are locked only if nobody holds them, so that a batch neither waits for a write of one account while it keeps
-//! others from theirs, nor takes part in a deadlock. What belongs to a head that is held, or that does not exist yet, is
-//! written by itself afterwards.
+//! A batch locks only heads that are free, so that it neither waits for a write of one account while it keeps others from
+//! theirs, nor takes part in a deadlock. Events whose head is held are set apart and tried again by themselves (`apart.rs`).
+//! When the database refuses a batch because of what is in a chain, the batch is halved until the account is found, and its
+//! events are set apart as well.
 //!
-//! A connection can break while a commit is on its way, and then nobody knows whether it was done. So the writer remembers
-//! one record of it, and asks for that before it writes the events again: none is written twice.
+//! A connection can break while a commit is on its way, and then it is not known whether it was done. So the writer remembers
+//! one record of it, and looks for that before it writes the events again: none is written twice.
 
 use std::collections::HashMap;
-use std::sync::atomic::Ordering;
+use std::mem;
 use std::time::Duration;
 
-use chrono::TimeDelta;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use chrono::{DateTime, Utc};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres, Transaction};
-use uuid::Uuid;
+use tokio::time::Instant;
 
+use super::apart::Apart;
 use super::chain::AuditKey;
-use super::event::{Action, Event};
-use super::resolves::{Fate, RecordMode, Shared, Waiting};
+use super::queue::{Queue, RecordMode, Waiter, Waiting};
+use super::recording::{self, Recording};
 use super::store::{self, AccountHead, Batch, Head};
 use crate::postgres::{self, Tenant};
-use crate::principal::Actor;
 use crate::types::AccountId;
 
 /// Most events of a transaction. It holds the heads of their chains for as long as it takes to insert them.
 const BATCH: usize = 1000;
-/// Longest wait for a connection.
-const CONNECT: Duration = Duration::from_secs(2);
+/// Time of a round for accounts that are set apart. One attempt may take as long again, for the wait for a lock.
+const APART: Duration = Duration::from_millis(50);
 
-/// An event is queued a moment after the time that it bears. So what is older than the oldest that waits by this much is
-/// written.
-const MARGIN: TimeDelta = TimeDelta::seconds(1);
-
-/// The one who writes. Its connection is its own, so that resolves and changes do not wait for each other's.
+/// The writer. It has connections of its own, so that resolves and changes do not wait for each other's.
 pub(super) struct Writer {
-    id: Uuid,
     key: AuditKey,
     pool: Option<PgPool>,
-    /// The connection that says that this instance lives.
-    presence: Option<PgPool>,
+    recording: Recording,
+    /// Whether the beginning of the recording could not be written the last time.
+    cannot_begin: bool,
     /// Taken from the queue, and not known to be written.
     batch: Vec<Waiting>,
-    /// Whether a commit was begun whose end is not known.
-    sent: Option<Sent>,
+    apart: Apart,
+    unconfirmed: Option<Unconfirmed>,
 }
 
-/// A commit on its way.
-struct Sent {
+/// A commit whose end is not known.
+struct Unconfirmed {
     /// One of its records.
     witness: AccountHead,
     /// How many events it covers, from the beginning of the batch.
@@ -56,131 +53,219 @@ struct Sent {
 
 impl Writer {
     pub fn new(key: AuditKey) -> Self {
-        Self { id: Uuid::new_v4(), key, pool: None, presence: None, batch: Vec::new(), sent: None }
-    }
-
-    /// Says where to write, and where to say, on a direct connection, that this instance lives. Connects when needed.
-    pub fn connect(&mut self, database: &PgConnectOptions, direct: &PgConnectOptions) {
-        let one =
-            PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(CONNECT);
-        let id = self.id;
-        let presence =
-            one.clone().after_connect(move |connection, _| Box::pin(store::say_that_it_lives(connection, id)));
-        self.pool = Some(one.connect_lazy_with(postgres::with_limits(database)));
-        self.presence = Some(presence.connect_lazy_with(postgres::with_limits(direct)));
-    }
-
-    /// Sees to it that the connection stands that says that this instance lives. Without it others may take it for gone,
-    /// and record a gap in which nothing is missing; that is no reason to record nothing.
-    async fn be_present(&self) {
-        if let Some(presence) = &self.presence
-            && let Err(error) = presence.acquire().await
-        {
-            tracing::warn!(error = &error as &dyn std::error::Error, "other instances may take this one for gone");
+        Self {
+            recording: Recording::new(key.clone()),
+            key,
+            pool: None,
+            cannot_begin: false,
+            batch: Vec::new(),
+            apart: Apart::default(),
+            unconfirmed: None,
         }
     }
 
-    /// Whether it holds nothing.
+    /// Takes the ways to the database: for events, and a direct one for the lock of this instance. Connects when needed.
+    pub fn connect(&mut self, database: &PgConnectOptions, direct: &PgConnectOptions) {
+        self.pool = Some(recording::pool_of_one().connect_lazy_with(postgres::with_limits(database)));
+        self.recording.connect(direct);
+    }
+
+    /// Returns whether the writer has no events.
     pub fn is_idle(&self) -> bool {
-        self.batch.is_empty()
+        self.batch.is_empty() && self.apart.is_empty()
+    }
+
+    /// Returns whether it has events of accounts that are set apart, and no others.
+    pub fn has_only_events_apart(&self) -> bool {
+        self.batch.is_empty() && !self.apart.is_empty()
+    }
+
+    fn pool(&self) -> Result<&PgPool, sqlx::Error> {
+        self.pool.as_ref().ok_or(sqlx::Error::PoolClosed)
     }
 
     async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
-        let pool = self.pool.as_ref().ok_or(sqlx::Error::PoolClosed)?;
         // Resolves of every account, in one transaction.
-        postgres::begin(pool, Tenant::Every).await
+        postgres::begin(self.pool()?, Tenant::Every).await
     }
 
-    /// Writes everything that waits.
-    pub async fn write(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
+    /// Writes the events that wait, as far as their chains can be extended.
+    pub async fn write(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
         loop {
-            shared.take(&mut self.batch, BATCH);
-            if self.batch.is_empty() {
-                return Ok(());
-            }
-            let result = self.write_batch(shared).await;
+            let Self { batch, apart, .. } = self;
+            let room = BATCH.saturating_sub(batch.len());
+            let is_full = queue.take(room, |waiting| batch.extend(apart.add(waiting)));
+            self.show(queue);
+            let result = self.write_round(queue).await;
             if result.is_err() {
-                // Whoever waits for one of these is refused now. Those that have been answered stay.
+                // Answers that wait for one of these are refused now. Those that have left need their events.
                 for waiting in &mut self.batch {
-                    if !matches!(waiting.fate, Fate::Answered) {
-                        waiting.fate = Fate::Refused;
+                    if !matches!(waiting.waiter, Waiter::Answered) {
+                        waiting.waiter = Waiter::Refused;
                     }
                 }
             }
+            self.show(queue);
             result?;
-            if !self.batch.is_empty() {
-                // Somebody holds a head for long. The others come first, and the loop of the queue pauses.
+            if !is_full {
                 return Ok(());
             }
         }
     }
 
-    async fn write_batch(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
-        self.settle(shared).await?;
-        let before = self.batch.len();
-        self.batch.retain(|waiting| match &waiting.fate {
-            Fate::Answered => true,
-            Fate::Awaited(answer) => !answer.is_closed(),
-            Fate::Refused => false,
-        });
-        shared.written(before - self.batch.len());
-        let accounts = self.accounts();
-        if accounts.is_empty() {
-            return Ok(());
+    /// Shows those who resolve how old the events are that the writer has.
+    fn show(&self, queue: &Queue) {
+        queue.set_taken(self.batch.iter().map(|waiting| waiting.since).min(), self.apart.refusals());
+    }
+
+    async fn write_round(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
+        self.recover_commit(queue).await?;
+        self.drop_unneeded(queue);
+        if !self.batch.is_empty() && queue.mode == RecordMode::Batched && !queue.has_begun() {
+            self.begin_recording(queue).await?;
         }
-        let mut transaction = self.begin().await?;
-        let heads = store::lock_free_heads(&mut transaction, &accounts).await?;
-        self.commit(shared, transaction, heads).await?;
-        for account in self.accounts() {
+        let accounts: Vec<_> = accounts_of(&self.batch).into_iter().chain(self.apart.undamaged()).collect();
+        self.write_accounts(queue, accounts).await?;
+        // The others hold on to their heads.
+        self.apart.set(mem::take(&mut self.batch));
+        self.write_apart(queue).await
+    }
+
+    /// Drops the events of answers that were refused.
+    fn drop_unneeded(&mut self, queue: &Queue) {
+        let before = self.batch.len();
+        self.batch.retain(|waiting| waiting.waiter.needs_the_event());
+        queue.release(before - self.batch.len() + self.apart.drop_unneeded());
+    }
+
+    /// Records that this instance begins to record resolves. From then on answers need not wait.
+    async fn begin_recording(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
+        let now = queue.clock.now();
+        let oldest = self.oldest().unwrap_or(now);
+        let pool = self.pool()?.clone();
+        match self.recording.begin(&pool, now, oldest).await {
+            Ok(()) => queue.set_begun(true),
+            Err(error) if postgres::is_unavailable(&error) => return Err(error),
+            // The operator's chain cannot be extended. Answers go on to wait for their events.
+            Err(error) if !self.cannot_begin => {
+                self.cannot_begin = true;
+                tracing::error!(
+                    error = &error as &dyn std::error::Error,
+                    "the operator's chain cannot be extended; each resolve waits until it is recorded"
+                );
+            }
+            Err(_) => {}
+        }
+        self.cannot_begin &= !queue.has_begun();
+        Ok(())
+    }
+
+    /// Writes the events of those of the accounts whose heads are free, and sets apart the accounts whose chains refuse them.
+    async fn write_accounts(&mut self, queue: &Queue, accounts: Vec<AccountId>) -> Result<(), sqlx::Error> {
+        let mut groups = vec![accounts];
+        while let Some(mut group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
             let mut transaction = self.begin().await?;
-            store::do_not_wait_long(&mut transaction).await?;
-            match store::lock_head(&mut transaction, account).await {
-                Ok(head) => {
-                    self.commit(shared, transaction, vec![AccountHead { account_id: account, head }]).await?;
+            let heads = store::lock_free_heads(&mut transaction, &group).await?;
+            for head in &heads {
+                let room = BATCH.saturating_sub(self.batch.len());
+                self.batch.extend(self.apart.take(head.account_id, room));
+            }
+            match self.commit(queue, transaction, heads).await {
+                Ok(()) => {}
+                Err(error) if store::is_about_a_chain(&error) => {
+                    if let [account] = group.as_slice() {
+                        self.set_damaged(queue, *account, &error);
+                    } else {
+                        let rest = group.split_off(group.len() / 2);
+                        groups.extend([rest, group]);
+                    }
                 }
-                Err(error) if store::waited_too_long(&error) => {}
                 Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    /// The accounts of the batch, each once.
-    fn accounts(&self) -> Vec<AccountId> {
-        let mut accounts: Vec<_> = self.batch.iter().map(|waiting| waiting.resolve.account).collect();
-        accounts.sort_unstable();
-        accounts.dedup();
-        accounts
-    }
-
-    /// Finds out whether a commit was done whose answer never came.
-    async fn settle(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
-        let Some(Sent { witness, count }) = &self.sent else { return Ok(()) };
-        let mut transaction = self.begin().await?;
-        // The server may still be at it, and holds the head as long.
-        store::do_not_wait_long(&mut transaction).await?;
-        store::lock_head(&mut transaction, witness.account_id).await?;
-        let done = store::has_record(&mut transaction, witness.account_id, &witness.head).await?;
-        let count = *count;
-        self.sent = None;
-        if done {
-            self.done(shared, count);
+    /// Tries accounts that are set apart, in turn, and waits a moment for their heads.
+    async fn write_apart(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
+        let begun = Instant::now();
+        let mut first = None;
+        while let Some(account) = self.apart.next_due(Instant::now()) {
+            if first == Some(account) || begun.elapsed() >= APART {
+                break;
+            }
+            first.get_or_insert(account);
+            self.write_account(queue, account).await?;
+            self.apart.set(mem::take(&mut self.batch));
         }
         Ok(())
     }
 
-    /// Writes the events of those accounts whose heads are held, and commits.
+    async fn write_account(&mut self, queue: &Queue, account: AccountId) -> Result<(), sqlx::Error> {
+        let mut transaction = self.begin().await?;
+        store::limit_lock_wait(&mut transaction).await?;
+        let written = match store::lock_head(&mut transaction, account).await {
+            Ok(head) => {
+                self.batch.extend(self.apart.take(account, BATCH));
+                self.commit(queue, transaction, vec![AccountHead { account_id: account, head }]).await
+            }
+            Err(error) => Err(error),
+        };
+        match written {
+            Err(error) if store::waited_too_long(&error) => Ok(()),
+            Err(error) if store::is_about_a_chain(&error) => {
+                self.set_damaged(queue, account, &error);
+                Ok(())
+            }
+            written => written,
+        }
+    }
+
+    /// Sets an account apart whose chain is damaged.
+    fn set_damaged(&mut self, queue: &Queue, account: AccountId, error: &sqlx::Error) {
+        let (events, others) =
+            mem::take(&mut self.batch).into_iter().partition(|waiting| waiting.resolve.account == account);
+        self.batch = others;
+        self.apart.set(events);
+        let (dropped, is_new) = self.apart.set_damaged(account, Instant::now());
+        queue.release(dropped);
+        if is_new {
+            tracing::error!(
+                %account,
+                error = error as &dyn std::error::Error,
+                "the account's audit chain is damaged; its resolves are refused until `credenza audit verify` finds no damage"
+            );
+        }
+    }
+
+    /// Finds out whether a commit was done whose answer never came.
+    async fn recover_commit(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
+        let Some(Unconfirmed { witness, count }) = &self.unconfirmed else { return Ok(()) };
+        let mut transaction = self.begin().await?;
+        // The server may still be at it, and holds the head as long.
+        store::limit_lock_wait(&mut transaction).await?;
+        store::lock_head(&mut transaction, witness.account_id).await?;
+        let done = store::has_record(&mut transaction, witness.account_id, &witness.head).await?;
+        let count = *count;
+        self.unconfirmed = None;
+        if done {
+            self.set_written(queue, count);
+        }
+        Ok(())
+    }
+
+    /// Writes the events of the accounts whose heads are locked, and commits.
     async fn commit(
         &mut self,
-        shared: &Shared,
+        queue: &Queue,
         mut transaction: Transaction<'static, Postgres>,
         heads: Vec<AccountHead>,
     ) -> Result<(), sqlx::Error> {
-        if heads.is_empty() {
-            return Ok(());
-        }
         let mut heads: HashMap<AccountId, Head> = heads.into_iter().map(|head| (head.account_id, head.head)).collect();
-        // What can be written comes first, account by account; what an account did stays in its order.
+        // Events that can be written come first, account by account; those of an account stay in their order.
         self.batch.sort_by_cached_key(|waiting| {
             let account = waiting.resolve.account;
             (!heads.contains_key(&account), account)
@@ -188,76 +273,81 @@ impl Writer {
         let count = self.batch.partition_point(|waiting| heads.contains_key(&waiting.resolve.account));
         let mut batch = Batch::default();
         for events in self.batch[..count].chunk_by(|one, next| one.resolve.account == next.resolve.account) {
-            let Some(head) = events.first().and_then(|first| heads.get_mut(&first.resolve.account)) else { continue };
+            let Some(account) = events.first().map(|first| first.resolve.account) else { continue };
+            let Some(head) = heads.get_mut(&account) else { continue };
+            batch.start(account, head);
             for Waiting { resolve, .. } in events {
                 let event = (&resolve.actor, resolve.occurred_at, &resolve.event);
-                batch.push(resolve.account, super::next(&self.key, resolve.account, head, event));
+                batch.push(account, super::next(&self.key, account, head, event)?);
             }
         }
         let Some(witness) = batch.heads().last().cloned() else { return Ok(()) };
         store::append(&mut transaction, batch).await?;
-        if shared.mode == RecordMode::Batched {
-            let oldest = self.batch.iter().map(|waiting| waiting.resolve.occurred_at).min();
-            let written = oldest.unwrap_or_else(|| shared.clock.now()) - MARGIN;
-            store::note_writer(&mut transaction, self.id, written).await?;
+        if let Some(oldest) = self.oldest()
+            && queue.has_begun()
+            && !self.recording.note(&mut transaction, oldest).await?
+        {
+            // Answers wait for their events until it is clear that this instance's recording is still open.
+            queue.set_begun(false);
         }
-        self.sent = Some(Sent { witness, count });
+        self.unconfirmed = Some(Unconfirmed { witness, count });
         transaction.commit().await?;
-        self.sent = None;
-        if shared.mode == RecordMode::Batched {
-            shared.announced.store(true, Ordering::Release);
-        }
-        self.done(shared, count);
+        self.unconfirmed = None;
+        self.set_written(queue, count);
         Ok(())
     }
 
-    /// The first events of the batch are written.
-    fn done(&mut self, shared: &Shared, count: usize) {
+    /// Returns the earliest time that an event on hand bears.
+    fn oldest(&self) -> Option<DateTime<Utc>> {
+        self.batch.iter().chain(self.apart.events()).map(|waiting| waiting.resolve.occurred_at).min()
+    }
+
+    /// Takes the first events of the batch as written.
+    fn set_written(&mut self, queue: &Queue, count: usize) {
+        for account in accounts_of(&self.batch[..count]) {
+            if self.apart.set_sound(account) {
+                tracing::info!(%account, "the account's audit chain is extended again");
+            }
+        }
         for waiting in self.batch.drain(..count) {
-            if let Fate::Awaited(answer) = waiting.fate {
-                // Who waited may have gone.
+            if let Waiter::Awaited(answer) = waiting.waiter {
+                // The request may have ended.
                 let _ = answer.send(());
             }
         }
-        shared.written(count);
+        queue.release(count);
     }
 
-    /// Says that this instance lives and holds nothing, and records the gaps that others left. Only while it holds nothing.
-    pub async fn tend(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
-        let now = shared.clock.now();
-        self.be_present().await;
-        let mut transaction = self.begin().await?;
-        if shared.announced.load(Ordering::Relaxed) {
-            store::note_writer(&mut transaction, self.id, now - MARGIN).await?;
-        }
-        let others = store::other_writers(&mut transaction, self.id).await?;
-        transaction.commit().await?;
-        for other in others {
+    /// Notes that this instance lives and has no events, and records the gaps that others left.
+    pub async fn find_gaps(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
+        let (now, pool) = (queue.clock.now(), self.pool()?.clone());
+        if queue.has_begun() && self.is_idle() && queue.is_empty() {
             let mut transaction = self.begin().await?;
-            if !store::is_gone(&mut transaction, other).await? {
-                continue;
-            }
-            if let Some(since) = store::forget_writer(&mut transaction, other).await? {
-                let gap = Event { since: Some(since), ..Event::about(Action::ResolvesGap, other) };
-                let (operator, actor) = (AccountId::OPERATOR, Actor::operator());
-                super::record(&mut transaction, &self.key, operator, &actor, now, &[gap]).await?;
-                transaction.commit().await?;
-                tracing::warn!(instance = %other, %since, "an instance ended without writing its last events of resolves");
-            }
+            self.recording.note(&mut transaction, now).await?;
+            transaction.commit().await?;
+        }
+        let is_open = self.recording.find_gaps(&pool, now).await?;
+        if queue.has_begun() && !is_open {
+            // Another instance took this one for gone and recorded that: the recording begins again.
+            queue.set_begun(false);
         }
         Ok(())
     }
 
-    /// Says that everything is written that this instance held.
-    pub async fn say_farewell(&mut self, shared: &Shared) -> Result<(), sqlx::Error> {
-        if shared.announced.load(Ordering::Relaxed) {
-            let mut transaction = self.begin().await?;
-            store::forget_writer(&mut transaction, self.id).await?;
-            transaction.commit().await?;
-        }
-        for pool in [self.pool.take(), self.presence.take()].into_iter().flatten() {
+    /// Records that this instance has written everything, and closes the connections.
+    pub async fn end(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
+        if let Some(pool) = self.pool.take() {
+            self.recording.end(&pool, queue.clock.now()).await?;
             pool.close().await;
         }
         Ok(())
     }
+}
+
+/// Returns the accounts of events, each once.
+fn accounts_of(events: &[Waiting]) -> Vec<AccountId> {
+    let mut accounts: Vec<_> = events.iter().map(|waiting| waiting.resolve.account).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
 }

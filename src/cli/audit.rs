@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 
 use crate::app::App;
 use crate::audit::checkpoint::{self, Checkpoint};
-use crate::audit::verify::{self, Report};
+use crate::audit::verify::{self, OpenRecording, Report};
 use crate::postgres::Tenant;
 use crate::types::AccountId;
 
@@ -112,9 +112,19 @@ pub(super) fn print(report: &Report, checkpoints: usize) -> anyhow::Result<()> {
     if report.further_faults > 0 {
         super::print_line(&format!("and {} further faults", report.further_faults))?;
     }
-    let Report { chains, records, gaps, .. } = report;
+    let Report { chains, records, gaps, open_recordings, .. } = report;
     if *gaps > 0 {
         super::print_line(&format!("{gaps} gaps on record: an instance ended without writing its last resolves"))?;
+    }
+    for OpenRecording { instance, begun_at, is_alive } in open_recordings {
+        let begun_at = begun_at.format("%Y-%m-%dT%H:%M:%SZ");
+        super::print_line(&if *is_alive {
+            format!("instance {instance} records resolves since {begun_at}")
+        } else {
+            format!(
+                "gap: instance {instance} recorded resolves since {begun_at} and is gone without an end; resolves may be missing"
+            )
+        })?;
     }
     let against = match checkpoints {
         0 => "; without a checkpoint nobody can tell whether their ends were cut off together with their heads"

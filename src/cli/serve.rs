@@ -1,13 +1,11 @@
 //! `credenza serve`.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use sqlx::{Connection, PgConnection};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::time::timeout;
 
 use super::signals::Signals;
 use crate::app::App;
@@ -43,24 +41,13 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
         listeners.serve(Arc::clone(&app), config.shutdown, signals.first()).await;
         background.abort();
         metrics.abort();
-        close(&app).await;
+        app.close().await;
     };
     tokio::select! {
         () = in_good_order => {}
         () = signals.second() => tracing::warn!("told a second time to stop: what is under way is cut off"),
     }
     Ok(())
-}
-
-/// Longest time for what is left when nothing is served any more. A request that was cut off may hold its connection to the
-/// database until that has an answer.
-const CLOSE: Duration = Duration::from_secs(3);
-
-/// Ends what the application does, and does not wait for ever.
-pub(super) async fn close(app: &App) {
-    if timeout(CLOSE, app.close()).await.is_err() {
-        tracing::warn!("the database did not let go within {CLOSE:?}");
-    }
 }
 
 /// At SIGHUP reads the certificates again, until the process ends. Without certificates there is nothing to read, and it

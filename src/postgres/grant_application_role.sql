@@ -19,4 +19,6 @@ begin
     execute format('revoke insert, update, delete on _sqlx_migrations from %I', application);
     -- Evidence is only ever added to.
     execute format('revoke update, delete on audit_events from %I', application);
+    execute format('revoke delete on audit_heads from %I', application);
+    execute format('revoke insert, update, delete on audit_former_writers from %I', application);
 end $$;

@@ -14,8 +14,9 @@ use crate::support::installation::Installation;
 use crate::support::{Caller, TestApp};
 
 /// Tables of no tenant.
-const OF_NO_TENANT: [(&str, &str); 9] = [
+const OF_NO_TENANT: [(&str, &str); 10] = [
     ("_sqlx_migrations", "which migrations were applied"),
+    ("audit_former_writers", "which instances recorded resolves before an upgrade"),
     ("audit_writers", "which instances record resolves"),
     ("data_key_rotations", "what the command line has begun"),
     ("default_credentials", "the operator's own; sealed"),

@@ -15,7 +15,7 @@ use super::env_file;
 use super::secrets::DevSecrets;
 use crate::app::App;
 use crate::cli::signals::Signals;
-use crate::cli::{progress, serve, startup};
+use crate::cli::{progress, startup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Shutdown, Source};
 use crate::http::server::Listeners;
@@ -118,7 +118,7 @@ impl Installation {
             self.listeners.serve(Arc::clone(&app), SHUTDOWN, stop).await;
             background.abort();
             metrics.abort();
-            serve::close(&app).await;
+            app.close().await;
         };
         tokio::select! {
             () = in_good_order => {}

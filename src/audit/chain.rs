@@ -1,6 +1,6 @@
-//! The chain: each record carries an HMAC-SHA-256 over itself and its predecessor's, under a key that is not in the
-//! database. Whoever can write the table but does not hold the key cannot change, drop, reorder or invent a record
-//! without breaking it. `docs/AUDIT.md` has the encoding for those who verify it with a program of their own.
+//! Chains records: each carries an HMAC-SHA-256 over itself and its predecessor's, under a key that is not in the database.
+//! Without the key nobody can change, drop, reorder or invent a record without breaking the chain. `docs/AUDIT.md` has the
+//! encoding, for verification with another program.
 
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretSlice};
@@ -9,47 +9,47 @@ use sha2::Sha256;
 use super::record::Record;
 use crate::types::AccountId;
 
-/// The key of the chains and of their checkpoints. Prints nothing.
+/// The key of the chains and of their checkpoints. Has no `Debug`.
 #[derive(Clone)]
 pub struct AuditKey(Hmac<Sha256>);
 
 impl AuditKey {
-    /// Takes the key as the configuration has checked it: 32 bytes.
+    /// Takes the key, which the configuration has checked to be 32 bytes.
     pub fn new(key: &SecretSlice<u8>) -> Option<Self> {
         Hmac::new_from_slice(key.expose_secret()).ok().map(Self)
     }
 
-    /// The MAC of parts that were put together, and whether it is this one, in constant time.
+    /// Returns whether the parts have this MAC, in constant time.
     pub(super) fn matches(&self, parts: &Parts, mac: &[u8]) -> bool {
         self.over(parts).verify_slice(mac).is_ok()
     }
 
-    /// The MAC of parts that were put together.
+    /// Computes the MAC of parts.
     pub(super) fn mac(&self, parts: &Parts) -> Vec<u8> {
         self.over(parts).finalize().into_bytes().to_vec()
     }
 
-    /// Returns a MAC that tells this key from others, and nothing about it.
+    /// Returns a MAC that is another for each key and reveals nothing about it.
     pub fn fingerprint(&self) -> Vec<u8> {
         self.mac(&Parts::of("fingerprint"))
     }
 
     fn over(&self, parts: &Parts) -> Hmac<Sha256> {
-        // A copy of the state behind the key, which costs less than beginning anew.
+        // A copy of the state after the key, which costs less than beginning anew.
         self.0.clone().chain_update(&parts.0)
     }
 }
 
-/// What is authenticated: parts, each with its length before it, so that no two lists of parts look alike. An absent part
-/// differs from an empty one.
+/// Parts to authenticate, each with its length before it, so that no two lists of parts look alike. An absent part differs
+/// from an empty one.
 #[derive(Default)]
 pub(super) struct Parts(Vec<u8>);
 
 impl Parts {
-    /// Parts that begin with what they are: the MAC of a record is never the MAC of something else.
-    pub fn of(what: &str) -> Self {
+    /// Begins with the purpose of the parts: the MAC of a record is never the MAC of something else.
+    pub fn of(purpose: &str) -> Self {
         let mut parts = Self(Vec::with_capacity(512));
-        parts.add(Some(what.as_bytes()));
+        parts.add(Some(purpose.as_bytes()));
         parts
     }
 
@@ -73,8 +73,8 @@ impl Parts {
     }
 }
 
-/// What the MAC of a record covers, behind the MAC of its predecessor; nothing for a format that this version does not
-/// know.
+/// Lists the parts that the MAC of a record covers, after the MAC of its predecessor; none for a format that this version does
+/// not know.
 pub(super) fn parts<T: AsRef<str>>(account: AccountId, previous: &[u8], record: &Record<T>) -> Option<Parts> {
     let mut parts = Parts::of(match record.format {
         1 => "credenza audit event 1",
@@ -106,7 +106,7 @@ pub(super) fn parts<T: AsRef<str>>(account: AccountId, previous: &[u8], record: 
     Some(parts)
 }
 
-/// The MAC of a record behind its predecessor's, whatever MAC it carries itself.
+/// Computes the MAC of a record that follows `previous`. The MAC that it carries does not count.
 pub(super) fn mac<T: AsRef<str>>(
     key: &AuditKey,
     account: AccountId,
@@ -116,7 +116,7 @@ pub(super) fn mac<T: AsRef<str>>(
     parts(account, previous, record).map(|parts| key.mac(&parts))
 }
 
-/// Whether a record carries the MAC that it has to carry behind its predecessor.
+/// Returns whether a record carries the MAC of a record that follows `previous`.
 pub(super) fn follows<T: AsRef<str>>(key: &AuditKey, account: AccountId, previous: &[u8], record: &Record<T>) -> bool {
     parts(account, previous, record).is_some_and(|parts| key.matches(&parts, &record.mac))
 }

@@ -1,4 +1,4 @@
-//! Whether the key of the chains at hand is the one that the stored records were made with. Not a search for damage.
+//! Checks whether the stored records were made with the audit key on hand. This is no search for damage.
 
 use sqlx::PgPool;
 
@@ -8,15 +8,15 @@ use super::store::AccountHead;
 use crate::postgres::{self, Tenant};
 use crate::types::AccountId;
 
-/// So many chains tell a wrong key from a damaged record.
+/// Number of chains that are enough to tell a wrong key from a damaged record.
 const CHAINS: i64 = 5;
 
-/// What was found at the ends of a few chains.
+/// Result for the ends of a few chains.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ChainEnds {
-    /// Last records that were looked at.
+    /// Number of last records that were verified.
     pub looked_at: usize,
-    /// Those of them that fit the key.
+    /// Number of those that fit the key.
     pub fitting: usize,
 }
 

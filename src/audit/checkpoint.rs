@@ -1,6 +1,6 @@
-//! Checkpoints: signed heads, to be kept where nobody who can write the database can reach them. Whoever holds the database
-//! can cut records off the end of a chain together with its head, or put an older copy in its place, and what is left is
-//! in order. A checkpoint from before tells.
+//! Signs heads of chains, to be kept where nobody who can write the database can reach them. A writer of the database can cut
+//! records off the end of a chain together with its head, or put an older copy in its place, and the rest is in order. Only a
+//! checkpoint from before shows it.
 
 use std::fmt;
 
@@ -15,14 +15,14 @@ use crate::types::AccountId;
 
 /// Heads of one round trip.
 const HEADS: i64 = 500;
-/// What the line of a checkpoint begins with, and what its signature covers first.
+/// First word of a checkpoint, and first part that its signature covers.
 const TITLE: &str = "credenza-audit-checkpoint-1";
 
 /// The end of a chain at a moment, signed with the audit key.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Checkpoint {
-    /// Whose chain.
+    /// The account of the chain.
     pub account_id: AccountId,
     /// The number of its last record.
     pub sequence: i64,
@@ -34,7 +34,7 @@ pub struct Checkpoint {
     pub signature: String,
 }
 
-/// Why something is no checkpoint.
+/// Reason why a text is no checkpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidCheckpoint {
     /// Not of the form that `credenza audit checkpoint` prints.
@@ -45,10 +45,10 @@ pub enum InvalidCheckpoint {
     Signature,
 }
 
-/// Why no checkpoint was taken.
+/// Reason why no checkpoint was taken.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
-    /// The head does not fit to the records before it: a checkpoint would testify to damage.
+    /// The head does not fit the records before it: a checkpoint would confirm damage.
     #[error("the end of the chain of account {0} is damaged: run `credenza audit verify`")]
     Damaged(AccountId),
     /// The database cannot be read.
@@ -117,8 +117,8 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// Takes a checkpoint of every chain, or of one account's, and hands each on as it is made. Only of chains whose end is in
-/// order; whether the rest is, `verify` knows.
+/// Takes a checkpoint of every chain, or of one account's, and passes each to `hand_on`. Verifies the end of each chain only;
+/// `verify` walks all of it.
 pub async fn take(
     connection: &mut PgConnection,
     key: &AuditKey,
@@ -145,7 +145,7 @@ pub async fn take(
     }
 }
 
-/// Whether a head is that of its last record, and that one is genuine.
+/// Returns whether a head names the last record of its chain, and that record is genuine.
 async fn is_in_order(connection: &mut PgConnection, key: &AuditKey, end: &AccountHead) -> Result<bool, sqlx::Error> {
     let (account, last) = (end.account_id, end.head.sequence);
     let records = read_store::records_between(connection, account, last - 1, i64::MAX).await?;
@@ -158,7 +158,7 @@ async fn is_in_order(connection: &mut PgConnection, key: &AuditKey, end: &Accoun
     })
 }
 
-/// The accounts that are asked about: behind the first, up to the last.
+/// Returns the range of accounts: after the first, up to the last.
 pub(super) fn range(account: Option<AccountId>) -> (AccountId, AccountId) {
     match account {
         None => (AccountId(i64::MIN), AccountId(i64::MAX)),

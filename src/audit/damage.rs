@@ -1,65 +1,65 @@
-//! Kinds of damage, in words.
+//! Names kinds of damage.
 
 use serde::{Serialize, Serializer};
 
 use crate::types::AccountId;
 
-/// What happened to records.
+/// A kind of damage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Damage {
-    /// Its contents are not those that were recorded, or nobody with the key ever recorded it.
+    /// The record is not as it was recorded, or nobody with the key ever recorded it.
     Changed,
-    /// Not there, though later ones are. The record behind cannot be verified without it.
+    /// The record is missing, though later ones are there. The record after it cannot be verified without it.
     Deleted,
-    /// It was recorded under another number.
+    /// The record was recorded under another number.
     Reordered {
-        /// Its own number.
+        /// The number under which it was recorded.
         from: i64,
     },
-    /// A copy of another record.
+    /// The record is a copy of another.
     Replayed {
-        /// Whose record it is a copy of.
+        /// The account of the original.
         account: AccountId,
-        /// The number of that record.
+        /// The number of the original.
         sequence: i64,
     },
-    /// It does not fit behind its predecessor, which is damaged itself; so it cannot be told whether this one is.
+    /// The record does not fit its predecessor, which is damaged itself; so whether this one is damaged is not known.
     Unproven,
-    /// Not there, and neither is any later one, but the head of the chain knows them.
+    /// The record and all later ones are missing, and the head of the chain names the last of them.
     Truncated,
-    /// Not there, and neither is any later one, and the head does not know them; but a checkpoint does.
+    /// The record and all later ones are missing, and only a checkpoint names the last of them.
     Rewound,
-    /// A checkpoint knows another record of this number, which was recorded with the same key: the chain was put back to an
-    /// earlier state and continued.
+    /// A checkpoint has another record of this number, recorded with the same key: the chain was put back to an earlier state
+    /// and continued.
     Forked {
         /// The last record on which a checkpoint agrees; 0 if there is none.
         after: i64,
     },
-    /// Behind the head: the head was put back, or these were added without it.
+    /// The record comes after the head: the head was put back, or records were added without it.
     BehindHead,
-    /// The head has the number of the last record and not its MAC.
+    /// The head has the number of the last record, but another MAC.
     HeadChanged,
-    /// The chain has records and no head.
+    /// The chain has records, but no head.
     HeadMissing,
-    /// The account has no chain at all, though the service records its making.
+    /// The account has no chain, though the service records the making of each account.
     NoChain,
 }
 
-/// Damage of records of an account.
+/// Damage of one or several records of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// Whose chain.
+    /// The account of the chain.
     pub account_id: AccountId,
     /// The first damaged record.
     pub first: i64,
-    /// The last one of those in a row.
+    /// The last damaged record in a row.
     pub last: i64,
-    /// How.
+    /// The kind of damage.
     pub damage: Damage,
 }
 
 impl Damage {
-    /// The kind as one word, for programs.
+    /// Returns the kind as one word, for programs.
     pub const fn as_str(self) -> &'static str {
         match self {
             Damage::Changed => "changed",
@@ -79,7 +79,7 @@ impl Damage {
 }
 
 impl Fault {
-    /// For a person.
+    /// Returns a sentence for people.
     pub fn sentence(&self) -> String {
         let Self { account_id, first, last, damage } = self;
         let records = if first == last { format!("record {first}") } else { format!("records {first} to {last}") };

@@ -1,13 +1,13 @@
-//! What can happen, and to what.
+//! Lists the events that are recorded.
 
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
 use crate::types::{AccountId, Environment, Service, SupplierCode};
 
-/// What was done. The name on record is stable; events are read long after they were written.
+/// An action. Its name on record is stable, because events are read long after they were written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "each says what its name on record says")]
+#[allow(missing_docs, reason = "each has the meaning of its name on record")]
 pub enum Action {
     CredentialsCreated,
     CredentialsUpdated,
@@ -78,7 +78,7 @@ impl Action {
         Action::ResolvesGap,
     ];
 
-    /// The name on record.
+    /// Returns the name on record.
     pub const fn as_str(self) -> &'static str {
         match self {
             Action::CredentialsCreated => "credentials.created",
@@ -121,34 +121,34 @@ impl Action {
     }
 }
 
-/// What came of a change: one that is not done is not recorded.
+/// Outcome of a change: one that is not done is not recorded.
 const DONE: u16 = 200;
 
 /// One change of one row, or one resolve.
 #[derive(Clone, Debug)]
 pub struct Event {
-    /// What was done.
+    /// The action.
     pub action: Action,
-    /// To credentials of, or to, this supplier.
+    /// The supplier that it is about.
     pub supplier: Option<SupplierCode>,
-    /// For this service.
+    /// The service that it is about.
     pub service: Option<Service>,
-    /// For this environment.
+    /// The environment that it is about.
     pub environment: Option<Environment>,
-    /// To this key, client, user or instance.
+    /// The key, client, user or instance that it is about.
     pub subject: Option<Uuid>,
-    /// What came of it, as an HTTP status.
+    /// The outcome, as an HTTP status.
     pub outcome: u16,
     /// Of a resolve: the level that answered.
     pub source: Option<&'static str>,
     /// Of a refused resolve: the account that was asked for, if the event is not in its chain.
     pub asked_account: Option<AccountId>,
-    /// Of a gap: what was recorded until then is there.
+    /// Of a gap: everything until then is on record.
     pub since: Option<DateTime<Utc>>,
 }
 
 impl Event {
-    /// A change that concerns no supplier.
+    /// Makes the event of a change that concerns no supplier.
     pub fn new(action: Action) -> Self {
         Self {
             action,
@@ -163,17 +163,17 @@ impl Event {
         }
     }
 
-    /// A change of a key, a client or a user.
+    /// Makes the event of a key, a client, a user or an instance.
     pub fn about(action: Action, subject: Uuid) -> Self {
         Self { subject: Some(subject), ..Self::new(action) }
     }
 
-    /// A change that concerns a supplier.
+    /// Makes the event of a change that concerns a supplier.
     pub fn of_supplier(action: Action, supplier: &SupplierCode) -> Self {
         Self { supplier: Some(supplier.clone()), ..Self::new(action) }
     }
 
-    /// A change of service credentials.
+    /// Makes the event of a change of service credentials.
     pub fn of_service(action: Action, supplier: &SupplierCode, service: Service, environment: Environment) -> Self {
         Self { service: Some(service), environment: Some(environment), ..Self::of_supplier(action, supplier) }
     }

@@ -1,4 +1,4 @@
-//! Pages of the events of one account.
+//! Lists the events of one account by pages.
 
 use sqlx::PgConnection;
 

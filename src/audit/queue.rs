@@ -61,13 +61,13 @@ pub(super) struct Waiting {
     pub since: Instant,
 }
 
-/// Who waits for an event to be written.
+/// The answer that depends on an event.
 pub(super) enum Waiter {
-    /// Nobody any more: the answer has left, so the event must be written.
+    /// It has left, so the event must be written.
     Answered,
-    /// An answer that leaves when the event is written.
+    /// It leaves when the event is written.
     Awaited(oneshot::Sender<()>),
-    /// Nobody: the answer was that the service is not available, so the event is dropped.
+    /// It was that the service is not available, so the event is dropped.
     Refused,
 }
 

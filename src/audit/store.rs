@@ -22,7 +22,7 @@ impl Head {
     }
 }
 
-/// Says that a chain does not end with the record that its head names, so that nothing can be chained to it.
+/// A chain that does not end with the record that its head names, so that nothing can be chained to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the chain does not end with the record that its head names")]
 pub(super) struct BrokenChain;

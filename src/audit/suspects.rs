@@ -1,13 +1,13 @@
-//! Records that do not fit behind their predecessors, and what happened to them. One that is out of place is still genuine
-//! under its own number behind its own predecessor, and one whose predecessor was moved is genuine where it stands; both
-//! can be found by trying, because the MACs that they were chained to are mostly still around.
+//! Finds out what happened to records that do not fit their predecessors. A record out of place is still genuine under its
+//! own number after its own predecessor, and one whose predecessor was moved is genuine in its place. Both can be found by
+//! trying, because most of the MACs that they were chained to are still there.
 
 use super::chain::{self, AuditKey};
 use super::damage::{Damage, Fault};
 use super::record::Record;
 use crate::types::AccountId;
 
-/// Most suspects of a chain that are explained. Trying costs the cube of it.
+/// Most suspects of a chain that are explained. The cost of trying grows with its cube.
 const MOST: usize = 32;
 
 /// A record that does not fit, and the MAC before it.
@@ -20,11 +20,11 @@ struct Suspect {
 #[derive(Default)]
 pub(super) struct Suspects {
     found: Vec<Suspect>,
-    /// Numbers that nothing stands under.
+    /// Numbers without a record.
     missing: Vec<i64>,
-    /// MACs that a suspect may have been chained to, beside those of suspects.
+    /// MACs, besides those of suspects, that a suspect may have been chained to.
     anchors: Vec<Vec<u8>>,
-    /// Suspects that are only counted: the first and the last of each row.
+    /// Suspects that are not explained: the first and the last of each row.
     further: Vec<(i64, i64)>,
 }
 
@@ -34,7 +34,7 @@ pub(super) struct Changed {
     pub mac: Vec<u8>,
 }
 
-/// What became of the suspects.
+/// Explanations of the suspects.
 #[derive(Default)]
 pub(super) struct Explained {
     pub faults: Vec<Fault>,
@@ -61,7 +61,7 @@ impl Suspects {
         }
     }
 
-    /// Notes that nothing stands under these numbers; `previous` is the MAC before them.
+    /// Notes that these numbers have no record; `previous` is the MAC before them.
     pub fn missing(&mut self, first: i64, last: i64, previous: Option<&Vec<u8>>) {
         if self.missing.len() < MOST {
             self.missing.extend((first..=last).take(MOST));
@@ -69,13 +69,13 @@ impl Suspects {
         }
     }
 
-    /// What happened to each.
+    /// Explains what happened to each.
     pub fn explain(self, key: &AuditKey, account: AccountId) -> Explained {
         let mut macs = self.anchors;
         for Suspect { record, previous } in &self.found {
             macs.push(record.mac.clone());
             macs.push(previous.clone());
-            // What its MAC would be: its successor was chained to that if only the MAC was changed.
+            // Its right MAC: its successor was chained to that if only the MAC was changed.
             macs.extend(chain::mac(key, account, previous, record));
         }
         macs.sort();

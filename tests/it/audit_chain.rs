@@ -1,5 +1,5 @@
-//! The chain against an oracle written from `docs/AUDIT.md` and nothing else: whatever is recorded, the documented
-//! computation gives the MAC that is stored.
+//! The chain against an oracle written from `docs/AUDIT.md` only: the documented computation gives the MAC that
+//! is stored, for each sequence of steps.
 
 use std::fmt::Write;
 
@@ -15,7 +15,7 @@ use crate::support::{Caller, TestApp};
 /// `CREDENZA_AUDIT_KEY` of the tests' applications.
 const KEY: &[u8] = b"@ABCDEFGHIJKLMNOPQRSTUVWXYZ[\\]^_";
 
-/// A column as the document says it is authenticated: 8 bytes of a number, 16 of an id, the bytes of a text.
+/// A column as it is authenticated by the document: 8 bytes of a number, 16 of an id, the bytes of a text.
 fn bytes(event: &Value, column: &str) -> Option<Vec<u8>> {
     let value = &event[column];
     Some(match column {

@@ -1,4 +1,4 @@
-//! What evidence costs, with and without in one run, alternating, medians of the rounds:
+//! Measures the cost of evidence: with and without it in one run, alternating, medians of the rounds:
 //!
 //! `cargo test --release --test it audit_cost -- --ignored --nocapture`
 //!

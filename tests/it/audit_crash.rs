@@ -1,5 +1,5 @@
-//! What a crash does to the evidence, with the real program: a chain is never damaged; a change that was acknowledged is on
-//! record; a resolve that was answered is on record, or the next start says that some may be missing.
+//! Crashes do not damage the evidence, with the real program: no chain is damaged; a change that was acknowledged is on record;
+//! a resolve that was answered is on record, or the next start records a gap.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

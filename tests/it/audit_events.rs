@@ -31,7 +31,7 @@ async fn events(app: &TestApp, caller: &Caller<'_>) -> Vec<Value> {
     app.rows(&format!("select * from audit_events where account_id = {} order by sequence", caller.account)).await
 }
 
-/// What was done to what, by the events that came after the first `known` ones.
+/// Actions and their subjects, of the events that came after the first `known` ones.
 async fn new_events(app: &TestApp, caller: &Caller<'_>, known: usize) -> Vec<String> {
     let text = |value: &Value| value.as_str().unwrap_or("-").to_owned();
     let events = events(app, caller).await;

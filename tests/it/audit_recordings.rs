@@ -1,5 +1,5 @@
 //! The beginning and the end of an instance's recording are events of the operator's chain, and a beginning without an end is
-//! a gap. What the table `audit_writers` holds hides no gap and invents none.
+//! a gap. Rows of the table `audit_writers` hide no gap and invent none.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! Somebody with the database and without the key damages the evidence by hand, and verification says which record it was
-//! and how.
+//! Somebody with the database and without the key damages the evidence by hand, and verification names the record and the
+//! kind of damage.
 
 use credenza::audit::checkpoint::{Checkpoint, InvalidCheckpoint};
 use serde_json::json;
@@ -28,7 +28,7 @@ async fn write(caller: &Caller<'_>, times: usize) {
     }
 }
 
-/// What is found after statements that a superuser runs; `A` and `B` stand for the accounts.
+/// The faults after statements that a superuser runs; `A` and `B` stand for the accounts.
 async fn after(statements: &str) -> Vec<String> {
     let (app, a, b) = recorded().await;
     app.sql(&statements.replace('A', &a.to_string()).replace('B', &b.to_string())).await;

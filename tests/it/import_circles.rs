@@ -12,8 +12,6 @@ use crate::support::sources::{code, sources};
 const KNOWN: &[&[&str]] = &[
     &["accounts/status.rs", "accounts/store.rs", "accounts/subaccounts.rs", "accounts/users.rs"],
     &["api_credentials/last_use.rs", "api_credentials/store.rs"],
-    &["audit/history_store.rs", "audit/list.rs"],
-    &["audit/resolves.rs", "audit/writer.rs"],
     &["http/internal/resolve.rs", "http/openapi/schemas.rs"],
     &["http/native/credentials.rs", "http/native/services.rs"],
     &["oauth/clients.rs", "oauth/store.rs"],

@@ -19,6 +19,7 @@ use crate::auth::{self, Authenticator, FailedAttempts};
 use crate::clock::{Clock, Monotonic};
 use crate::cluster::{Cluster, Leases, Limits, Role, feed};
 use crate::context::Context;
+use crate::disclosure::Disclosure;
 use crate::idempotency;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::resolver::Resolver;
@@ -77,8 +78,10 @@ pub struct App {
     pub tokens: Tokens,
     /// Who calls.
     pub authenticator: Authenticator,
-    /// Which pair a call uses.
+    /// Why a call uses the pair that it uses.
     pub resolver: Resolver,
+    /// Who is given which pair.
+    pub disclosure: Disclosure,
     /// Who was given which pair.
     pub recorder: Resolves,
     /// What the operator chose.
@@ -144,8 +147,9 @@ impl App {
             &cluster,
             small(16),
         );
-        let resolver = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
+        let (resolver, opener) = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let recorder = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
+        let disclosure = Disclosure::new(opener, recorder.clone(), statuses.clone(), clock.clone());
         let context = Context { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
         Self {
             context,
@@ -156,6 +160,7 @@ impl App {
             tokens,
             authenticator,
             resolver,
+            disclosure,
             recorder,
             settings,
             stopping: Stopping::default(),

@@ -29,6 +29,7 @@ pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 
+pub mod disclosure;
 pub mod preview;
 pub mod rotation;
 

@@ -6,7 +6,7 @@ use sqlx::PgPool;
 
 use super::{Plan, store};
 use crate::cluster::{Basis, Cluster, Coherent, Held, Limits, Owner};
-use crate::error::Error;
+use crate::error::{Denied, Error};
 use crate::types::AccountId;
 
 /// What a request needs to know of an account.
@@ -64,6 +64,14 @@ impl AccountStatuses {
             async move { Ok(store::status(&pool, account).await?.map(Arc::new)) }
         };
         self.cache.get_on(basis, &Owner::Account(account), account, load).await
+    }
+
+    /// Refuses an account that is no sub-account of this parent, also one that does not exist.
+    pub async fn require_parent(&self, parent: AccountId, account: AccountId) -> Result<(), Error> {
+        match self.get(account).await? {
+            Some(status) if status.parent_id == Some(parent) => Ok(()),
+            _ => Err(Denied::OtherAccount.into()),
+        }
     }
 
     /// Whether any account lets browsers come from this origin.

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+use super::outcome::Outcome;
 use crate::types::{AccountId, Environment, Service, SupplierCode};
 
 /// An action. Its name on record is stable, because events are read long after they were written.
@@ -121,9 +122,6 @@ impl Action {
     }
 }
 
-/// Outcome of a change: one that is not done is not recorded.
-const DONE: u16 = 200;
-
 /// One change of one row, or one resolve.
 #[derive(Clone, Debug)]
 pub struct Event {
@@ -137,8 +135,8 @@ pub struct Event {
     pub environment: Option<Environment>,
     /// The key, client, user or instance that it is about.
     pub subject: Option<Uuid>,
-    /// The outcome, as an HTTP status.
-    pub outcome: u16,
+    /// The outcome. A change that is not done is not recorded.
+    pub outcome: Outcome,
     /// Of a resolve: the level that answered.
     pub source: Option<&'static str>,
     /// Of a refused resolve: the account that was asked for, if the event is not in its chain.
@@ -156,7 +154,7 @@ impl Event {
             service: None,
             environment: None,
             subject: None,
-            outcome: DONE,
+            outcome: Outcome::Done,
             source: None,
             asked_account: None,
             since: None,

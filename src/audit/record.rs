@@ -116,7 +116,7 @@ impl<'a> Record<Cow<'a, str>> {
             service: event.service.map(|service| service.as_str().into()),
             environment: event.environment.map(|environment| environment.as_str().into()),
             subject_id: event.subject,
-            outcome: i16::try_from(event.outcome).ok(),
+            outcome: Some(event.outcome.code()),
             source: event.source.map(Into::into),
             asked_account_id: event.asked_account,
             since: event.since,

@@ -25,32 +25,12 @@ pub async fn act_for(
     Ok(Arc::new(Principal { account, ..Principal::clone(principal) }))
 }
 
-/// Whether a principal may be given passwords of an account: its own, a sub-account's of its own, or, with an operator's
-/// key, any.
-pub async fn may_resolve_for(
-    principal: &Principal,
-    account: AccountId,
-    statuses: &AccountStatuses,
-) -> Result<(), Error> {
-    if principal.is_operator || principal.account == account {
-        return Ok(());
-    }
-    require_child(principal.account, account, statuses).await
-}
-
 /// Refuses an account that is not a sub-account of the parent's, or is inactive.
 pub(super) async fn require_active_child(
     parent: AccountId,
     account: AccountId,
     statuses: &AccountStatuses,
 ) -> Result<(), Error> {
-    require_child(parent, account, statuses).await?;
+    statuses.require_parent(parent, account).await?;
     if statuses.is_active(account).await? { Ok(()) } else { Err(Denied::InactiveAccount.into()) }
-}
-
-async fn require_child(parent: AccountId, account: AccountId, statuses: &AccountStatuses) -> Result<(), Error> {
-    match statuses.get(account).await? {
-        Some(status) if status.parent_id == Some(parent) => Ok(()),
-        _ => Err(Denied::OtherAccount.into()),
-    }
 }

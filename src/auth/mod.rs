@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
-pub use act_for::{act_for, may_resolve_for};
+pub use act_for::act_for;
 pub use attempts::FailedAttempts;
 
 use crate::accounts::{AccountStatuses, Active};

@@ -84,9 +84,35 @@ pub struct Resolver {
     counted: Arc<Counted>,
 }
 
+/// Opens the pair of a call. There is one, and `disclosure` owns it: whoever else has a [`Resolver`] gets no pair from it.
+pub struct Opener(Resolver);
+
+impl Opener {
+    /// The pair that the call uses, in plain. `request` is what came with the call itself.
+    ///
+    /// # Errors
+    /// An inactive account resolves nothing; an unknown supplier is not found; a stored pair that cannot be opened is
+    /// an error and never a reason to try the next level.
+    pub(crate) async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
+        self.0.resolve(call, request).await
+    }
+
+    /// Whether the directory has a supplier.
+    pub(crate) async fn knows_supplier(&self, supplier: &SupplierCode) -> bool {
+        self.0.defaults(supplier).await.is_ok()
+    }
+}
+
 impl Resolver {
-    /// A resolver over the database. Accounts' bundles get the whole of `limits`, suppliers' an eighth of it on top.
-    pub fn new(pool: PgPool, vault: Vault, statuses: AccountStatuses, cluster: &Cluster, limits: Limits) -> Self {
+    /// A resolver over the database, and what opens pairs with it. Accounts' bundles get the whole of `limits`, suppliers' an
+    /// eighth of it on top.
+    pub fn new(
+        pool: PgPool,
+        vault: Vault,
+        statuses: AccountStatuses,
+        cluster: &Cluster,
+        limits: Limits,
+    ) -> (Self, Opener) {
         let trust = cluster.trust();
         let accounts = Coherent::new(
             trust,
@@ -100,15 +126,11 @@ impl Resolver {
         let suppliers = Coherent::new(trust, "suppliers", limits, |code: &SupplierCode, bundle: &CachedSupplier| {
             code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
         });
-        Self { pool, vault, statuses, accounts, suppliers, counted: Arc::new(Counted::new()) }
+        let resolver = Self { pool, vault, statuses, accounts, suppliers, counted: Arc::new(Counted::new()) };
+        (resolver.clone(), Opener(resolver))
     }
 
-    /// The pair that the call uses, in plain. `request` is what came with the call itself.
-    ///
-    /// # Errors
-    /// An inactive account resolves nothing; an unknown supplier is not found; a stored pair that cannot be opened is
-    /// an error and never a reason to try the next level.
-    pub async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
+    async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
         let (result, stale_for) = match self.resolve_from_memory(call, request).await {
             Some(result) => (result, None),
             // On the heap: every resolve would carry its state.

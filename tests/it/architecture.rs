@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     &["work", "fingerprints"],
     &["accounts", "suppliers"],
     &["credentials", "api_credentials", "resolver", "oauth"],
-    &["preview", "rotation"],
+    &["preview", "rotation", "disclosure"],
     &["auth", "admission"],
     &["app"],
     &["config"],
@@ -111,6 +111,41 @@ fn every_write_of_a_use_case_is_a_unit_of_work() {
         }
     }
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Files that may open a stored value, each with its reason. Only those of the resolver open one to hand it out.
+const OPENS: &[&str] = &[
+    "credentials/import/base.rs",    // to compare a row of the file with what is stored
+    "credentials/import/service.rs", // likewise
+    "credentials/upsert_base.rs",    // to seal the stored half of a pair with the new one
+    "oauth/signing_keys.rs",         // no password
+    "resolver/mod.rs",
+    "resolver/offer.rs",
+    "rotation/mod.rs", // to seal it anew, and to see whether it opens
+    "sealed_pair.rs",  // where each level's values are bound
+];
+
+/// No password leaves without a record, because only `Disclosure` is given pairs by the resolver, and it records first.
+#[test]
+fn passwords_leave_through_one_door() {
+    let (mut opens, mut wrong) = (Vec::new(), Vec::new());
+    for (file, text) in sources() {
+        let text = without_tests(&text);
+        let owner = module(&file);
+        let is_the_door = ["disclosure", "resolver"].contains(&owner);
+        if text.contains("Opener") && !is_the_door && owner != "vault" {
+            wrong.push(format!("{file} names the opener of pairs"));
+        }
+        if [".resolve(", "Resolver::resolve", "Opener::resolve"].iter().any(|way| text.contains(way)) && !is_the_door {
+            wrong.push(format!("{file} resolves a call"));
+        }
+        let ways = [".open(", ".open_with(", ".open_password(", ".open_password_with(", "Place::open", "Vault::open"];
+        if ways.iter().any(|way| text.contains(way)) && owner != "vault" {
+            opens.push(file.clone());
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+    assert_eq!(opens, OPENS);
 }
 
 /// In its code, that is: a comment may use the English word, and a key service is none of a supplier's.

@@ -2,12 +2,14 @@
 //! Played with schedules that hold a query, or a commit, inside the database, and with many writers and readers at random.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use credenza::credentials::BaseUpdate;
+use credenza::principal::{Actor, AuthMethod, Grounds, Principal, Scope};
 use credenza::resolver::Call;
-use credenza::types::{Environment, HalfPair, Pair, Service};
+use credenza::types::{AccountId, Environment, HalfPair, Pair, Service};
 use rand::RngExt;
 use serde_json::json;
 use sqlx::PgConnection;
@@ -65,6 +67,21 @@ async fn until_held<T>(admin: &mut PgConnection, act: Pin<&mut impl Future<Outpu
     }
 }
 
+/// An operator's key, which may be given the pairs of every account.
+fn operators_key() -> Actor {
+    let principal = Principal {
+        method: AuthMethod::ApiKey,
+        account: AccountId::OPERATOR,
+        acting_account: AccountId::OPERATOR,
+        user_email: "operator@example.com".to_owned(),
+        key_id: None,
+        scopes: vec![Scope::CredentialsResolve],
+        is_operator: true,
+        grounds: Grounds::OutsideToken { exp: i64::MAX },
+    };
+    Actor { principal: Some(Arc::new(principal)), ..Actor::default() }
+}
+
 async fn execute(admin: &mut PgConnection, statements: &'static str) {
     sqlx::raw_sql(statements).execute(admin).await.unwrap();
 }
@@ -94,6 +111,8 @@ async fn a_value_loaded_during_a_commit_is_void_once_the_commit_is_acknowledged(
     let account = app.account("devs@platform.example").await.account;
     // It believes that it has a lease: its own writes have to do all by themselves.
     let alone = app.other_process().await;
+    let recorder = alone.recorder.clone();
+    tokio::spawn(recorder.run(app.database.application.clone(), app.database.application.clone()));
     alone.cluster.trust().extend_lease(Duration::MAX);
     let store = async |password: &str| {
         let Pair { username, password } = pair_of("u", password);
@@ -104,7 +123,8 @@ async fn a_value_loaded_during_a_commit_is_void_once_the_commit_is_acknowledged(
     let read = async || {
         let (service, environment) = (Service::Inv, Environment::Production);
         let call = Call { account, supplier: code("HIT"), service, environment };
-        let resolved = alone.resolver.resolve(&call, &HalfPair::default()).await.unwrap();
+        let actor = operators_key();
+        let resolved = alone.disclosure.disclose(actor, &call, &HalfPair::default()).await.unwrap();
         resolved.pair.password.expose().to_owned()
     };
     store("1").await;

@@ -1,4 +1,4 @@
-//! Target 3: `Resolver::resolve` in process, without HTTP around it; see `src/bin/bench/in_process.rs`.
+//! Target 3: `Disclosure::disclose` in process, recorded, without HTTP around it; see `src/bin/bench/in_process.rs`.
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};

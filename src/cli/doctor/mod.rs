@@ -51,7 +51,7 @@ async fn examine(source: &Source, key: Option<&secrecy::SecretString>) -> Vec<Fi
     let config = Config::load(source);
     settings::check(source, &config, &mut findings);
     if let Ok(config) = config {
-        behind_settings(config, key, &mut findings).await;
+        Box::pin(behind_settings(config, key, &mut findings)).await;
     }
     let skipped = BEHIND_SETTINGS.iter().filter(|check| findings.iter().all(|finding| finding.check != **check));
     let skipped: Vec<_> =

@@ -201,3 +201,40 @@ pub(super) const FORM: ErrorForm = ErrorForm {
     },
     described: |detail| json!({ "detail": detail }),
 };
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::audit::Outcome;
+    use crate::error::{Missing, OpenError, SealError};
+    use crate::principal::Scope;
+    use crate::types::Service;
+
+    #[test]
+    fn the_code_on_record_is_the_status_of_the_answer() {
+        let errors = [
+            Error::Invalid(vec![]),
+            Error::missing(Missing::Supplier),
+            Error::UnderWay,
+            Error::KeyReused,
+            Error::PreconditionFailed,
+            Error::Denied(Denied::TooManyFailures),
+            Error::Denied(Denied::TooFast(1)),
+            Error::Denied(Denied::TooManyAtOnce),
+            Error::Denied(Denied::MissingScope(Scope::AuditRead)),
+            Error::Denied(Denied::OtherAccount),
+            Error::OwnCredentialsRequired { supplier_name: "Hit".to_owned(), service: Service::Inv },
+            Error::Unreadable(OpenError::Rejected),
+            Error::Seal(SealError),
+            Error::Unavailable(sqlx::Error::PoolClosed),
+            Error::NotRecorded,
+            Error::Overloaded,
+            Error::IssuerUnavailable,
+            Error::Database(sqlx::Error::RowNotFound),
+            Error::Shared(std::sync::Arc::new(Error::NotRecorded)),
+        ];
+        for error in errors {
+            assert_eq!(i32::from(domain_answer(&error).0.as_u16()), i32::from(Outcome::from(&error).code()), "{error}");
+        }
+    }
+}

@@ -14,9 +14,9 @@ use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::audit::{Action, Event, Resolve};
-use crate::auth;
-use crate::error::{Denied, Error, FieldError, FieldErrors, Missing, chain};
+use crate::audit::Outcome;
+use crate::disclosure::BATCH_LIMIT;
+use crate::error::{Error, FieldError, FieldErrors, chain};
 use crate::http::dialect::{self, ErrorBody};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{self, JsonBody, Object};
@@ -24,13 +24,9 @@ use crate::http::extract::caller::{Caller, ResolveCredentials, refused_actor};
 use crate::http::extract::number;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::openapi::schemas;
-use crate::principal::Actor;
 use crate::resolver::precedence::Level;
 use crate::resolver::{Call, Resolved};
 use crate::types::{AccountId, Environment, HalfPair, Password, Service, SupplierCode, Username};
-
-/// Most resolves in a batch.
-pub(in crate::http) const BATCH_LIMIT: usize = 100;
 
 /// A call to resolve.
 #[derive(Deserialize, ToSchema)]
@@ -155,13 +151,12 @@ impl FromRequestParts<Arc<App>> for Resolving {
             Ok(caller) => return Ok(Self(caller)),
             Err(refused) => refused,
         };
-        if let Some(actor) = refused_actor(parts)
-            && let Some(principal) = &actor.principal
-        {
-            let event =
-                Event { outcome: dialect::answer(&refused).0.as_u16(), ..Event::new(Action::CredentialsResolved) };
-            let (account, occurred_at) = (principal.acting_account, app.clock.now());
-            app.recorder.record(Resolve { account, actor, occurred_at, event }).await?;
+        if let Some(actor) = refused_actor(parts) {
+            let outcome = match &refused {
+                HttpError::Domain(error) => Outcome::from(error),
+                HttpError::Request(_) | HttpError::Family(_) => Outcome::Invalid,
+            };
+            app.disclosure.refuse(actor, outcome).await?;
         }
         Err(refused)
     }
@@ -189,9 +184,8 @@ pub async fn resolve(
     JsonBody(Object(body)): JsonBody<Object<ResolveBody>>,
 ) -> Result<Response, HttpError> {
     let (call, request) = body.parse()?;
-    let (answer, record) = resolve_one(&app, caller.actor, &call, &request).await;
-    app.recorder.record(record).await?;
-    Ok(Json(ResolvedBody::new(&call, &answer?)).into_response())
+    let resolved = app.disclosure.disclose(caller.actor, &call, &request).await?;
+    Ok(Json(ResolvedBody::new(&call, &resolved)).into_response())
 }
 
 /// Resolve up to a hundred calls
@@ -215,75 +209,36 @@ pub async fn resolve_batch(
         let message = format!("A batch takes at most {BATCH_LIMIT} resolves");
         return Err(Error::invalid(FieldError::sentence_alone("body", &message)).into());
     }
-    let mut answers = Vec::with_capacity(bodies.len());
-    let mut records = Vec::with_capacity(bodies.len());
-    for body in bodies {
-        // Each is read by itself, so that a wrong one has a status of its own.
-        let parsed = body::parse(body.get().as_bytes()).and_then(|Object(body): Object<ResolveBody>| body.parse());
-        answers.push(match parsed {
-            Ok((call, request)) => {
-                let (answer, record) = resolve_one(&app, caller.actor.clone(), &call, &request).await;
-                records.push(record);
-                answer.map(|resolved| (call, resolved))
-            }
-            Err(error) => Err(error.into()),
-        });
-    }
-    app.recorder.record_all(records).await?;
-    let items: Vec<_> = answers
-        .iter()
-        .map(|answer| match answer {
-            Ok((call, resolved)) => BatchItem {
-                status: StatusCode::OK.as_u16(),
-                body: BatchItemBody::Resolved(ResolvedBody::new(call, resolved)),
-            },
-            Err(error) => {
-                let (status, body) = dialect::answer(error);
-                if status.is_server_error() {
-                    // The batch itself succeeds, so the edge will not log this.
-                    tracing::error!(cause = chain(error), "a resolve of a batch failed");
-                }
-                BatchItem { status: status.as_u16(), body: BatchItemBody::Refused(body) }
-            }
+    // Each is read by itself, so that a wrong one has a status of its own.
+    let parse =
+        |body: &RawValue| body::parse(body.get().as_bytes()).and_then(|Object(body): Object<ResolveBody>| body.parse());
+    let calls: Vec<_> = bodies.iter().map(|body| parse(body)).collect();
+    let disclosed = app.disclosure.disclose_all(&caller.actor, calls.iter().flatten()).await?;
+    let mut disclosed = disclosed.into_iter();
+    let answers: Vec<_> = calls
+        .into_iter()
+        .filter_map(|call| match call {
+            Ok((call, _)) => disclosed.next().map(|resolved| resolved.map(|resolved| (call, resolved))),
+            Err(wrong) => Some(Err(wrong)),
         })
+        .map(|answer| answer.map_err(HttpError::from))
         .collect();
-    Ok(Json(items).into_response())
+    Ok(Json(answers.iter().map(batch_item).collect::<Vec<_>>()).into_response())
 }
 
-/// The answer to a call, and what is to be recorded of it before the answer leaves.
-async fn resolve_one(
-    app: &App,
-    actor: Actor,
-    call: &Call,
-    request: &HalfPair,
-) -> (Result<Resolved, HttpError>, Resolve) {
-    let own_account = actor.principal.as_ref().map_or(AccountId::OPERATOR, |principal| principal.acting_account);
-    let may = match &actor.principal {
-        Some(principal) => auth::may_resolve_for(principal, call.account, &app.statuses).await,
-        None => Err(Denied::NotAuthenticated.into()),
-    };
-    let (answer, account) = match may {
-        Ok(()) => match app.resolver.resolve(call, request).await {
-            Err(error @ Error::NotFound { what: Missing::Account, .. }) => (Err(error), own_account),
-            answer => (answer, call.account),
+fn batch_item(answer: &Result<(Call, Resolved), HttpError>) -> BatchItem<'_> {
+    match answer {
+        Ok((call, resolved)) => BatchItem {
+            status: StatusCode::OK.as_u16(),
+            body: BatchItemBody::Resolved(ResolvedBody::new(call, resolved)),
         },
-        // Nobody writes into the evidence of an account that is not theirs.
-        Err(error) => (Err(error), own_account),
-    };
-    // The evidence names suppliers, not whatever stood in that field: it might be a password by mistake.
-    let supplier_exists = match &answer {
-        Ok(_) | Err(Error::OwnCredentialsRequired { .. } | Error::Unreadable(_)) => true,
-        Err(_) => app.resolver.defaults(&call.supplier).await.is_ok(),
-    };
-    let answer = answer.map_err(HttpError::from);
-    let event = Event {
-        supplier: supplier_exists.then(|| call.supplier.clone()),
-        service: Some(call.service),
-        environment: Some(call.environment),
-        outcome: answer.as_ref().map_or_else(|error| dialect::answer(error).0, |_| StatusCode::OK).as_u16(),
-        source: answer.as_ref().ok().map(|resolved| resolved.source.as_str()),
-        asked_account: (account != call.account).then_some(call.account),
-        ..Event::new(Action::CredentialsResolved)
-    };
-    (answer, Resolve { account, actor, occurred_at: app.clock.now(), event })
+        Err(error) => {
+            let (status, body) = dialect::answer(error);
+            if status.is_server_error() {
+                // The batch itself succeeds, so the edge will not log this.
+                tracing::error!(cause = chain(error), "a resolve of a batch failed");
+            }
+            BatchItem { status: status.as_u16(), body: BatchItemBody::Refused(body) }
+        }
+    }
 }

@@ -8,7 +8,7 @@ use utoipa::openapi::{Ref, RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::audit::Action;
-use crate::http::internal::resolve::BATCH_LIMIT;
+use crate::disclosure::BATCH_LIMIT;
 use crate::principal::Scope;
 use crate::resolver::precedence::{Level, Outcome};
 use crate::types::{Environment, MAX_CHARS, MAX_NOTES_CHARS, Service};

@@ -1,4 +1,5 @@
-//! `Resolver::resolve` without HTTP around it: time and allocations of a call that is answered from memory, at each level.
+//! `Disclosure::disclose` without HTTP around it: time and allocations of a call that is answered from memory and recorded,
+//! at each level.
 //! The allocator of this program counts.
 
 use std::fs;
@@ -8,11 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail, ensure};
-use credenza::app::App;
+use credenza::app::{App, Settings};
+use credenza::audit::RecordSettings;
 use credenza::clock::Clock;
 use credenza::config::{Config, Source};
 use credenza::postgres;
-use credenza::resolver::{Call, Resolver};
+use credenza::principal::{Actor, AuthMethod, Grounds, Principal, Scope};
+use credenza::resolver::Call;
 use credenza::types::{AccountId, Environment, HalfPair, Service, SupplierCode};
 use credenza_benches::furnish::SERVICE;
 pub(crate) use credenza_benches::targets::IN_PROCESS as NAME;
@@ -33,7 +36,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (world, rounds) = (World::read(Path::new(world))?, rounds.parse()?);
     // Changes are heard on the other thread; this one only resolves.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let app = runtime.block_on(start())?;
+    let (app, actor) = (runtime.block_on(start())?, operators_key());
     let mut costs = Vec::new();
     for (level, service, supplier) in [
         ("service", SERVICE, World::supplier as fn(usize) -> String),
@@ -42,19 +45,20 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     ] {
         let calls = calls(&world, service, supplier)?;
         // Loads all of them, and sees that the level is the one that is meant.
-        runtime.block_on(expect(&app.resolver, &calls, level))?;
+        runtime.block_on(expect(&app, &actor, &calls, level))?;
         let mut cost = LevelCost { level: level.to_owned(), nanoseconds: Vec::new(), allocations: 0.0 };
         for _ in 0..rounds {
             let begin = processor_time()?;
             for _ in 0..PASSES {
-                runtime.block_on(pass(&app.resolver, &calls))?;
+                runtime.block_on(pass(&app, &actor, &calls))?;
             }
             let used = processor_time()?.saturating_sub(begin);
             cost.nanoseconds.push(used.as_secs_f64() * 1e9 / count(calls.len() * PASSES));
+            runtime.block_on(until_recorded(&app));
         }
         let counted = allocation_counter::measure(|| {
             // What fails here failed above.
-            let _ = runtime.block_on(pass(&app.resolver, &calls));
+            let _ = runtime.block_on(pass(&app, &actor, &calls));
         });
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
         let allocations = counted.count_total as f64;
@@ -75,7 +79,10 @@ fn processor_time() -> Result<Duration> {
 async fn start() -> Result<Arc<App>> {
     let config = Config::load(&Source::load(None)?)?;
     let pool = postgres::pool(&config.database, config.database_connections);
-    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));
+    // Room for a whole round: none waits for the writer, which has its time between two rounds.
+    let audit = RecordSettings { backlog: 1 << 22, ..config.settings.audit };
+    let settings = Settings { audit, ..config.settings };
+    let app = Arc::new(App::new(pool, Clock::system(), config.secrets, settings));
     tokio::spawn(Arc::clone(&app).run_in_background(config.listener_database));
     let begin = Instant::now();
     while !app.cluster.trust().has_lease() {
@@ -99,20 +106,42 @@ fn calls(world: &World, service: Service, supplier: fn(usize) -> String) -> Resu
     Ok(calls)
 }
 
-async fn expect(resolver: &Resolver, calls: &[Call], level: &str) -> Result<()> {
+/// An operator's key, which may be given the pairs of every account.
+fn operators_key() -> Actor {
+    let principal = Principal {
+        method: AuthMethod::ApiKey,
+        account: AccountId::OPERATOR,
+        acting_account: AccountId::OPERATOR,
+        user_email: "operator@example.com".to_owned(),
+        key_id: None,
+        scopes: vec![Scope::CredentialsResolve],
+        is_operator: true,
+        grounds: Grounds::OutsideToken { exp: i64::MAX },
+    };
+    Actor { principal: Some(Arc::new(principal)), ..Actor::default() }
+}
+
+async fn expect(app: &App, actor: &Actor, calls: &[Call], level: &str) -> Result<()> {
     for call in calls {
-        let source = resolver.resolve(call, &HalfPair::default()).await?.source;
+        let source = app.disclosure.disclose(actor.clone(), call, &HalfPair::default()).await?.source;
         ensure!(source.as_str() == level, "{source:?} answered instead of {level}");
+    }
+    until_recorded(app).await;
+    Ok(())
+}
+
+async fn pass(app: &App, actor: &Actor, calls: &[Call]) -> Result<()> {
+    let request = HalfPair::default();
+    for call in calls {
+        black_box(app.disclosure.disclose(actor.clone(), black_box(call), &request).await?);
     }
     Ok(())
 }
 
-async fn pass(resolver: &Resolver, calls: &[Call]) -> Result<()> {
-    let request = HalfPair::default();
-    for call in calls {
-        black_box(resolver.resolve(black_box(call), &request).await?);
+async fn until_recorded(app: &App) {
+    while app.recorder.backlog() > 0 {
+        sleep(Duration::from_millis(10)).await;
     }
-    Ok(())
 }
 
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]

@@ -1,0 +1,111 @@
+//! The one door through which a password leaves: may they? Resolve, record, and only then hand the pair over.
+//!
+//! Only [`Disclosure`] owns an [`Opener`], which opens the pair of a call (`passwords_leave_through_one_door`). Callers of
+//! the internal listener come through here, and so does whatever else needs a pair for a call.
+
+use crate::accounts::AccountStatuses;
+use crate::audit::{Action, Event, Outcome, Resolve, Resolves};
+use crate::clock::Clock;
+use crate::error::{Denied, Error, Missing};
+use crate::principal::{Actor, Principal};
+use crate::resolver::{Call, Opener, Resolved};
+use crate::types::{AccountId, HalfPair};
+
+/// Most calls whose pairs are handed over together.
+pub const BATCH_LIMIT: usize = 100;
+
+/// Hands out pairs, each after the record of who was given it.
+pub struct Disclosure {
+    opener: Opener,
+    recorder: Resolves,
+    statuses: AccountStatuses,
+    clock: Clock,
+}
+
+impl Disclosure {
+    /// Puts the parts together.
+    pub fn new(opener: Opener, recorder: Resolves, statuses: AccountStatuses, clock: Clock) -> Self {
+        Self { opener, recorder, statuses, clock }
+    }
+
+    /// Hands over the pair that a call uses; `request` came with the call itself. The refusal of a call is recorded too.
+    ///
+    /// # Errors
+    /// [`Error::NotRecorded`] in place of any answer if the record cannot be made. [`Denied::OtherAccount`] for an account
+    /// that is neither the actor's own nor a sub-account of it, unless the actor is an operator's key. Otherwise those of
+    /// [`Opener::resolve`].
+    pub async fn disclose(&self, actor: Actor, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
+        let (answer, record) = self.answer(actor, call, request).await;
+        self.recorder.record(record).await?;
+        answer
+    }
+
+    /// Hands over the pairs of several calls, in their order, after the records of all of them.
+    pub async fn disclose_all(
+        &self,
+        actor: &Actor,
+        calls: impl IntoIterator<Item = &(Call, HalfPair)>,
+    ) -> Result<Vec<Result<Resolved, Error>>, Error> {
+        let (mut answers, mut records) = (Vec::new(), Vec::new());
+        for (call, request) in calls {
+            let (answer, record) = self.answer(actor.clone(), call, request).await;
+            answers.push(answer);
+            records.push(record);
+        }
+        self.recorder.record_all(records).await?;
+        Ok(answers)
+    }
+
+    /// Records that a known caller was refused before it was read what they ask for.
+    pub async fn refuse(&self, actor: Actor, outcome: Outcome) -> Result<(), Error> {
+        let event = Event { outcome, ..Event::new(Action::CredentialsResolved) };
+        let account = own_account(&actor);
+        self.recorder.record(Resolve { account, actor, occurred_at: self.clock.now(), event }).await
+    }
+
+    /// The answer to a call, and the record that has to be made before the answer leaves.
+    async fn answer(&self, actor: Actor, call: &Call, request: &HalfPair) -> (Result<Resolved, Error>, Resolve) {
+        let own_account = own_account(&actor);
+        let may = match &actor.principal {
+            Some(principal) => self.require_right(principal, call.account).await,
+            None => Err(Denied::NotAuthenticated.into()),
+        };
+        let (answer, account) = match may {
+            Ok(()) => match self.opener.resolve(call, request).await {
+                Err(error @ Error::NotFound { what: Missing::Account, .. }) => (Err(error), own_account),
+                answer => (answer, call.account),
+            },
+            // Nobody writes into the evidence of an account that is not theirs.
+            Err(error) => (Err(error), own_account),
+        };
+        // The evidence names suppliers, not any text that stood in that field: it might be a password by mistake.
+        let supplier_exists = match &answer {
+            Ok(_) | Err(Error::OwnCredentialsRequired { .. } | Error::Unreadable(_)) => true,
+            Err(_) => self.opener.knows_supplier(&call.supplier).await,
+        };
+        let event = Event {
+            supplier: supplier_exists.then(|| call.supplier.clone()),
+            service: Some(call.service),
+            environment: Some(call.environment),
+            outcome: answer.as_ref().map_or_else(Outcome::from, |_| Outcome::Done),
+            source: answer.as_ref().ok().map(|resolved| resolved.source.as_str()),
+            asked_account: (account != call.account).then_some(call.account),
+            ..Event::new(Action::CredentialsResolved)
+        };
+        (answer, Resolve { account, actor, occurred_at: self.clock.now(), event })
+    }
+
+    /// Refuses a principal who may not be given passwords of an account: their own, a sub-account's of their own, or, with
+    /// an operator's key, any.
+    async fn require_right(&self, principal: &Principal, account: AccountId) -> Result<(), Error> {
+        if principal.is_operator || principal.account == account {
+            return Ok(());
+        }
+        self.statuses.require_parent(principal.account, account).await
+    }
+}
+
+/// The account in whose chain refusals of an actor are recorded.
+fn own_account(actor: &Actor) -> AccountId {
+    actor.principal.as_ref().map_or(AccountId::OPERATOR, |principal| principal.acting_account)
+}

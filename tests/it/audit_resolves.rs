@@ -1,14 +1,12 @@
 //! Resolves are evidence like changes: each is recorded before its answer leaves, also those that are refused; and when
 //! nothing can be recorded, no password leaves.
 
-use std::time::Duration;
-
 use credenza::audit::RecordMode;
 use credenza::principal::Scope;
 use credenza::types::{AccountId, Environment, Service};
 use serde_json::{Value, json};
 
-use crate::support::program::within;
+use crate::support::program::eventually;
 use crate::support::subaccounts::SUBACCOUNTS;
 use crate::support::{Answer, Caller, TestApp};
 
@@ -156,7 +154,7 @@ async fn futures<F: Future<Output = ()>>(futures: impl Iterator<Item = F>) {
 /// Asks until the answer has this status.
 async fn until(caller: &Caller<'_>, status: u16) -> Answer {
     let mut last = None;
-    within(Duration::from_secs(20), "the answer changes", async || {
+    eventually("the answer changes", async || {
         let answer = caller.resolve("HIT", "INV", "PROD").await;
         let is = answer.status.as_u16() == status;
         last = Some(answer);

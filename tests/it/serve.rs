@@ -1,14 +1,12 @@
 //! `credenza serve`: from an empty database to a service, as roles that may do no more than they need, and to its end.
 
-use std::time::Duration;
-
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::{ConnectOptions, Connection, PgConnection, query, query_scalar};
 
 use crate::support::cluster::in_tests;
 use crate::support::installation::Installation;
-use crate::support::program::{eventually, within};
+use crate::support::program::eventually;
 use crate::support::skip::skip;
 
 #[tokio::test]
@@ -106,12 +104,12 @@ async fn a_signal_right_after_the_start_is_not_missed() {
 
 #[tokio::test]
 async fn an_idle_connection_does_not_hold_up_the_end() {
-    let installation = Installation::new().await;
-    let mut service = installation.serve().await;
+    let installation = Installation::new().await.with("CREDENZA_DRAIN_LIMIT", "10m");
+    let service = installation.serve().await;
     let _silent = service.public.connect().await;
     let _kept = service.public.connect_and_ask("/healthz").await;
     service.program.signal(Signal::TERM);
-    within(Duration::from_secs(3), "it ends", async || service.program.has_ended()).await;
+    // Long before it would cut off requests.
     service.program.end().await.done();
 }
 

@@ -5,10 +5,10 @@ use std::time::Duration;
 use rustix::process::Signal;
 use serde_json::json;
 use sqlx::{ConnectOptions, Connection, query, query_scalar};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::support::installation::{Installation, Service};
-use crate::support::program::eventually;
+use crate::support::program::{PATIENCE, eventually};
 
 #[tokio::test]
 async fn it_is_unready_before_it_takes_no_more_connections() {
@@ -32,10 +32,9 @@ async fn it_is_unready_before_it_takes_no_more_connections() {
     service.public.with_key(&key).post("/extra/v2/credentials", &body).await.expect(201);
     assert!(!service.program.has_ended());
 
-    let begun = Instant::now();
+    // Long before its grace of ten minutes is over.
     service.program.signal(Signal::TERM);
     let finished = service.program.end().await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
     finished.done();
     assert!(finished.stderr.contains("told a second time to stop"), "{}", finished.stderr);
 }
@@ -82,13 +81,10 @@ async fn with_a_stuck_request(
 async fn a_request_that_holds_a_connection_to_the_database_is_cut_off_at_the_limit() {
     let installation = Installation::new().await.with("CREDENZA_DRAIN_LIMIT", "500ms");
     let (service, mut lock, request) = with_a_stuck_request(&installation).await;
-    let begun = Instant::now();
     service.program.signal(Signal::TERM);
-    // Its client is told at once, not when the database lets go.
-    assert!(!request.await.unwrap());
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // Its client gets no answer, and the service ends, while the database still holds the lock.
+    assert!(!timeout(PATIENCE, request).await.expect("the client is cut off").unwrap());
     let finished = service.program.end().await;
-    assert!(begun.elapsed() < Duration::from_secs(7), "{:?}", begun.elapsed());
     finished.done();
     assert!(finished.stderr.contains("are cut off"), "{}", finished.stderr);
     // Nobody waits for the instance that is gone.
@@ -106,9 +102,8 @@ async fn a_second_signal_waits_for_no_request() {
     service.program.signal(Signal::TERM);
     eventually("no new connection is taken", async || service.public.refuses().await).await;
     assert!(!service.program.has_ended() && !request.is_finished());
-    let begun = Instant::now();
+    // Long before the limit of ten minutes.
     service.program.signal(Signal::INT);
     service.program.end().await.done();
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
     assert!(!request.await.unwrap());
 }

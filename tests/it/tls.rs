@@ -21,7 +21,7 @@ use tokio_rustls::rustls::{ClientConfig, ProtocolVersion, RootCertStore, Support
 use crate::support::certificates::{Authority, Certificate, EXPIRED, VALID};
 use crate::support::cluster::scratch_folder;
 use crate::support::installation::{Installation, Service, log_lines};
-use crate::support::program::{Finished, Running, credenza, eventually, run};
+use crate::support::program::{Finished, PATIENCE, Running, credenza, eventually, run};
 
 /// A service with TLS on both listeners, and client certificates on the internal one.
 struct Secured {
@@ -168,7 +168,6 @@ async fn ready_uses_tls_when_asked_to() {
 async fn a_silent_handshake_delays_nobody_and_is_cut_off() {
     let secured = Secured::new().await;
     let service = secured.installation.serve().await;
-    let begun = Instant::now();
     let mut silent = Vec::new();
     for _ in 0..50 {
         silent.push(service.public.connect().await);
@@ -176,11 +175,19 @@ async fn a_silent_handshake_delays_nobody_and_is_cut_off() {
     // Half a hello, too.
     let mut half = service.public.connect().await;
     half.write_all(&[22, 3, 1]).await.unwrap();
-    assert_eq!(secured.client().ask(service.public.address()).await.unwrap(), 200);
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    // The newest of them is cut off after ten seconds; a client that is served before that did not wait for it. A machine
+    // that is too busy for one handshake in ten seconds gets another try.
+    let mut is_open = async || {
+        let newest = service.public.connect().await;
+        assert_eq!(secured.client().ask(service.public.address()).await.unwrap(), 200);
+        let is_open = newest.try_read(&mut [0]).is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock);
+        silent.push(newest);
+        is_open
+    };
+    eventually("a client is served while silent ones are there", async || is_open().await).await;
     silent.push(half);
     for mut stream in silent {
-        let end = timeout(Duration::from_secs(20), stream.read(&mut [0; 8])).await.expect("it is cut off");
+        let end = timeout(PATIENCE, stream.read(&mut [0; 8])).await.expect("it is cut off");
         assert!(end.is_err() || end.is_ok_and(|length| length == 0));
     }
     service.program.stop().await.done();
@@ -189,14 +196,21 @@ async fn a_silent_handshake_delays_nobody_and_is_cut_off() {
 #[tokio::test]
 async fn a_silent_handshake_does_not_delay_the_end() {
     let secured = Secured::new().await;
-    let mut service = secured.installation.serve().await;
-    let _silent = service.public.connect().await;
-    assert_eq!(secured.client().ask(service.public.address()).await.unwrap(), 200);
-    let begun = Instant::now();
-    service.program.signal(Signal::TERM);
-    eventually("it ends", async || service.program.has_ended()).await;
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    service.program.end().await.done();
+    // It would be cut off after ten seconds. An end that a busy machine makes longer than that shows nothing.
+    for _ in 0..5 {
+        let mut service = secured.installation.serve().await;
+        let _silent = service.public.connect().await;
+        let begun = Instant::now();
+        assert_eq!(secured.client().ask(service.public.address()).await.unwrap(), 200);
+        service.program.signal(Signal::TERM);
+        eventually("it ends", async || service.program.has_ended()).await;
+        let is_shown = begun.elapsed() < Duration::from_secs(9);
+        service.program.end().await.done();
+        if is_shown {
+            return;
+        }
+    }
+    panic!("the end takes as long as the handshake may take");
 }
 
 #[tokio::test]
@@ -207,15 +221,19 @@ async fn handshakes_count_as_connections() {
     command.args(["-c", "ulimit -n 64 && exec \"$0\" serve", env!("CARGO_BIN_EXE_credenza")]).env_clear();
     command.envs(secured.installation.settings.iter().map(|(name, value)| (name, value))).kill_on_drop(true);
     let service = Service::start(command).await;
-    let begun = Instant::now();
-    let mut silent = Vec::new();
-    for _ in 0..25 {
-        silent.push(service.public.connect().await);
-    }
-    assert_eq!(secured.client().ask(service.public.address()).await.unwrap(), 200);
-    // The first of them was closed for a later one, and not because its handshake took too long.
-    assert_eq!(silent[0].read(&mut [0]).await.unwrap_or_default(), 0);
-    assert!(begun.elapsed() < Duration::from_secs(9), "it does not count them");
+    // The first of them is closed for a later one, and not because its handshake took too long, after ten seconds. A machine
+    // that is busier than that gets another try.
+    eventually("a handshake is closed for another", async || {
+        let begun = Instant::now();
+        let mut silent = Vec::new();
+        for _ in 0..25 {
+            silent.push(service.public.connect().await);
+        }
+        assert_eq!(secured.client().ask(service.public.address()).await.unwrap(), 200);
+        assert_eq!(silent[0].read(&mut [0]).await.unwrap_or_default(), 0);
+        begun.elapsed() < Duration::from_secs(9)
+    })
+    .await;
     service.program.stop().await.done();
 }
 

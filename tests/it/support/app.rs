@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use axum::http::Request;
@@ -20,6 +20,7 @@ use credenza::principal::Scope;
 use credenza::sealed_pair::Place;
 use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
 use serde_json::Value;
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
@@ -28,6 +29,7 @@ use super::caller::Caller;
 use super::cluster::{Database, database, in_tests};
 use super::openapi::expect_documented;
 use super::operator;
+use super::program::PATIENCE;
 use super::response::Answer;
 
 /// What our tokens have as issuer and audience.
@@ -184,7 +186,10 @@ fn compose(database: &Database, clock: Clock, variables: &[(&str, &str)], change
     let leases = Leases { lease: Duration::from_secs(5), ..config.settings.leases };
     let mut settings = Settings { public_url: ISSUER.to_owned(), cache, leases, ..config.settings };
     change(&mut settings);
+    // So is the wait for a connection.
     let pool = postgres::pool(&database.application, 8);
+    let patient = pool.options().clone().acquire_timeout(PATIENCE);
+    let pool = patient.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
     App::new(pool, clock, config.secrets, settings)
 }
 
@@ -207,12 +212,24 @@ impl TestApp {
         answer
     }
 
-    /// Sends requests to the public listener without waiting in between; the answers come as they finish.
+    /// Sends requests to the public listener without waiting in between; the answers come as they finish. Requests that
+    /// found no room, as on a busy machine, are sent again, as `Retry-After` asks for.
     pub async fn send_at_once(&self, requests: impl IntoIterator<Item = Request<Body>>) -> Vec<Answer> {
         let mut tasks = JoinSet::new();
         for request in requests {
-            let answer = self.public.clone().oneshot(request);
-            tasks.spawn(async move { Answer::read(answer.await.unwrap()).await });
+            let listener = self.public.clone();
+            tasks.spawn(async move {
+                let (head, body) = request.into_parts();
+                let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+                let deadline = Instant::now() + PATIENCE;
+                loop {
+                    let request = Request::from_parts(head.clone(), Body::from(body.clone()));
+                    let answer = Answer::read(listener.clone().oneshot(request).await.unwrap()).await;
+                    if answer.status != 503 || answer.header("retry-after").is_none() || Instant::now() > deadline {
+                        return answer;
+                    }
+                }
+            });
         }
         tasks.join_all().await
     }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use super::cluster::scratch_folder;
-use super::program::{Finished, Running, credenza, eventually, processes_of, run, watchdog_of};
+use super::program::{Finished, Running, credenza, eventually, processes_of, processor_time, run, watchdog_of};
 use super::response::Answer;
 use super::wire::Endpoint;
 
@@ -21,8 +21,8 @@ static FIRST: OnceCell<First> = OnceCell::const_new();
 pub struct First {
     /// As it was left by the stop that followed. Not to be started in.
     pub folder: PathBuf,
-    /// From the start of the program to its line of JSON.
-    pub took: Duration,
+    /// Processor time from the start of the program to its line of JSON.
+    pub cost: Option<Duration>,
     /// That line.
     pub ready: Value,
 }
@@ -34,12 +34,12 @@ pub async fn first() -> &'static First {
             // A folder that does not exist yet, as on a fresh machine.
             let folder = Folder(scratch_folder("dev-first").canonicalize().unwrap().join(".credenza"));
             let dev = folder.dev().await;
-            let (took, ready) = (dev.took, dev.ready.clone());
+            let (cost, ready) = (dev.cost, dev.ready.clone());
             dev.stop().await.done();
             // Kept to the end of the run, and removed by the next one.
             let path = folder.0.clone();
             std::mem::forget(folder);
-            First { folder: path, took, ready }
+            First { folder: path, cost, ready }
         })
         .await
 }
@@ -109,18 +109,18 @@ pub struct Dev {
     pub program: Running,
     /// Its line.
     pub ready: Value,
-    /// From its start to that line.
-    pub took: Duration,
+    /// Processor time from its start to that line, with that of processes that have ended meanwhile.
+    pub cost: Option<Duration>,
 }
 
 impl Dev {
     pub async fn start(command: Command) -> Self {
-        let begin = Instant::now();
         let mut program = Running::start(command);
         let line =
             program.says("that it is ready", |dev| dev.stdout().split_once('\n').map(|(line, _)| line.to_owned()));
         let ready = serde_json::from_str(&line.await).unwrap();
-        Self { program, ready, took: begin.elapsed() }
+        let cost = processor_time(program.pid());
+        Self { program, ready, cost }
     }
 
     /// A value of the line.

@@ -10,7 +10,7 @@ use super::caller::Caller;
 
 /// Longest wait for a change that arrives through the feed, which takes milliseconds on a quiet machine. Without the feed
 /// an entry would stay for a day.
-pub const SOON: Duration = Duration::from_secs(5);
+pub const SOON: Duration = super::program::PATIENCE;
 
 /// An account with something at every level for HIT, and a parent.
 pub async fn furnished(app: &TestApp) -> Caller<'_> {

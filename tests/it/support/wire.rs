@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::response::Answer;
 
 /// Longer than the service itself takes to give up. Only a failing test waits that long.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A listener and the headers that every request to it carries.
 #[derive(Clone)]

@@ -104,6 +104,8 @@ pub(super) struct Queue {
     room: Semaphore,
     backlog: usize,
     arrivals: Notify,
+    /// Wakes those who wait for the writer.
+    progress: Notify,
     /// Whether the last attempt to write failed.
     is_failing: AtomicBool,
     /// Whether the beginning of this instance's recording is in the operator's chain. Until then answers wait for their
@@ -118,14 +120,34 @@ struct State {
     oldest_taken: Option<Instant>,
     /// Accounts whose events the writer has set apart.
     apart: HashMap<AccountId, Refusal>,
+    /// When events were written last.
+    written_at: Option<Instant>,
+}
+
+/// Decision about an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Verdict {
+    /// It is accepted.
+    Accepted,
+    /// An event has waited for too long, but events are being written: it may be accepted in a moment.
+    Later,
+    /// It is refused.
+    Refused,
 }
 
 impl State {
-    /// Returns whether an event of the account, or of any, has waited for too long.
-    fn refuses(&self, account: AccountId, now: Instant) -> bool {
+    fn verdict(&self, account: AccountId, now: Instant) -> Verdict {
+        let is_recent = |time: Option<Instant>| time.is_some_and(|time| now.duration_since(time) < MAX_AGE);
         let oldest = self.oldest_taken.or_else(|| self.waiting.front().map(|waiting| waiting.since));
-        oldest.is_some_and(|oldest| now.duration_since(oldest) >= MAX_AGE)
-            || self.apart.get(&account).is_some_and(|refusal| refusal.is_in_force(now))
+        if self.apart.get(&account).is_some_and(|refusal| refusal.is_in_force(now)) {
+            Verdict::Refused
+        } else if oldest.is_none() || is_recent(oldest) {
+            Verdict::Accepted
+        } else if is_recent(self.written_at) {
+            Verdict::Later
+        } else {
+            Verdict::Refused
+        }
     }
 }
 
@@ -140,6 +162,7 @@ impl Queue {
             room: Semaphore::new(backlog),
             backlog,
             arrivals: Notify::new(),
+            progress: Notify::new(),
             is_failing: AtomicBool::new(false),
             has_begun: AtomicBool::new(false),
         }
@@ -157,38 +180,64 @@ impl Queue {
         let room = match self.room.try_acquire() {
             Ok(room) => room,
             // Waiting for a database that is away is of no use.
-            Err(_) if self.is_failing.load(Ordering::Relaxed) || self.refuses(resolve.account) => {
-                return Err(Error::NotRecorded);
-            }
+            Err(_) if self.is_failing() => return Err(Error::NotRecorded),
             Err(_) => match Box::pin(timeout(MAX_WAIT, self.room.acquire())).await {
                 Ok(Ok(room)) => room,
                 _ => return Err(Error::NotRecorded),
             },
         };
-        let (waiter, written) = if self.mode == RecordMode::Batched && self.has_begun.load(Ordering::Acquire) {
+        let (waiter, written) = if self.mode == RecordMode::Batched && self.has_begun() {
             (Waiter::Answered, None)
         } else {
             let (sender, receiver) = oneshot::channel();
             (Waiter::Awaited(sender), Some(receiver))
         };
-        let is_first = {
-            let mut state = self.state();
-            let since = Instant::now();
-            if state.refuses(resolve.account, since) {
-                return Err(Error::NotRecorded);
-            }
-            state.waiting.push_back(Waiting { resolve, waiter, since });
-            state.waiting.len() == 1
-        };
-        room.forget();
-        if is_first {
-            self.arrivals.notify_one();
+        let mut event = Some((resolve, waiter));
+        match self.push(&mut event) {
+            Verdict::Accepted => {}
+            Verdict::Later if !self.is_failing() => Box::pin(self.push_later(&mut event)).await?,
+            Verdict::Later | Verdict::Refused => return Err(Error::NotRecorded),
         }
+        room.forget();
         Ok(written)
     }
 
-    fn refuses(&self, account: AccountId) -> bool {
-        self.state().refuses(account, Instant::now())
+    /// Puts an event into the queue if it is accepted.
+    fn push(&self, event: &mut Option<(Resolve, Waiter)>) -> Verdict {
+        let is_first = {
+            let mut state = self.state();
+            let since = Instant::now();
+            let account = event.as_ref().map_or(AccountId::OPERATOR, |(resolve, _)| resolve.account);
+            let verdict = state.verdict(account, since);
+            if verdict != Verdict::Accepted {
+                return verdict;
+            }
+            state.waiting.extend(event.take().map(|(resolve, waiter)| Waiting { resolve, waiter, since }));
+            state.waiting.len() == 1
+        };
+        if is_first {
+            self.arrivals.notify_one();
+        }
+        Verdict::Accepted
+    }
+
+    /// Puts an event into the queue when the writer, which is slower than the callers, has caught up enough.
+    async fn push_later(&self, event: &mut Option<(Resolve, Waiter)>) -> Result<(), Error> {
+        let given_up = Instant::now() + MAX_WAIT;
+        while Instant::now() < given_up {
+            let progress = self.progress.notified();
+            match self.push(event) {
+                Verdict::Accepted => return Ok(()),
+                // Without any progress the verdict changes.
+                Verdict::Later => drop(timeout(MAX_AGE / 4, progress).await),
+                Verdict::Refused => break,
+            }
+        }
+        Err(Error::NotRecorded)
+    }
+
+    fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
     }
 
     /// Moves up to `most` events to the writer. Returns whether there were as many.
@@ -210,11 +259,19 @@ impl Queue {
         state.oldest_taken = oldest;
         state.apart.clear();
         state.apart.extend(apart);
+        drop(state);
+        self.progress.notify_waiters();
     }
 
-    /// Makes room for as many new events.
+    /// Makes room for as many new events as were dropped.
     pub fn release(&self, count: usize) {
         self.room.add_permits(count);
+    }
+
+    /// Makes room for as many new events as were written.
+    pub fn release_written(&self, count: usize) {
+        self.release(count);
+        self.state().written_at = Some(Instant::now());
     }
 
     /// Accepts no more events.

@@ -315,7 +315,7 @@ impl Writer {
                 let _ = answer.send(());
             }
         }
-        queue.release(count);
+        queue.release_written(count);
     }
 
     /// Notes that this instance lives and has no events, and records the gaps that others left.

@@ -26,6 +26,7 @@ const LAYERS: &[&[&str]] = &[
 
 /// Places other than `store.rs` files that hold SQL, each with its reason.
 const SQL_ELSEWHERE: &[&str] = &[
+    "audit/record.rs",    // the list of columns is where records are defined
     "postgres/",          // roles, schema
     "resolver/bundle.rs", // what is cached is loaded where it is defined
     "suppliers/hint.rs",  // one query for one idea

@@ -98,6 +98,33 @@ async fn when_nothing_can_be_written_every_account_is_refused_after_two_seconds(
     assert_eq!(app.audit_faults().await, Vec::<String>::new());
 }
 
+#[tokio::test]
+async fn callers_wait_for_a_database_that_is_slower_than_they_are() {
+    let app = TestApp::start().await;
+    let (one, other) = two(&app).await;
+    // An event waits for the batch before it and for its own: for more than two seconds.
+    app.sql(
+        "create function slow() returns trigger language plpgsql as $$ begin perform pg_sleep(1.5); return null; end $$;
+         create trigger slow after insert on audit_events for each statement execute function slow()",
+    )
+    .await;
+    let mut passwords = 0;
+    for batches in 1..=4 {
+        let before = recorded(&app, &one).await;
+        within(Duration::from_mins(1), "a batch is written", async || {
+            one.resolve("HIT", "INV", "PROD").await.expect(200);
+            other.resolve("HIT", "INV", "PROD").await.expect(200);
+            passwords += 1;
+            recorded(&app, &one).await > before
+        })
+        .await;
+        assert!(passwords >= batches);
+    }
+    app.sql("drop function slow cascade").await;
+    app.resolves_are_written().await;
+    assert_eq!(recorded(&app, &one).await, 1 + passwords);
+}
+
 /// Damage of the chain of account `A` that lets nothing be appended, and its repair.
 const DAMAGE: [(&str, &str, &str); 7] = [
     (

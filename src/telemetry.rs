@@ -90,6 +90,11 @@ pub const METRICS: &[(&str, &str)] = &[
     ("credenza_acknowledgement_wait_seconds", "How long writes waited for other instances"),
     ("credenza_audit_backlog", "Events of resolves that wait to be written"),
     ("credenza_audit_backlog_limit", "Most events of resolves that may wait; with so many no password leaves"),
+    ("credenza_audit_oldest_seconds", "How long the oldest event has waited; with two seconds no password leaves"),
+    (
+        "credenza_audit_stopped_accounts",
+        "Accounts whose resolves are refused because their audit chains cannot be extended",
+    ),
     ("credenza_build_info", "1, with the version of the program"),
     ("credenza_cache_bypasses_total", "Readings that a cache could not be asked for, by cache"),
     ("credenza_cache_drops_total", "How often everything cached became void, by reason"),

@@ -136,9 +136,13 @@ enum Verdict {
 }
 
 impl State {
+    fn oldest(&self) -> Option<Instant> {
+        self.oldest_taken.or_else(|| self.waiting.front().map(|waiting| waiting.since))
+    }
+
     fn verdict(&self, account: AccountId, now: Instant) -> Verdict {
         let is_recent = |time: Option<Instant>| time.is_some_and(|time| now.duration_since(time) < MAX_AGE);
-        let oldest = self.oldest_taken.or_else(|| self.waiting.front().map(|waiting| waiting.since));
+        let oldest = self.oldest();
         if self.apart.get(&account).is_some_and(|refusal| refusal.is_in_force(now)) {
             Verdict::Refused
         } else if oldest.is_none() || is_recent(oldest) {
@@ -282,6 +286,17 @@ impl Queue {
     /// Counts the events that wait to be written.
     pub fn backlog(&self) -> usize {
         self.backlog - self.room.available_permits()
+    }
+
+    /// Returns how long the oldest event has waited that is not of an account whose chain is the reason.
+    pub fn oldest_age(&self) -> Duration {
+        self.state().oldest().map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    /// Counts the accounts whose resolves are refused because their chains cannot be extended.
+    pub fn stopped_accounts(&self) -> usize {
+        let now = Instant::now();
+        self.state().apart.values().filter(|refusal| refusal.is_in_force(now)).count()
     }
 
     /// Returns whether nothing waits here that the writer has not taken.

@@ -72,6 +72,16 @@ impl Resolves {
         self.queue.backlog()
     }
 
+    /// Returns how long the oldest event has waited that is not of a stopped account.
+    pub fn oldest_age(&self) -> Duration {
+        self.queue.oldest_age()
+    }
+
+    /// Counts the accounts whose resolves are refused because their chains cannot be extended.
+    pub fn stopped_accounts(&self) -> usize {
+        self.queue.stopped_accounts()
+    }
+
     /// Writes the events, until the task is dropped. `direct` must lead to Postgres without a transaction pooler between: the
     /// connection holds a lock for as long as this instance lives.
     pub async fn run(self, database: PgConnectOptions, direct: PgConnectOptions) {

@@ -27,6 +27,8 @@ pub async fn metrics(State(app): State<Arc<App>>) -> impl IntoResponse {
     tell_admission(&app);
     gauge!("credenza_audit_backlog").set(number(app.recorder.backlog()));
     gauge!("credenza_audit_backlog_limit").set(number(app.settings.audit.backlog));
+    gauge!("credenza_audit_oldest_seconds").set(app.recorder.oldest_age().as_secs_f64());
+    gauge!("credenza_audit_stopped_accounts").set(number(app.recorder.stopped_accounts()));
     tell_process();
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], metrics.render())
 }

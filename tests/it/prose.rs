@@ -188,6 +188,32 @@ fn each_test_that_a_document_names_exists() {
 }
 
 #[test]
+fn each_decision_is_in_the_index_and_each_link_of_the_documents_leads_somewhere() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let pages = |folder: &Path| -> Vec<_> {
+        let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+        entries.filter(|path| path.extension().is_some_and(|extension| extension == "md")).collect()
+    };
+    let decisions = pages(&docs.join("decisions"));
+    let index = std::fs::read_to_string(docs.join("decisions/README.md")).unwrap();
+    let mut wrong = Vec::new();
+    for page in &decisions {
+        let name = page.file_name().unwrap().to_str().unwrap();
+        wrong.extend(
+            (name != "README.md" && !index.contains(&format!("({name})"))).then(|| format!("no index: {name}")),
+        );
+    }
+    for page in decisions.into_iter().chain(pages(&docs)).chain([docs.join("../README.md")]) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            let is_there = link.is_empty() || link.contains("://") || page.parent().unwrap().join(link).exists();
+            wrong.extend((!is_there).then(|| format!("{}: {link}", page.display())));
+        }
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+#[test]
 fn violations_are_found_in_sentences_and_not_in_code_or_questions() {
     let text = "//! Stores a pair. What is stored is\n//! sealed: it says so. Who may? See [x].\n//!\n//! ```\n//! What is code\n//! ```\n\
                 //! - Whoever calls.\n//! `says` is a name.\nfn f() {}\n// What is no doc.\n/// Returns it, with what it has.\n";

@@ -216,7 +216,7 @@ async fn a_client_that_waits_for_leave_is_refused_without_it() {
 }
 
 #[tokio::test]
-async fn kept_alive_clients_are_told_to_leave_from_the_signal_on() {
+async fn answers_on_kept_connections_ask_to_close_from_the_signal_on() {
     let service = Installation::new().await.with("CREDENZA_SHUTDOWN_GRACE", "10m").serve().await;
     let ask = async |stream: &mut TcpStream| {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nHost: here\r\n\r\n").await.unwrap();

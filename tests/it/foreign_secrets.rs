@@ -52,7 +52,7 @@ async fn a_foreign_secret_is_refused_before_anything_is_written() {
 }
 
 #[tokio::test]
-async fn the_secrets_of_an_installation_from_before_fingerprints_are_told_apart_by_what_they_made() {
+async fn without_fingerprints_the_secrets_of_an_older_installation_are_checked_against_its_rows() {
     let installation = Installation::new().await;
     let set = ["default-credentials", "set", "--supplier", "HIT", "--environment", "PROD", "--username", "u"];
     installation.run_with(&[&set[..], &["--password-stdin"]].concat(), "p").await.done();

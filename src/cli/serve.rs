@@ -25,6 +25,7 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     let mut connection = super::connect(&app).await?;
     super::require_schema(&mut connection).await?;
     require_row_security(&mut connection, config.database.get_username()).await?;
+    super::startup::require_walls(&mut connection).await?;
     connection.close().await?;
     super::startup::require_same_secrets(&app).await?;
     super::startup::require_a_key_that_opens(&app).await?;

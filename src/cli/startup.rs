@@ -1,9 +1,26 @@
-//! Refusals of a start: the secrets are others than this database was used with.
+//! Refusals of a start: the database's walls are down, or the secrets are others than it was used with.
 
 use anyhow::bail;
+use sqlx::PgConnection;
 
 use crate::app::App;
 use crate::fingerprints::{self, ForeignSecret, Secret};
+use crate::postgres::walls;
+
+/// Refuses a database whose walls are down.
+pub(super) async fn require_walls(connection: &mut PgConnection) -> anyhow::Result<()> {
+    let mut breaches = walls::of_the_server(connection).await?;
+    if breaches.is_empty() {
+        breaches = walls::of_the_schema(connection).await?;
+    }
+    match breaches.as_slice() {
+        [] => Ok(()),
+        [breach] => bail!("{breach}: {}", breach.advice()),
+        [breach, more @ ..] => {
+            bail!("{breach}, and {} more, which `credenza doctor` lists: {}", more.len(), breach.advice())
+        }
+    }
+}
 
 /// Refuses secrets that are others than this database was used with, before anything is written with them. Leaves
 /// fingerprints of those that are used for the first time.

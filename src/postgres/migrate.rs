@@ -87,6 +87,15 @@ pub async fn schema_state(connection: &mut PgConnection) -> Result<SchemaState, 
     Ok(SchemaState { needed, applied: applied.last().copied(), missing })
 }
 
+/// Tells whether the database has migrations that this version does not know: a newer version made them.
+pub(super) async fn has_unknown(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let known: Vec<_> = MIGRATOR.iter().map(|migration| migration.version).collect();
+    sqlx::query_scalar("select exists (select from _sqlx_migrations where version <> all ($1))")
+        .bind(known)
+        .fetch_one(connection)
+        .await
+}
+
 /// The numbers of the migrations that the database has, in order.
 async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, sqlx::Error> {
     let known: Option<String> =

@@ -5,6 +5,7 @@ mod migrate;
 mod role;
 mod server;
 mod tenant;
+pub mod walls;
 
 use std::time::Duration;
 

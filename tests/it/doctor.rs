@@ -56,8 +56,10 @@ async fn all_is_well() {
             "migrations",
             "pepper",
             "role",
+            "server",
             "settings",
-            "tls"
+            "tls",
+            "walls"
         ]
     );
     for finding in findings.values() {
@@ -73,7 +75,7 @@ async fn all_is_well() {
 
     let text = installation.run(&["doctor"]).await;
     let lines: Vec<_> = text.done().lines().collect();
-    assert_eq!(lines.len(), 11, "{text:?}");
+    assert_eq!(lines.len(), 13, "{text:?}");
     assert_eq!(lines[0], "ok       settings     complete, and every one can be used");
     assert!(lines.contains(&"ok       instances    none is running"), "{text:?}");
     assert!(lines.contains(&"ok       pepper       the one that this database has been used with"), "{text:?}");
@@ -172,7 +174,7 @@ async fn checks_that_depend_on_a_failed_one_are_skipped() {
     for check in ["database", "clock"] {
         assert_eq!(findings[check]["status"], "ok", "{findings:?}");
     }
-    for check in ["master keys", "audit key", "pepper", "listener", "instances"] {
+    for check in ["walls", "master keys", "audit key", "pepper", "listener", "instances"] {
         assert_eq!(findings[check]["status"], "skipped", "{findings:?}");
     }
 

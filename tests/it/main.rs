@@ -113,3 +113,4 @@ mod updates;
 mod users;
 mod verification;
 mod walls;
+mod walls_up;

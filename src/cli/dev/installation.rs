@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use embedded_postgres::Lock;
+use sqlx::Connection;
 use sqlx::postgres::PgConnectOptions;
 
 use super::database::Database;
@@ -15,7 +16,7 @@ use super::env_file;
 use super::secrets::DevSecrets;
 use crate::app::App;
 use crate::cli::signals::Signals;
-use crate::cli::{progress, startup};
+use crate::cli::{connect, progress, startup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Shutdown, Source};
 use crate::http::server::Listeners;
@@ -77,6 +78,9 @@ impl Installation {
 
         let pool = postgres::pool(&config.database, config.database_connections);
         let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));
+        let mut connection = connect(&app).await?;
+        startup::require_walls(&mut connection).await?;
+        connection.close().await?;
         startup::require_same_secrets(&app).await?;
         let demo = Demo::load_or_make(&app, &self.data_dir).await?;
         Ok(Service { app, listener_database: config.listener_database, demo })

@@ -10,17 +10,63 @@ use super::finding::Finding;
 use crate::app::App;
 use crate::cluster::{self, Deaf};
 use crate::error;
+use crate::postgres::walls::{self, Breach};
 use crate::postgres::{self, OLDEST_SERVER};
 
 /// Tokens and expiry dates bear this much.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
 
 pub(super) fn unreachable(error: &anyhow::Error) -> Finding {
-    Finding::wrong(
-        "database",
-        error::chain(error.as_ref()),
-        "is Postgres running, are host, role and password in DATABASE_URL right, and does pg_hba.conf let the role in?",
-    )
+    let advice = if has_no_room(error) {
+        "give it room: `alter role … connection limit`, max_connections of the server, or fewer of ours \
+         (CREDENZA_DATABASE_CONNECTIONS, and three for each instance besides)"
+    } else {
+        "is Postgres running, are host, role and password in DATABASE_URL right, and does pg_hba.conf let the role in?"
+    };
+    Finding::wrong("database", error::chain(error.as_ref()), advice)
+}
+
+/// Tells whether the server, the database or the role has as many connections as it may have (SQLSTATE 53300).
+fn has_no_room(error: &anyhow::Error) -> bool {
+    let database = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
+    database.is_some_and(|error| error.code().as_deref() == Some("53300"))
+}
+
+pub(super) async fn server(connection: &mut PgConnection) -> Finding {
+    const CHECK: &str = "server";
+    let breaches = match walls::of_the_server(connection).await {
+        Ok(breaches) => breaches,
+        Err(error) => return Finding::failed(CHECK, &error),
+    };
+    if !breaches.is_empty() {
+        return down(CHECK, &breaches);
+    }
+    match walls::commits_may_be_lost(connection).await {
+        Ok(false) => Finding::ok(CHECK, "takes writes, and commits reach the disk"),
+        Ok(true) => Finding::warning(
+            CHECK,
+            "synchronous_commit is off: a crash of the server takes back the last acknowledged writes, revocations too",
+            "`alter role … reset synchronous_commit`, or the same of the database or the server",
+        ),
+        Err(error) => Finding::failed(CHECK, &error),
+    }
+}
+
+pub(super) async fn walls(connection: &mut PgConnection) -> Finding {
+    const CHECK: &str = "walls";
+    match walls::of_the_schema(connection).await {
+        Ok(breaches) if breaches.is_empty() => {
+            Finding::ok(CHECK, "row security, triggers and functions are those of the migrations")
+        }
+        Ok(breaches) => down(CHECK, &breaches),
+        Err(error) => Finding::failed(CHECK, &error),
+    }
+}
+
+/// Tells every breach, with the way out of the first.
+fn down(check: &'static str, breaches: &[Breach]) -> Finding {
+    let found: Vec<_> = breaches.iter().map(ToString::to_string).collect();
+    Finding::wrong(check, found.join("; "), breaches.first().map_or("", Breach::advice))
 }
 
 pub(super) async fn version(connection: &mut PgConnection) -> Finding {

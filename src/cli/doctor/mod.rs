@@ -27,8 +27,19 @@ pub(super) struct Options {
 }
 
 /// What is looked at behind the settings, in order.
-const BEHIND_SETTINGS: &[&str] =
-    &["database", "role", "migrations", "clock", "master keys", "audit key", "pepper", "listener", "instances"];
+const BEHIND_SETTINGS: &[&str] = &[
+    "database",
+    "server",
+    "role",
+    "migrations",
+    "walls",
+    "clock",
+    "master keys",
+    "audit key",
+    "pepper",
+    "listener",
+    "instances",
+];
 
 pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()> {
     let key = if options.key_stdin { Some(super::secret_from_stdin("the key")?) } else { None };
@@ -68,10 +79,14 @@ async fn behind_settings(config: Config, key: Option<&secrecy::SecretString>, fi
         Err(error) => return findings.push(database::unreachable(&error)),
     };
     findings.push(database::version(&mut connection).await);
+    findings.push(database::server(&mut connection).await);
     findings.push(database::role(&mut connection, database.get_username()).await);
     let migrations = database::migrations(&mut connection).await;
     let has_schema = migrations.status == Status::Ok;
     findings.push(migrations);
+    if has_schema {
+        findings.push(database::walls(&mut connection).await);
+    }
     findings.push(database::clock(&mut connection, &app).await);
     // What is left uses the pool.
     let _ = connection.close().await;

@@ -38,7 +38,11 @@ impl Postgres {
         let server = start(&options).await;
         cluster::prepare(&server).await;
         let mut admin = server.admin_options("postgres").connect().await.unwrap();
-        for statement in ["alter system set fsync = off", "alter system set full_page_writes = off"] {
+        for statement in [
+            "alter system set fsync = off",
+            "alter system set full_page_writes = off",
+            "alter system set cluster_name = scratch",
+        ] {
             sqlx::raw_sql(statement).execute(&mut admin).await.unwrap();
         }
         admin.close().await.unwrap();

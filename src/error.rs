@@ -1,6 +1,6 @@
 //! What can go wrong, in the words of the domain. No HTTP here: `http/error.rs` gives each its status.
 
-use crate::principal::{Actor, Scope};
+use crate::principal::{Actor, Limits, Scope};
 use crate::types::{Environment, InvalidText, Service};
 
 /// One field of a request that was refused. Never holds the value.
@@ -107,6 +107,8 @@ pub enum Denied {
     NoSubAccounts,
     /// Nobody can grant a scope that they lack.
     CannotGrant(Scope),
+    /// Nobody can make or be shown what is less limited than they are.
+    BeyondLimits,
     /// The key does not work from this address.
     Address,
     /// The public key does not work from this origin.
@@ -284,6 +286,27 @@ impl Actor {
             Some(lacking) => Err(Denied::CannotGrant(*lacking).into()),
             None => Ok(()),
         }
+    }
+}
+
+impl Actor {
+    /// Refuses somebody who would get hold of what is less limited than they are.
+    pub fn require_within_limits(&self, limits: &Limits) -> Result<(), Error> {
+        match &self.principal {
+            Some(principal) if !limits.are_within(&principal.limits) => Err(Denied::BeyondLimits.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Gives what is made for the actor the limits that nobody named for it.
+    ///
+    /// # Errors
+    /// [`Denied::BeyondLimits`] if those that were named go beyond the actor's own.
+    pub fn limit(&self, named: Limits) -> Result<Limits, Error> {
+        let Some(principal) = &self.principal else { return Ok(named) };
+        let limits = named.or(&principal.limits);
+        self.require_within_limits(&limits)?;
+        Ok(limits)
     }
 }
 

@@ -19,6 +19,7 @@ pub mod vault;
 
 pub mod context;
 pub mod fingerprints;
+pub mod rights;
 pub mod sealed_pair;
 pub mod work;
 

@@ -40,6 +40,7 @@ impl<'a> Preview<'a> {
 
     /// Takes the write back; returns the calls that it would have moved to another level of the hierarchy.
     pub async fn end(mut self) -> Result<Vec<Moved>, Error> {
+        self.work.hold_rights().await?;
         let account = self.work.account();
         let after = Sources::read(&mut self.work, account, &self.supplier).await?;
         self.work.roll_back().await?;

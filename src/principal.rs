@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use chrono::{DateTime, Utc};
+use ipnet::IpNet;
 use uuid::Uuid;
 
 use crate::api_key::KeyHash;
@@ -117,6 +119,38 @@ pub enum Grounds {
     ClientSecret,
 }
 
+/// What narrows a credential, and everything that is made with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Where it works from; everywhere if empty.
+    pub allowed_ips: Vec<IpNet>,
+    /// When it ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+}
+
+impl Limits {
+    /// Tells whether there are none.
+    pub fn is_unlimited(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Tells whether these are the others, or narrower.
+    pub fn are_within(&self, others: &Self) -> bool {
+        let is_covered = |range: &IpNet| others.allowed_ips.iter().any(|other| other.contains(range));
+        let from_there =
+            others.allowed_ips.is_empty() || (!self.allowed_ips.is_empty() && self.allowed_ips.iter().all(is_covered));
+        let until_then = others.expires_at.is_none_or(|end| self.expires_at.is_some_and(|own| own <= end));
+        from_there && until_then
+    }
+
+    /// Takes over what is not limited here.
+    #[must_use]
+    pub fn or(self, others: &Self) -> Self {
+        let allowed_ips = if self.allowed_ips.is_empty() { others.allowed_ips.clone() } else { self.allowed_ips };
+        Self { allowed_ips, expires_at: self.expires_at.or(others.expires_at) }
+    }
+}
+
 /// The authenticated party behind a request.
 #[derive(Clone, Debug)]
 pub struct Principal {
@@ -136,6 +170,8 @@ pub struct Principal {
     pub is_operator: bool,
     /// The credential that these rights rest on.
     pub grounds: Grounds,
+    /// The least that what it makes is limited to.
+    pub limits: Limits,
 }
 
 impl Principal {

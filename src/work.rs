@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::idempotency::{self, Outcome, Request};
 use crate::postgres::{Tenant, go_on_as};
 use crate::principal::Actor;
+use crate::rights;
 use crate::types::AccountId;
 
 /// Events that one statement records.
@@ -51,9 +52,7 @@ impl<'a> Work<'a> {
             Tenant::Every => AccountId::OPERATOR,
         };
         let (change, now) = (context.cluster.begin(tenant).await?, context.clock.now());
-        let mut work = Self { context, actor, account, now, change, events: Vec::new(), request: None };
-        work.look_at_rights_again().await?;
-        Ok(work)
+        Ok(Self { context, actor, account, now, change, events: Vec::new(), request: None })
     }
 
     /// Begins to write the rows of an account for a request, unless that was carried out before.
@@ -72,7 +71,7 @@ impl<'a> Work<'a> {
                 work.request = Some(request);
                 return Ok(Begun::New(Box::new(work)));
             }
-            Ok(Some(outcome)) => Ok(Begun::Before(outcome)),
+            Ok(Some(outcome)) => work.hold_rights().await.map(|()| Begun::Before(outcome)),
             Err(refused) => Err(refused),
         };
         work.release().await;
@@ -92,11 +91,13 @@ impl<'a> Work<'a> {
         Ok(done)
     }
 
-    /// Looks at the rights of the caller once more, inside the transaction: they may have been revoked since the request
-    /// began.
-    #[allow(clippy::unused_async, clippy::unused_self, reason = "nothing is looked at yet")]
-    async fn look_at_rights_again(&mut self) -> Result<(), Error> {
-        Ok(())
+    /// Confirms the rights of the caller inside the transaction: they may have been revoked since the request began. From
+    /// here on a revocation waits for this transaction, so this comes when the work is done.
+    pub async fn hold_rights(&mut self) -> Result<(), Error> {
+        match &self.actor.principal {
+            Some(principal) => rights::hold(&mut self.change, principal, self.context.clock.now()).await,
+            None => Ok(()),
+        }
     }
 
     /// The parts that use cases share.
@@ -144,10 +145,11 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Keeps what was done. Writes the events, which locks the end of the account's chain; then the outcome, if a repetition
+    /// Keeps what was done. Confirms the caller's rights; writes the events, which locks the end of the account's chain; then the outcome, if a repetition
     /// of the request is to be answered with one; then commits, and returns when no instance answers from what was there
     /// before.
     pub async fn commit(mut self, outcome: Option<Outcome>) -> Result<(), Error> {
+        self.hold_rights().await?;
         self.write_events().await?;
         if let Some((request, outcome)) = self.request.as_ref().zip(outcome) {
             idempotency::keep(&mut self.change, request, &outcome, self.now).await?;

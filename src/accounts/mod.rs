@@ -99,6 +99,12 @@ pub(crate) async fn lock(connection: &mut PgConnection, account: AccountId) -> R
     if store::lock(connection, account).await? { Ok(()) } else { Err(Error::missing(Missing::Account)) }
 }
 
+/// Locks the account's row before a right of its keys, clients or tokens is taken away: writes that rest on the right have
+/// ended then, and none begins (`rights::hold`). An account that does not exist has no rights.
+pub(crate) async fn lock_rights(connection: &mut PgConnection, account: AccountId) -> Result<(), Error> {
+    Ok(store::lock(connection, account).await.map(|_exists| ())?)
+}
+
 /// Sets where browsers may use the account's public keys from.
 pub async fn set_allowed_origins(work: &mut Work<'_>, origins: &[Origin]) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());

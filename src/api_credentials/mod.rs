@@ -18,12 +18,15 @@ use crate::api_key::{ApiKey, Kind};
 use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Denied, Error, FieldError, Missing};
-use crate::principal::Scope;
+use crate::principal::{Limits, Scope};
 use crate::types::{AccountId, Name};
 use crate::work::Work;
 
 /// Most keys of an account that work at one time, private and public together, those in overlap included.
 pub const MAX_ACTIVE_KEYS: i64 = 6;
+
+/// Most address ranges of a key.
+pub const MAX_RANGES: usize = 100;
 
 /// A key to be made.
 #[derive(Clone, Debug)]
@@ -81,8 +84,11 @@ pub struct KeySummary {
     pub revoked_at: Option<DateTime<Utc>>,
 }
 
-/// Makes a key. It is returned this once; what is stored cannot be turned back into it.
+/// Makes a key, limited as its maker is unless it is limited more. It is returned this once; what is stored cannot be turned back into it.
 pub async fn create(work: &mut Work<'_>, new: &NewKey) -> Result<(KeySummary, ApiKey), Error> {
+    let named = Limits { allowed_ips: new.allowed_ips.clone(), expires_at: new.expires_at };
+    let Limits { allowed_ips, expires_at } = work.actor().limit(named)?;
+    let new = &NewKey { allowed_ips, expires_at, ..new.clone() };
     let key = ApiKey::generate(new.kind);
     let summary = store_new(work, new, &key).await?;
     Ok((summary, key))
@@ -128,6 +134,7 @@ async fn insert(work: &mut Work<'_>, user_id: Uuid, new: &NewKey, key: &ApiKey) 
 /// Revokes a key, for good. An operator's key can be revoked on the command line only.
 pub async fn revoke(work: &mut Work<'_>, id: Uuid) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());
+    accounts::lock_rights(work, account).await?;
     let is_operator = store::revoke(work, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     // Dropping the work puts the key back.
     if is_operator && !work.actor().is_operator() {

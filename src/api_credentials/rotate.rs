@@ -5,6 +5,7 @@ use std::time::Duration;
 use uuid::Uuid;
 
 use super::{KeySummary, NewKey, insert, make_room, store};
+use crate::accounts;
 use crate::api_key::ApiKey;
 use crate::audit::{Action, Event};
 use crate::error::{Denied, Error, FieldError, Missing};
@@ -18,14 +19,17 @@ pub const MAX_OVERLAP: Duration = Duration::from_hours(7 * 24);
 /// successor also at the limit of keys.
 ///
 /// # Errors
-/// [`Denied::CannotGrant`] and [`Denied::OperatorKey`] if the actor lacks a right of the key, because they see its successor.
+/// [`Denied::CannotGrant`], [`Denied::BeyondLimits`] and [`Denied::OperatorKey`] if the actor lacks a right of the key, because
+/// they see its successor.
 pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<(KeySummary, ApiKey), Error> {
     let (actor, account, now) = (work.actor(), work.account(), work.now());
+    accounts::lock_rights(work, account).await?;
     let old = store::lock_active(work, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
     if old.is_operator && !actor.is_operator() {
         return Err(Denied::OperatorKey.into());
     }
     actor.require_all(&old.scopes)?;
+    actor.require_within_limits(&old.limits())?;
     // Its own end is that of an overlap; a successor must not inherit it.
     if old.is_rotated {
         let message = "This API key was rotated before; rotate its successor";

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::last_use::Uses;
 use super::{KeySummary, NewKey};
 use crate::api_key::{KeyHash, Kind};
-use crate::principal::Scope;
+use crate::principal::{Limits, Scope};
 use crate::types::AccountId;
 
 /// A key as it is stored, with its owner.
@@ -31,6 +31,11 @@ pub(crate) struct StoredKey {
 }
 
 impl StoredKey {
+    /// What narrows it.
+    pub fn limits(&self) -> Limits {
+        Limits { allowed_ips: self.allowed_ips.clone(), expires_at: self.expires_at }
+    }
+
     /// Whether it works at this moment, as far as the key itself is concerned.
     pub fn is_active(&self, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && self.expires_at.is_none_or(|expiry| expiry > now)

@@ -99,6 +99,7 @@ impl From<StoredKey> for KnownKey {
             scopes: stored.scopes.clone(),
             is_operator: stored.is_operator,
             grounds: Grounds::Key(stored.hash),
+            limits: stored.limits(),
         });
         Self { stored, principal, active: Held::default() }
     }

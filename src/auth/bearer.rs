@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::Authenticator;
 use crate::error::{Denied, Error};
 use crate::oauth::{self, Claims, StoredClient};
-use crate::principal::{AuthMethod, Grounds, Principal};
+use crate::principal::{AuthMethod, Grounds, Limits, Principal};
 
 impl Authenticator {
     pub(super) async fn by_bearer(&self, token: &str) -> Result<Arc<Principal>, Error> {
@@ -27,6 +27,8 @@ impl Authenticator {
                 scopes: claims.scopes().filter(|scope| client.scopes.contains(scope)).collect(),
                 is_operator: false,
                 grounds: Grounds::Token { client: claims.sub.into(), jti: claims.jti, exp: claims.exp },
+                // Only what is unlimited makes clients.
+                limits: Limits::default(),
             }));
         }
         let outside = self.outside.as_ref().ok_or(Denied::BadToken("a token under an unknown key"))?;
@@ -40,6 +42,7 @@ impl Authenticator {
             scopes: claims.scopes,
             is_operator: false,
             grounds: Grounds::OutsideToken { exp: claims.exp },
+            limits: Limits { expires_at: Some(claims.made_keys_end), ..Limits::default() },
         }))
     }
     /// The client that a token of ours was issued to, if both still count.

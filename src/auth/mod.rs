@@ -17,6 +17,7 @@ pub mod fuzz;
 
 use std::sync::Arc;
 
+use ipnet::IpNet;
 use sqlx::PgPool;
 
 pub use act_for::act_for;
@@ -110,7 +111,10 @@ impl Authenticator {
     /// An authenticator over the keys of the database.
     pub fn new(parts: Parts, cluster: &Cluster, limits: Limits) -> Self {
         let keys = Coherent::new(cluster.trust(), "keys", limits, |_, key: &Option<Arc<KnownKey>>| {
-            let texts = |key: &StoredKey| 2 * key.user_email.len() + key.name.len();
+            // The principal has the ranges once more, as limits of what it makes.
+            let texts = |key: &StoredKey| {
+                2 * key.user_email.len() + key.name.len() + 2 * key.allowed_ips.len() * size_of::<IpNet>()
+            };
             key.as_ref().map_or(0, |key| size_of::<KnownKey>() + size_of::<Principal>() + texts(&key.stored)) + 32
         });
         let Parts { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside } = parts;

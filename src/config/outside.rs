@@ -1,14 +1,19 @@
 //! Settings of the outside issuer of tokens.
 
-use url::Url;
+use std::time::Duration;
+
+use url::{Host, Url};
 
 use super::{ConfigError, Source};
 use crate::oauth::{JwksSource, OutsideSettings};
 
+/// How long keys last that are made with a token of the issuer, unless the operator says otherwise.
+const MADE_KEYS_LAST: Duration = Duration::from_hours(24);
+
 /// The outside issuer, if one is named.
 pub(super) fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>, ConfigError> {
     let Some(issuer) = source.get("CREDENZA_OIDC_ISSUER") else {
-        let others = ["AUDIENCE", "JWKS_URL", "JWKS_FILE", "ACCOUNT_CLAIM"];
+        let others = ["AUDIENCE", "JWKS_URL", "JWKS_FILE", "ACCOUNT_CLAIM", "MADE_KEYS_LAST"];
         return match others.iter().find(|other| source.get(&format!("CREDENZA_OIDC_{other}")).is_some()) {
             None => Ok(None),
             Some(other) => Err(ConfigError::Wrong(
@@ -25,7 +30,12 @@ pub(super) fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>,
         (Some(url), None) => {
             let wrong = || ConfigError::Wrong("CREDENZA_OIDC_JWKS_URL", "is not an http(s) URL".to_owned());
             let url = Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-            JwksSource::Url(url.ok_or_else(wrong)?)
+            let url = url.ok_or_else(wrong)?;
+            if url.scheme() == "http" && !is_loopback(&url) {
+                let message = "is http: whoever stands on the way could name keys of their own. Use https".to_owned();
+                return Err(ConfigError::Wrong("CREDENZA_OIDC_JWKS_URL", message));
+            }
+            JwksSource::Url(url)
         }
         (None, Some(path)) => {
             // Later it may change, or be away for a moment; now it is most likely misspelt.
@@ -44,10 +54,25 @@ pub(super) fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>,
             ));
         }
     };
+    let made_keys_last = source.parsed(
+        "CREDENZA_OIDC_MADE_KEYS_LAST",
+        humantime::Duration::from(MADE_KEYS_LAST),
+        "a duration such as `24h` or `90s`",
+    )?;
     Ok(Some(OutsideSettings {
+        made_keys_last: made_keys_last.into(),
         issuer: issuer.to_owned(),
         audience: audience.to_owned(),
         jwks,
         account_claim: source.get("CREDENZA_OIDC_ACCOUNT_CLAIM").unwrap_or("account_id").to_owned(),
     }))
+}
+
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
 }

@@ -12,7 +12,7 @@ use crate::api_key::{ApiKey, Kind};
 use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
-use crate::principal::Scope;
+use crate::principal::{Limits, Scope};
 use crate::types::{AccountId, Name};
 use crate::work::Work;
 
@@ -74,6 +74,8 @@ pub async fn create(
     new: &NewClient,
 ) -> Result<(ClientSummary, ApiKey), Error> {
     let (account, now) = (work.account(), work.now());
+    // A client has no limits that it could inherit.
+    work.actor().require_within_limits(&Limits::default())?;
     accounts::lock(work, account).await?;
     if store::count(work, account).await? >= MAX_CLIENTS {
         let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
@@ -111,6 +113,7 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
     let summary = store::find(work, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     work.actor().require_all(&scopes)?;
+    work.actor().require_within_limits(&Limits::default())?;
     let left = store::expire_secrets(work, account, id, now + overlap, now).await?;
     if !overlap.is_zero() && left >= MAX_SECRETS {
         let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
@@ -132,6 +135,7 @@ async fn add_secret(work: &mut Work<'_>, client: Uuid) -> Result<ApiKey, Error> 
 /// Revokes a client for good; its tokens stop at once.
 pub async fn revoke(work: &mut Work<'_>, id: Uuid) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());
+    accounts::lock_rights(work, account).await?;
     if !store::revoke(work, account, id, now).await? {
         return Err(Error::missing(Missing::OauthClient));
     }

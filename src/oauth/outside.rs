@@ -19,6 +19,8 @@ use crate::types::{AccountId, Name};
 
 /// Longest wait for the issuer's keys.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Longest set of keys, in bytes.
+const LONGEST_SET: usize = 1 << 20;
 /// Shortest time between two looks at the issuer's keys, however many unknown keys are presented.
 const RATE: TimeDelta = TimeDelta::seconds(30);
 /// Shortest time between two looks when the last one failed.
@@ -46,6 +48,8 @@ pub struct OutsideSettings {
     pub jwks: JwksSource,
     /// The claim that holds the id of the account.
     pub account_claim: String,
+    /// How long a key lasts at most that was made with a token of the issuer.
+    pub made_keys_last: Duration,
 }
 
 /// Verifies tokens of the issuer. Cheap to clone.
@@ -89,6 +93,8 @@ pub(crate) struct OutsideClaims {
     pub account: AccountId,
     /// When the token runs out, in seconds since 1970.
     pub exp: i64,
+    /// When a key ends at the latest that is made with the token.
+    pub made_keys_end: DateTime<Utc>,
     pub user: String,
     pub scopes: Vec<Scope>,
 }
@@ -99,6 +105,8 @@ struct RawClaims {
     nbf: Option<NumericDate>,
     sub: String,
     email: Option<String>,
+    #[serde(default)]
+    email_verified: Value,
     #[serde(default)]
     scope: String,
 }
@@ -124,7 +132,8 @@ impl OutsideIssuer {
         let all: Value = claims::verify(token, algorithm, &key, &settings.issuer, &settings.audience)?;
         let account = match all.get(&settings.account_claim) {
             Some(Value::Number(id)) => id.as_i64(),
-            Some(Value::String(id)) => id.parse().ok(),
+            // Digits alone, as everywhere: parsing would take a sign as well.
+            Some(Value::String(id)) if id.bytes().all(|byte| byte.is_ascii_digit()) => id.parse().ok(),
             _ => None,
         };
         let account = account.filter(|id| *id > 0).ok_or(Denied::BadToken("a token without an account"))?;
@@ -134,11 +143,13 @@ impl OutsideIssuer {
         if claims.nbf.is_some_and(|start| start.0 > now.timestamp()) {
             return Err(Denied::BadToken("a token from the future").into());
         }
-        // It will stand in `created_by`.
-        let user = Name::parse(&claims.email.unwrap_or(claims.sub)).map_err(|_| wrong)?;
+        // It will stand in `created_by` and in the audit. An address that the issuer has not verified may be anybody's.
+        let is_verified = claims.email_verified == Value::Bool(true) || claims.email_verified == "true";
+        let user = Name::parse(&claims.email.filter(|_| is_verified).unwrap_or(claims.sub)).map_err(|_| wrong)?;
         Ok(OutsideClaims {
             account: AccountId(account),
             exp: claims.exp.0,
+            made_keys_end: now + settings.made_keys_last,
             user: user.as_str().to_owned(),
             scopes: claims.scope.split(' ').filter_map(Scope::parse).collect(),
         })
@@ -194,8 +205,17 @@ async fn fetch(source: &JwksSource) -> Result<JwkSet, Box<dyn std::error::Error 
         JwksSource::File(path) => Ok(serde_json::from_slice(&tokio::fs::read(path).await?)?),
         JwksSource::Url(url) => {
             let redirects = reqwest::redirect::Policy::none();
-            let client = reqwest::Client::builder().timeout(PATIENCE).redirect(redirects).build()?;
-            Ok(client.get(url.clone()).send().await?.error_for_status()?.json().await?)
+            // Keys decide who is believed: no proxy of the environment stands between the issuer and us.
+            let client = reqwest::Client::builder().timeout(PATIENCE).redirect(redirects).no_proxy().build()?;
+            let mut answer = client.get(url.clone()).send().await?.error_for_status()?;
+            let mut keys = Vec::new();
+            while let Some(part) = answer.chunk().await? {
+                if keys.len() + part.len() > LONGEST_SET {
+                    return Err("the set of keys is longer than a mebibyte".into());
+                }
+                keys.extend_from_slice(&part);
+            }
+            Ok(serde_json::from_slice(&keys)?)
         }
     }
 }

@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use super::store;
 use super::tokens::{IssueError, Tokens};
+use crate::accounts;
 use crate::audit::{Action, Event};
 use crate::error::Error;
-use crate::principal::{Actor, AuthMethod, Grounds, Principal};
+use crate::principal::{Actor, AuthMethod, Grounds, Limits, Principal};
 use crate::types::{AccountId, ClientAddress};
 use crate::work::Work;
 
@@ -54,6 +55,7 @@ impl TokenToRevoke {
             scopes: client.scopes.clone(),
             is_operator: false,
             grounds: Grounds::ClientSecret,
+            limits: Limits::default(),
         };
         let Origin { request_id, client_address } = origin;
         let actor = Actor { principal: Some(Arc::new(principal)), request_id, client_address };
@@ -65,6 +67,7 @@ impl TokenToRevoke {
 /// Revokes a token, on every use that begins from now on.
 pub async fn revoke(work: &mut Work<'_>, token: &TokenToRevoke) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());
+    accounts::lock_rights(work, account).await?;
     store::revoke_token(work, account, token.id, token.expires_at, now).await?;
     work.record(Event::about(Action::OauthTokenRevoked, token.id));
     Ok(())

@@ -9,7 +9,7 @@ const LAYERS: &[&[&str]] = &[
     &["postgres", "principal"],
     &["error"],
     &["cluster"],
-    &["vault", "audit", "idempotency"],
+    &["vault", "audit", "idempotency", "rights"],
     &["context", "sealed_pair"],
     &["work", "fingerprints"],
     &["accounts", "suppliers"],

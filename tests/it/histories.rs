@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use credenza::credentials::BaseUpdate;
-use credenza::principal::{Actor, AuthMethod, Grounds, Principal, Scope};
+use credenza::principal::{Actor, AuthMethod, Grounds, Limits, Principal, Scope};
 use credenza::resolver::Call;
 use credenza::types::{AccountId, Environment, HalfPair, Pair, Service};
 use rand::RngExt;
@@ -78,6 +78,7 @@ fn operators_key() -> Actor {
         scopes: vec![Scope::CredentialsResolve],
         is_operator: true,
         grounds: Grounds::OutsideToken { exp: i64::MAX },
+        limits: Limits::default(),
     };
     Actor { principal: Some(Arc::new(principal)), ..Actor::default() }
 }

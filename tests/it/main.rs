@@ -60,6 +60,7 @@ mod import_speed;
 mod imports;
 mod imports_at_once;
 mod imports_refused;
+mod inherited_limits;
 mod invalidation;
 mod key_retirement;
 mod key_rotation;

@@ -27,6 +27,7 @@ pub fn believing(jwks: JwksSource) -> impl FnOnce(&mut Settings) {
             audience: "credenza".to_owned(),
             jwks,
             account_claim: "account_id".to_owned(),
+            made_keys_last: std::time::Duration::from_hours(24),
         });
     }
 }
@@ -40,7 +41,7 @@ pub fn file_of(keys: &[Value]) -> JwksSource {
 
 pub fn claims(account: impl Into<Value>) -> Value {
     json!({
-        "iss": THEM, "aud": "credenza", "sub": "u-17", "email": "ann@corp.example", "exp": NOW + 60, "iat": NOW,
+        "iss": THEM, "aud": "credenza", "sub": "u-17", "email": "ann@corp.example", "email_verified": true, "exp": NOW + 60, "iat": NOW,
         "scope": "credentials:read credentials:write", "account_id": account.into(),
     })
 }
@@ -89,9 +90,13 @@ async fn tokens_of_both_algorithms_are_their_accounts_with_the_scopes_that_they_
 async fn the_record_names_the_person() {
     let app = start().await;
     let caller = app.account("owner@platform.example").await;
-    for (supplier, changes, person) in
-        [("HIT", json!({}), "ann@corp.example"), ("SanMar", json!({"email": null}), "u-17")]
-    {
+    for (supplier, changes, person) in [
+        ("HIT", json!({}), "ann@corp.example"),
+        ("SanMar", json!({"email": null}), "u-17"),
+        // An address that the issuer has not verified may be anybody's.
+        ("PCNA", json!({"email_verified": false}), "u-17"),
+        ("alphabroder", json!({"email_verified": null}), "u-17"),
+    ] {
         let token = FOREIGN_RSA.token("rsa-1", &with(claims(account_of(&caller)), &changes));
         let body = json!({"supplier_code": supplier, "production_username": "u", "production_password": "p"});
         let mut request = app.nobody().request(axum::http::Method::POST, "/extra/v2/credentials", Some(body));

@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 use tower::ServiceExt;
 
 use crate::support::oauth::CLIENTS;
+use crate::support::subaccounts::SUBACCOUNTS;
 use crate::support::{Answer, Caller, TestApp};
 
 const BASE: &str = "/extra/v2/credentials";
@@ -210,7 +211,7 @@ async fn a_request_for_a_sub_account_does_nothing_when_the_sub_account_is_deacti
     for request in requests(&own, true).into_iter().chain(requests(&acting, false)) {
         begun.push(begin(&app, request).await);
     }
-    parent.delete(&format!("/extra/v2/subaccounts/{}", child.account)).await.expect(204);
+    parent.delete(&format!("{SUBACCOUNTS}/{}", child.account)).await.expect(204);
     for begun in begun {
         begun.finish().await.expect_error(403, "Account is inactive");
     }
@@ -252,4 +253,112 @@ async fn a_resolve_that_is_under_way_is_not_answered_to_a_revoked_key() {
         owner.delete(&format!("{KEYS}/{id}")).await.expect(204);
     });
     answer.await.expect(403);
+}
+
+#[tokio::test]
+async fn a_write_that_is_under_way_is_not_committed_for_a_revoked_key() {
+    let app = TestApp::start().await;
+    let (owner, leaked) = with_pair(&app, "devs@platform.example").await;
+    let id = id_of(&owner, &last_four(&leaked)).await;
+    let before = state(&app).await;
+    let base = json!({"supplier_code": "HIT", "production_username": "theirs", "production_password": "theirs"});
+    let locked = app.meanwhile("select from supplier_credentials for update").await;
+    let answer = locked.commit_when_it_waits_and(&app, leaked.post(BASE, base), async || {
+        owner.delete(&format!("{KEYS}/{id}")).await.expect(204);
+    });
+    answer.await.expect(403);
+    assert_eq!(state(&app).await, before);
+}
+
+#[tokio::test]
+async fn a_write_that_is_under_way_is_not_committed_for_a_revoked_token_or_client() {
+    for how in ["client", "token"] {
+        let app = TestApp::start().await;
+        let (owner, maker) = with_pair(&app, "devs@platform.example").await;
+        let client = maker.client().await;
+        let token = app.token(&client).await;
+        let before = state(&app).await;
+        let base = json!({"supplier_code": "HIT", "production_username": "theirs", "production_password": "theirs"});
+        let locked = app.meanwhile("select from supplier_credentials for update").await;
+        let bearer = owner.bearing(&token);
+        let answer = locked.commit_when_it_waits_and(&app, bearer.post(BASE, base), async || match how {
+            "client" => drop(owner.delete(&format!("{CLIENTS}/{}", client.id)).await.expect(204)),
+            _ => app.revoke_token(&client, &token).await,
+        });
+        answer.await.expect(403);
+        assert_eq!(state(&app).await, before);
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_is_under_way_is_not_committed_for_a_sub_account_that_was_deactivated() {
+    let app = TestApp::start().await;
+    let parent = app.account("devs@platform.example").await;
+    let child = app.subaccount(&parent, "client-a").await;
+    let ours = json!({"supplier_code": "HIT", "production_username": "ours", "production_password": "ours"});
+    let theirs = json!({"supplier_code": "HIT", "production_username": "theirs", "production_password": "theirs"});
+    child.post(BASE, ours).await.expect(201);
+    let path = format!("{SUBACCOUNTS}/{}", child.account);
+    for writer in [child.clone(), parent.acting_for(child.account)] {
+        let before = state(&app).await;
+        let locked = app.meanwhile("select from supplier_credentials for update").await;
+        let answer = locked.commit_when_it_waits_and(&app, writer.post(BASE, theirs.clone()), async || {
+            parent.delete(&path).await.expect(204);
+        });
+        answer.await.expect_error(403, "Account is inactive");
+        assert_eq!(state(&app).await, before);
+        parent.patch(&path, json!({"is_active": true})).await.expect(200);
+    }
+}
+
+#[tokio::test]
+async fn a_preview_is_not_shown_to_a_key_that_was_revoked_meanwhile() {
+    let app = TestApp::start().await;
+    let (owner, leaked) = with_pair(&app, "devs@platform.example").await;
+    let id = id_of(&owner, &last_four(&leaked)).await;
+    let base = json!({"supplier_code": "HIT", "production_username": "theirs", "production_password": "theirs"});
+    let locked = app.meanwhile("select from supplier_credentials for update").await;
+    let path = format!("{BASE}?dry_run=true");
+    let preview = leaked.post(&path, base);
+    let answer = locked.commit_when_it_waits_and(&app, preview, async || {
+        owner.delete(&format!("{KEYS}/{id}")).await.expect(204);
+    });
+    answer.await.expect(403);
+}
+
+#[tokio::test]
+async fn a_key_can_end_itself() {
+    let app = TestApp::start().await;
+    let (_, leaked) = with_pair(&app, "devs@platform.example").await;
+    let id = id_of(&leaked, &last_four(&leaked)).await;
+    let successor = leaked.post(&format!("{KEYS}/{id}/rotate"), json!({})).await.expect(201);
+    leaked.get("/me").await.expect(403);
+    let successor_id = successor["id"].as_str().unwrap();
+    let successor = leaked.with_key(successor["key"].as_str().unwrap());
+    successor.delete(&format!("{KEYS}/{successor_id}")).await.expect(204);
+    successor.get("/me").await.expect(403);
+}
+
+/// Many writers under one key at once, and its revocation among them: it is not put off, and nothing is stored after it.
+#[tokio::test]
+async fn a_revocation_has_its_turn_among_many_writes() {
+    let app = TestApp::start().await;
+    let (owner, leaked) = with_pair(&app, "devs@platform.example").await;
+    let id = id_of(&owner, &last_four(&leaked)).await;
+    let write = async |index: usize| loop {
+        let supplier = ["HIT", "PCNA", "SanMar"][index % 3];
+        let base = json!({"supplier_code": supplier, "production_username": "u", "production_password": "p"});
+        match leaked.post(BASE, base).await.status.as_u16() {
+            201 | 429 | 503 => {}
+            refused => break refused,
+        }
+    };
+    let revoke = async {
+        for _ in 0..3 {
+            leaked.get("/me").await.expect(200);
+        }
+        owner.delete(&format!("{KEYS}/{id}")).await.expect(204);
+    };
+    let (.., one, two, three, four) = tokio::join!(revoke, write(0), write(1), write(2), write(0));
+    assert_eq!([one, two, three, four], [403; 4]);
 }

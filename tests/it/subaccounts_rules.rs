@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use credenza::accounts::subaccounts::{self, NewSubAccount};
-use credenza::principal::{Actor, AuthMethod, Grounds, Principal, Scope};
+use credenza::principal::{Actor, AuthMethod, Grounds, Limits, Principal, Scope};
 use credenza::types::AccountId;
 use credenza::work::Work;
 use serde_json::{Value, json};
@@ -134,6 +134,7 @@ async fn an_outside_token_without_an_email_makes_sub_accounts_too() {
             scopes: vec![Scope::SubaccountsManage],
             is_operator: false,
             grounds: Grounds::OutsideToken { exp: i64::MAX },
+            limits: Limits::default(),
         };
         let actor = Actor { principal: Some(Arc::new(principal)), ..Actor::default() };
         let new = NewSubAccount {

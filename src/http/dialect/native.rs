@@ -133,6 +133,9 @@ fn denial(denied: Denied) -> String {
         Denied::TwoAccounts => "The credentials of the request name two accounts".to_owned(),
         Denied::NoSubAccounts => "Sub-accounts are not enabled for this account".to_owned(),
         Denied::CannotGrant(scope) => format!("You cannot grant the scope {scope}, because you lack it"),
+        Denied::BeyondLimits => {
+            "You are limited by addresses or an end, and what you make or rotate must be as well".to_owned()
+        }
         // Told, because it is about where the caller is and not about whether the key exists: they hold it.
         Denied::Address => "This API key is not allowed from your address".to_owned(),
         Denied::Origin => "This API key is not allowed from this origin".to_owned(),

@@ -27,7 +27,7 @@ impl Rejection {
                 Denied::BadKey(_) => "bad key",
                 Denied::BadToken(_) => "bad token",
                 Denied::PublicKey => "public key",
-                Denied::MissingScope(_) | Denied::CannotGrant(_) => "scope",
+                Denied::MissingScope(_) | Denied::CannotGrant(_) | Denied::BeyondLimits => "scope",
                 Denied::InactiveAccount => "inactive account",
                 Denied::OtherAccount | Denied::TwoAccounts | Denied::NotForOthers => "other account",
                 Denied::NoSubAccounts => "no sub-accounts",

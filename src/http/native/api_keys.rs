@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::listing::Listing;
 use super::rotation::RotateBody;
 use super::scopes::{scopes, usual_scopes};
-use crate::api_credentials::{self, KeySummary, NewKey};
+use crate::api_credentials::{self, KeySummary, MAX_RANGES, NewKey};
 use crate::api_key::{ApiKey, Kind};
 use crate::app::App;
 use crate::error::{Error, FieldError, FieldErrors, Missing};
@@ -144,8 +144,12 @@ impl CreateBody {
         if kind == Kind::Public && scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) {
             errors.push(FieldError::new("scopes", "must not be named for a public key, which has none"));
         }
+        let ranges = self.allowed_ips.unwrap_or_default();
+        if ranges.len() > MAX_RANGES {
+            errors.push(FieldError::new("allowed_ips", format!("must be at most {MAX_RANGES} ranges")));
+        }
         let mut allowed_ips = Vec::new();
-        for (index, range) in self.allowed_ips.unwrap_or_default().iter().enumerate() {
+        for (index, range) in ranges.iter().take(MAX_RANGES).enumerate() {
             allowed_ips
                 .extend(errors.optional(&format!("allowed_ips[{index}]"), Some(range), |text| parse_range(text)));
         }
@@ -184,7 +188,8 @@ pub async fn list(
 /// Create an API key
 ///
 /// Without `scopes`, a private key gets all but `credentials:resolve`, as far as the caller has them; nobody can grant a scope that
-/// they lack. A public key has none. An account has at most six keys that work.
+/// they lack. A public key has none. An account has at most six keys that work. A key that is made with a limited one has at least
+/// its limits, and inherits those that it does not name.
 #[utoipa::path(
     post,
     path = "",

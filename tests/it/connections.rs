@@ -61,7 +61,9 @@ async fn a_client_that_has_sent_everything_and_closed_its_half_is_answered() {
         for path in ["/healthz", "/readyz", "/openapi.json"] {
             for _ in 0..5 {
                 let answer = half_closed(endpoint, &format!("GET {path} HTTP/1.1\r\nHost: here\r\n\r\n")).await;
-                assert_eq!(status(&answer), "200", "{path}");
+                // A busy machine may be without its lease for a moment.
+                let is_served = status(&answer) == "200" || path == "/readyz" && status(&answer) == "503";
+                assert!(is_served, "{path}: {answer}");
             }
         }
     }

@@ -225,7 +225,8 @@ impl TestApp {
                 loop {
                     let request = Request::from_parts(head.clone(), Body::from(body.clone()));
                     let answer = Answer::read(listener.clone().oneshot(request).await.unwrap()).await;
-                    if answer.status != 503 || answer.header("retry-after").is_none() || Instant::now() > deadline {
+                    let found_no_room = matches!(answer.status.as_u16(), 429 | 503);
+                    if !found_no_room || answer.header("retry-after").is_none() || Instant::now() > deadline {
                         return answer;
                     }
                 }

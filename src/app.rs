@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use sqlx::PgPool;
-use sqlx::postgres::PgConnectOptions;
 use tokio::time::timeout;
 
 use crate::accounts::AccountStatuses;
@@ -22,6 +20,7 @@ use crate::context::Context;
 use crate::disclosure::Disclosure;
 use crate::idempotency;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
+use crate::postgres::{Pool, Servers};
 use crate::resolver::Resolver;
 use crate::vault::{Keyring, Retirement, Vault};
 
@@ -111,9 +110,10 @@ impl Stopping {
 impl App {
     /// Puts the parts together. The resolver's cache has the budget of the settings; the small caches beside it have
     /// budgets of their own, of which most installations never fill a tenth.
-    pub fn new(pool: PgPool, clock: Clock, secrets: Secrets, settings: Settings) -> Self {
+    pub fn new(database: Pool, clock: Clock, secrets: Secrets, settings: Settings) -> Self {
         let small = |mebibytes: u64| Limits { bytes: mebibytes << 20, ..settings.cache };
-        let cluster = Cluster::new(pool.clone(), Monotonic::system(), &settings.leases);
+        let pool = database.connections().clone();
+        let cluster = Cluster::new(database, Monotonic::system(), &settings.leases, &secrets.pepper);
         // Unwrapped keys do not stay longer than they are of use.
         let data_keys = Limits { ttl: settings.cache.ttl.min(Duration::from_hours(1)), ..small(32) };
         let vault = Vault::new(secrets.keyring, pool.clone(), &cluster, data_keys, settings.retirement);
@@ -170,10 +170,11 @@ impl App {
 
     /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were
     /// used, forgetting old failures, keys that ask no more and outcomes that nobody may ask for any more. `listener` must lead to Postgres directly.
-    pub async fn run_in_background(self: Arc<Self>, listener: PgConnectOptions) {
+    pub async fn run_in_background(self: Arc<Self>, listener: impl Into<Servers>) {
+        let listener = listener.into();
         tokio::join!(
             feed::run(self.cluster.clone(), listener.clone(), Role::Member),
-            self.recorder.clone().run((*self.pool.connect_options()).clone(), listener),
+            self.recorder.clone().run(self.cluster.database().servers(), &listener),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
             self.admission.run(),

@@ -22,7 +22,6 @@ use bytesize::ByteSize;
 use ipnet::IpNet;
 use rustix::system::uname;
 use secrecy::{ExposeSecret, SecretSlice};
-use sqlx::postgres::PgConnectOptions;
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -36,6 +35,7 @@ use crate::api_key::Pepper;
 use crate::app::{Secrets, Settings};
 use crate::audit::{AuditKey, RecordMode, RecordSettings};
 use crate::cluster::{Leases, Limits, Mutant};
+use crate::postgres::Servers;
 use crate::types::parse_range;
 use crate::vault::{KeyringError, Retirement};
 
@@ -75,9 +75,9 @@ pub enum ConfigError {
 /// Everything that the service, and the commands that write to its database, need.
 pub struct Config {
     /// How the application's role connects.
-    pub database: PgConnectOptions,
+    pub database: Servers,
     /// How the change feed connects: directly, never through a transaction pooler.
-    pub listener_database: PgConnectOptions,
+    pub listener_database: Servers,
     /// Most connections of the pool.
     pub database_connections: u32,
     /// The public listener's address.
@@ -261,14 +261,9 @@ const BACKLOG: NonZeroUsize = NonZeroUsize::new(65_536).unwrap();
 const ADDRESS: &str = "an address such as `0.0.0.0:8080`";
 
 /// How to connect to a database that a variable names.
-pub fn database(source: &Source, name: &'static str) -> Result<PgConnectOptions, ConfigError> {
+pub fn database(source: &Source, name: &'static str) -> Result<Servers, ConfigError> {
     let url = source.get(name).ok_or(ConfigError::Missing(name, DATABASE_WAY_OUT))?;
-    // The parser's message may repeat parts of the URL, and the URL holds a password. It takes any scheme.
-    let wrong = || ConfigError::Wrong(name, "is not a postgres:// URL".to_owned());
-    if !(url.starts_with("postgres://") || url.starts_with("postgresql://")) {
-        return Err(wrong());
-    }
-    url.parse().map_err(|_| wrong())
+    Servers::parse(url).map_err(|error| ConfigError::Wrong(name, error.to_string()))
 }
 
 const DATABASE_WAY_OUT: &str = "set it to a URL such as postgres://role:password@host/database";

@@ -142,7 +142,7 @@ pub enum OpenError {
     NoDataKey(u32),
     /// The keyring lacks the key that wraps the data key, or the key service has given it up.
     #[error("the key-encryption key of a data key is not in the keyring")]
-    NoMasterKey,
+    NoKek,
     /// What was sealed is not text.
     #[error("the sealed value is not text")]
     NotText,
@@ -387,6 +387,15 @@ impl FieldErrors {
     /// The error, if any field was wrong.
     pub fn into_result(self) -> Result<(), Error> {
         if self.0.is_empty() { Ok(()) } else { Err(Error::Invalid(self.0)) }
+    }
+}
+
+/// Returns why a task of our own has no result. A panic goes on in the caller.
+pub fn stopped(error: tokio::task::JoinError) -> Error {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only a runtime that is shutting down cancels the task.
+        Err(_cancelled) => Error::Unavailable(sqlx::Error::PoolClosed),
     }
 }
 

@@ -3,10 +3,8 @@
 
 use secrecy::{ExposeSecret, SecretString};
 
-use crate::cluster::Basis;
-use crate::error::Error;
 use crate::types::{AccountId, Environment, Pair, Password, Service, SupplierCode, Username};
-use crate::vault::{Binding, Open, OpenError, SealError, Sealed, Sealer, Vault};
+use crate::vault::{Binding, DataKeys, OpenError, SealError, Sealed, Sealer};
 
 /// A level of storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,35 +138,17 @@ impl Place<'_> {
     }
 
     /// Opens both halves.
-    pub async fn open(&self, vault: &Vault, account: AccountId, pair: &SealedPair) -> Result<Pair, Error> {
-        let openers = vault.openers(&mut Basis::default(), account, pair.halves()).await?;
-        Ok(self.open_with(&openers, account, pair)?)
-    }
-
-    /// Opens the password of a user name.
-    pub async fn open_password(
-        &self,
-        vault: &Vault,
-        account: AccountId,
-        username: &Username,
-        sealed: &Sealed,
-    ) -> Result<Password, Error> {
-        let openers = vault.openers(&mut Basis::default(), account, [sealed]).await?;
-        Ok(self.open_password_with(&openers, account, username, sealed)?)
-    }
-
-    /// Opens both halves with data keys that are at hand.
-    pub fn open_with(&self, keys: &impl Open, account: AccountId, pair: &SealedPair) -> Result<Pair, OpenError> {
+    pub fn open(&self, keys: &DataKeys, account: AccountId, pair: &SealedPair) -> Result<Pair, OpenError> {
         let username = keys.open(account, &pair.username, &self.binding("username", b""))?;
         let username = Username::parse(username).map_err(|_| OpenError::NotText)?;
-        let password = self.open_password_with(keys, account, &username, &pair.password)?;
+        let password = self.open_password(keys, account, &username, &pair.password)?;
         Ok(Pair { username, password })
     }
 
-    /// Opens the password of a user name with data keys that are at hand.
-    pub fn open_password_with(
+    /// Opens the password of a user name.
+    pub fn open_password(
         &self,
-        keys: &impl Open,
+        keys: &DataKeys,
         account: AccountId,
         username: &Username,
         sealed: &Sealed,

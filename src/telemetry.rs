@@ -108,6 +108,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("credenza_pool_connections", "Connections to the database"),
     ("credenza_pool_connections_limit", "Most connections to the database"),
     ("credenza_pool_idle_connections", "Connections to the database that nobody uses now"),
+    ("credenza_ready", "1 if the last that asked for readiness was told that requests can be served"),
     ("credenza_rejections_total", "Requests that got nothing, by reason"),
     ("credenza_request_seconds", "How long requests took, by listener, route and method"),
     ("credenza_requests_in_flight", "Requests under way, by listener"),

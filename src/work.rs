@@ -13,7 +13,7 @@ use crate::cluster::Change;
 use crate::context::Context;
 use crate::error::Error;
 use crate::idempotency::{self, Outcome, Request};
-use crate::postgres::{Tenant, go_on_as};
+use crate::postgres::{Tenant, switch_tenant};
 use crate::principal::Actor;
 use crate::rights;
 use crate::types::AccountId;
@@ -140,7 +140,7 @@ impl<'a> Work<'a> {
     /// of it. Events that are added from here on are recorded in that account's chain.
     pub async fn go_on_for(&mut self, account: AccountId) -> Result<(), Error> {
         self.write_events().await?;
-        go_on_as(&mut self.change, account).await?;
+        switch_tenant(&mut self.change, account).await?;
         self.account = account;
         Ok(())
     }
@@ -159,7 +159,7 @@ impl<'a> Work<'a> {
 
     /// Takes everything back, and returns when the locks are free.
     pub async fn roll_back(self) -> Result<(), Error> {
-        self.change.take_back().await
+        self.change.rollback().await
     }
 
     /// Takes everything back before a refused caller is answered: who sends the request again right away must not meet the

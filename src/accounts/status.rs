@@ -5,7 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use super::{Plan, store};
-use crate::cluster::{Basis, Cluster, Coherent, Held, Limits, Owner};
+use crate::cluster::{Cluster, Coherent, Limits, Owner, Pinned, Readings};
 use crate::error::{Denied, Error};
 use crate::types::AccountId;
 
@@ -40,7 +40,7 @@ pub struct AccountStatuses {
 
 type CachedStatus = Option<Arc<AccountStatus>>;
 
-/// That an account is active. Held on to beside what asks for it again and again.
+/// Proof that an account is active, to be pinned to what asks for it again and again.
 pub struct Active;
 
 impl AccountStatuses {
@@ -55,15 +55,15 @@ impl AccountStatuses {
 
     /// The account's status; `None` if there is no such account.
     pub async fn get(&self, account: AccountId) -> Result<Option<Arc<AccountStatus>>, Error> {
-        self.get_on(&mut Basis::default(), account).await
+        self.get_on(&mut Readings::default(), account).await
     }
 
-    async fn get_on(&self, basis: &mut Basis, account: AccountId) -> Result<CachedStatus, Error> {
+    async fn get_on(&self, readings: &mut Readings, account: AccountId) -> Result<CachedStatus, Error> {
         let load = || {
             let pool = self.pool.clone();
             async move { Ok(store::status(&pool, account).await?.map(Arc::new)) }
         };
-        self.cache.get_on(basis, &Owner::Account(account), account, load).await
+        self.cache.get_on(readings, &Owner::Account(account), account, load).await
     }
 
     /// Refuses an account that is no sub-account of this parent, also one that does not exist.
@@ -81,30 +81,30 @@ impl AccountStatuses {
 
     /// Whether the account exists and is active, and its parent as well if it has one.
     pub async fn is_active(&self, account: AccountId) -> Result<bool, Error> {
-        self.is_active_on(&mut Basis::default(), account).await
+        self.is_active_on(&mut Readings::default(), account).await
     }
 
-    /// The same for a caller who is going to hold on to that.
-    pub async fn is_active_on(&self, basis: &mut Basis, account: AccountId) -> Result<bool, Error> {
-        match self.get_on(basis, account).await? {
+    /// The same for a caller that is going to pin the answer.
+    pub async fn is_active_on(&self, readings: &mut Readings, account: AccountId) -> Result<bool, Error> {
+        match self.get_on(readings, account).await? {
             Some(status) if status.is_active => match status.parent_id {
                 None => Ok(true),
                 // A parent has no parent itself.
-                Some(parent) => Ok(self.get_on(basis, parent).await?.is_some_and(|parent| parent.is_active)),
+                Some(parent) => Ok(self.get_on(readings, parent).await?.is_some_and(|parent| parent.is_active)),
             },
             _ => Ok(false),
         }
     }
 
     /// The same for a caller that asks about one account again and again.
-    pub async fn is_active_held(&self, account: AccountId, held: &Held<Active>) -> Result<bool, Error> {
-        if self.cache.held(held, |Active| Some(())).is_some() {
+    pub async fn is_active_pinned(&self, account: AccountId, pinned: &Pinned<Active>) -> Result<bool, Error> {
+        if self.cache.pinned(pinned, |Active| Some(())).is_some() {
             return Ok(true);
         }
-        let mut basis = Basis::default();
-        let is_active = self.is_active_on(&mut basis, account).await?;
+        let mut readings = Readings::default();
+        let is_active = self.is_active_on(&mut readings, account).await?;
         if is_active {
-            self.cache.hold(held, basis, |_| Active);
+            self.cache.pin(pinned, readings, |_| Active);
         }
         Ok(is_active)
     }

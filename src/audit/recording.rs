@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
@@ -17,7 +17,7 @@ use super::event::{Action, Event};
 use super::instance_store::{self, Note};
 use super::recordings::Recordings;
 use super::store;
-use crate::postgres::{self, Tenant};
+use crate::postgres::{self, Servers, Tenant};
 use crate::principal::Actor;
 use crate::types::AccountId;
 
@@ -44,12 +44,11 @@ impl Recording {
     }
 
     /// Takes the way to Postgres, without a transaction pooler between, for the lock. Connects when needed.
-    pub fn connect(&mut self, direct: &PgConnectOptions) {
+    pub fn connect(&mut self, direct: &Servers) {
         let id = self.id;
-        let pool = pool_of_one()
-            .after_connect(move |connection, _| Box::pin(instance_store::hold_alive_lock(connection, id)))
-            .connect_lazy_with(postgres::with_limits(direct));
-        self.lock = Some(pool);
+        let one =
+            pool_of_one().after_connect(move |connection, _| Box::pin(instance_store::hold_alive_lock(connection, id)));
+        self.lock = Some(direct.lazy_pool(one));
     }
 
     /// Takes the lock again if its connection broke. Without it others may record a gap in which nothing is missing; that is

@@ -8,7 +8,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
 use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -17,6 +16,7 @@ use super::queue::{MAX_WAIT, Queue, RecordMode, RecordSettings, Resolve};
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::error::Error;
+use crate::postgres::Servers;
 
 /// How long events are collected for one batch. With the time to write it an event is less than 200 ms behind.
 const COLLECT: Duration = Duration::from_millis(50);
@@ -84,7 +84,8 @@ impl Resolves {
 
     /// Writes the events, until the task is dropped. `direct` must lead to Postgres without a transaction pooler between: the
     /// connection holds a lock for as long as this instance lives.
-    pub async fn run(self, database: PgConnectOptions, direct: PgConnectOptions) {
+    pub async fn run(self, database: impl Into<Servers>, direct: impl Into<Servers>) {
+        let (database, direct) = (database.into(), direct.into());
         let queue = &self.queue;
         self.writer.lock().await.connect(&database, &direct);
         let mut looked = None;

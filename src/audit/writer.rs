@@ -13,7 +13,6 @@ use std::mem;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{PgPool, Postgres, Transaction};
 use tokio::time::Instant;
 
@@ -22,7 +21,7 @@ use super::chain::AuditKey;
 use super::queue::{Queue, RecordMode, Waiter, Waiting};
 use super::recording::{self, Recording};
 use super::store::{self, AccountHead, Batch, Head};
-use crate::postgres::{self, Tenant};
+use crate::postgres::{self, Servers, Tenant};
 use crate::types::AccountId;
 
 /// Most events of a transaction. It holds the heads of their chains for as long as it takes to insert them.
@@ -65,8 +64,8 @@ impl Writer {
     }
 
     /// Takes the ways to the database: for events, and a direct one for the lock of this instance. Connects when needed.
-    pub fn connect(&mut self, database: &PgConnectOptions, direct: &PgConnectOptions) {
-        self.pool = Some(recording::pool_of_one().connect_lazy_with(postgres::with_limits(database)));
+    pub fn connect(&mut self, database: &Servers, direct: &Servers) {
+        self.pool = Some(database.lazy_pool(recording::pool_of_one()));
         self.recording.connect(direct);
     }
 

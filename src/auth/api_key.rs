@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use super::{Accepts, Authenticator, KnownKey, Presented};
 use crate::api_credentials::{self, StoredKey};
 use crate::api_key::{ApiKey, KeyHash, Kind};
-use crate::cluster::{Held, Owner};
+use crate::cluster::{Owner, Pinned};
 use crate::error::{Denied, Error};
 use crate::principal::{AuthMethod, Grounds, Principal};
 use crate::types::ClientAddress;
@@ -101,6 +101,6 @@ impl From<StoredKey> for KnownKey {
             grounds: Grounds::Key(stored.hash),
             limits: stored.limits(),
         });
-        Self { stored, principal, active: Held::default() }
+        Self { stored, principal, active: Pinned::default() }
     }
 }

@@ -27,7 +27,7 @@ use crate::accounts::{AccountStatuses, Active};
 use crate::api_credentials::{LastUse, StoredKey};
 use crate::api_key::{KeyHash, Pepper};
 use crate::clock::Clock;
-use crate::cluster::{Cluster, Coherent, Held, Limits};
+use crate::cluster::{Cluster, Coherent, Limits, Pinned};
 use crate::error::{Denied, Error};
 use crate::oauth::{OutsideIssuer, Tokens};
 use crate::principal::Principal;
@@ -84,7 +84,7 @@ pub struct Authenticator {
 struct KnownKey {
     stored: StoredKey,
     principal: Arc<Principal>,
-    active: Held<Active>,
+    active: Pinned<Active>,
 }
 
 /// What an authenticator works with.
@@ -164,7 +164,7 @@ impl Authenticator {
             (Some(principal), _) | (None, Some(principal)) => principal,
         };
         let is_active = match &by_key {
-            Some(known) => self.statuses.is_active_held(principal.account, &known.active).await?,
+            Some(known) => self.statuses.is_active_pinned(principal.account, &known.active).await?,
             None => self.statuses.is_active(principal.account).await?,
         };
         if !is_active {

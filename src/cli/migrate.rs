@@ -18,9 +18,11 @@ pub(super) struct Options {
 }
 
 pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()> {
-    let owner = config::database(source, "CREDENZA_MIGRATION_DATABASE_URL")?;
+    let servers = config::database(source, "CREDENZA_MIGRATION_DATABASE_URL")?;
+    servers.follow().await.context("none of the servers of CREDENZA_MIGRATION_DATABASE_URL takes writes")?;
+    let owner = servers.current();
     if options.status {
-        let mut connection = sqlx::ConnectOptions::connect(&owner).await.context("the database cannot be reached")?;
+        let mut connection = sqlx::ConnectOptions::connect(owner).await.context("the database cannot be reached")?;
         let state = postgres::schema_state(&mut connection).await?;
         if options.json {
             super::print_json(&state)?;
@@ -36,18 +38,20 @@ pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()
         let postgres::Step { version, description, place, of } = step;
         super::progress(&format!("migration {version} ({place} of {of}): {description}"));
     };
-    let state = postgres::migrate_in_steps(&owner, tell).await?;
+    let state = postgres::migrate_in_steps(owner, tell).await?;
     let password = source.get("DATABASE_URL").and_then(password);
-    postgres::grant_application_role(&owner, application.get_username(), password.as_deref()).await?;
+    postgres::grant_application_role(owner, application.username(), password.as_deref()).await?;
     super::print_line(&format!(
         "the schema is at migration {}; role {} may work with it",
         state.applied.unwrap_or_default(),
-        application.get_username()
+        application.username()
     ))
 }
 
 /// The password in a URL.
 fn password(url: &str) -> Option<String> {
-    let url = Url::parse(url).ok()?;
+    // The hosts do not matter, of which there may be several.
+    let (user, _) = url.rsplit_once('@')?;
+    let url = Url::parse(&format!("{user}@host")).ok()?;
     Some(percent_decode_str(url.password()?).decode_utf8().ok()?.into_owned())
 }

@@ -195,6 +195,7 @@ fn no_answer() -> io::Error {
 
 /// A connection for checks. Not through the pool: that tries again for seconds, and then says no more than that time is up.
 async fn connect(app: &App) -> anyhow::Result<PgConnection> {
+    app.cluster.database().follow().await.context("none of the servers of DATABASE_URL takes writes")?;
     let options = app.pool.connect_options();
     let connection = timeout(PATIENCE, options.connect()).await.unwrap_or_else(|_| Err(no_answer().into()));
     connection.context("the database of DATABASE_URL cannot be reached")

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit, setrlimit};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,8 +24,9 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     let pool = postgres::pool(&config.database, config.database_connections);
     let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));
     let mut connection = super::connect(&app).await?;
+    require_own_statements(config.database.current()).await?;
     super::require_schema(&mut connection).await?;
-    require_row_security(&mut connection, config.database.get_username()).await?;
+    require_row_security(&mut connection, config.database.username()).await?;
     super::startup::require_walls(&mut connection).await?;
     connection.close().await?;
     super::startup::require_same_secrets(&app).await?;
@@ -60,6 +62,17 @@ fn reload_at_hangup(certificates: Certificates) -> anyhow::Result<()> {
             certificates.reload();
         }
     });
+    Ok(())
+}
+
+/// Refuses a pooler that lets one client run the statement of another.
+async fn require_own_statements(database: &PgConnectOptions) -> anyhow::Result<()> {
+    if postgres::mixes_up_statements(database).await? {
+        bail!(
+            "DATABASE_URL leads through a pooler that mixes up the prepared statements of its clients: use PgBouncer 1.21 or \
+             later with max_prepared_statements = 200, or pooling by session"
+        );
+    }
     Ok(())
 }
 

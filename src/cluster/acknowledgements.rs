@@ -1,4 +1,4 @@
-//! Who still has to acknowledge which change of ours.
+//! Counts which instances still have to acknowledge which change of ours.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use super::store::Member;
 pub(super) struct Acknowledgements(Arc<Mutex<HashMap<Uuid, Pending>>>);
 
 struct Pending {
-    /// Who has not acknowledged yet, by name.
+    /// Names of the instances that have not acknowledged yet.
     missing: BTreeMap<Uuid, String>,
     nobody_is_missing: Arc<Notify>,
 }
@@ -26,7 +26,7 @@ pub(super) struct Expected {
 }
 
 impl Acknowledgements {
-    /// Expects every one of the members to acknowledge the change. To be called before the change is announced.
+    /// Expects every member to acknowledge the change. Called before the change is announced.
     pub fn expect(&self, change: Uuid, members: &[Member]) -> Expected {
         let nobody_is_missing = Arc::new(Notify::new());
         let missing = members.iter().map(|member| (member.id, member.name.clone())).collect();
@@ -34,7 +34,7 @@ impl Acknowledgements {
         Expected { all: self.clone(), change, nobody_is_missing }
     }
 
-    /// An instance acknowledged these changes.
+    /// Notes that an instance acknowledged these changes.
     pub fn note(&self, instance: Uuid, changes: &[Uuid]) {
         let mut all = self.lock();
         for change in changes {
@@ -44,7 +44,7 @@ impl Acknowledgements {
         }
     }
 
-    /// An instance answers from memory no longer, so nobody needs its word.
+    /// Notes that an instance no longer answers from memory, so that its acknowledgement is not needed.
     pub fn note_gone(&self, instance: Uuid) {
         self.lock().values_mut().for_each(|pending| pending.without(instance));
     }
@@ -71,7 +71,7 @@ impl Expected {
         }
     }
 
-    /// The names of those who are missing.
+    /// Returns the names of the instances that are missing.
     pub fn missing(&self) -> Vec<String> {
         let all = self.all.lock();
         all.get(&self.change).map(|pending| pending.missing.values().cloned().collect()).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! What a cache does, counted. The handles are made with the cache, so that counting a hit is one addition.
+//! Counters of caches. The handles are made with the cache, so that counting a hit is one addition.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,16 +10,16 @@ use metrics::{Counter, counter, gauge};
 pub(super) struct CacheMetrics {
     /// The name of the cache.
     pub cache: &'static str,
-    /// Answered from memory.
+    /// Readings answered from memory.
     pub hits: Counter,
-    /// Asked of the database and kept. Readings that share a load are one.
+    /// Readings asked of the database and kept. Those that share a load are one.
     pub loads: Counter,
-    /// Asked of the database and not kept: without a lease, or while the owner was being changed.
+    /// Readings asked of the database and not kept: without a lease, or while the owner was held.
     pub bypasses: Counter,
 }
 
 impl CacheMetrics {
-    /// Those of the cache with this name.
+    /// Makes the counters of the cache with this name.
     pub fn of(cache: &'static str) -> Self {
         Self {
             cache,
@@ -30,14 +30,14 @@ impl CacheMetrics {
     }
 }
 
-/// Tells the sizes of every cache of a process when somebody asks: moka counts them itself.
+/// Reports the sizes of every cache of a process on request: moka counts them itself.
 #[derive(Default)]
 pub(super) struct Sizes(Mutex<Vec<Tell>>);
 
 type Tell = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Sizes {
-    /// Adds a cache, whose function tells its weight in bytes and the number of its entries.
+    /// Adds a cache, whose function returns its weight in bytes and the number of its entries.
     pub fn add<F>(&self, cache: &'static str, sizes: impl Fn() -> F + Send + Sync + 'static)
     where
         F: Future<Output = (u64, u64)> + Send + 'static,

@@ -11,11 +11,12 @@ use tracing::{Instrument, debug_span};
 
 use super::cache_metrics::CacheMetrics;
 use super::generations::Generation;
-use super::held::{Basis, Held};
 use super::owner::Owner;
+use super::pinned::{Pinned, Readings};
 use super::stale::{self, Outage};
 use super::trust::{Reading, Trust};
-use crate::error::Error;
+use crate::error::{self, Error};
+use crate::postgres::STATEMENT_LIMIT;
 
 /// What an entry takes beside what it says: moka's key, hash, list nodes and counters, and what the allocator rounds up. So
 /// much that a full cache is about as large as its budget (`benches/run --only 9`).
@@ -84,42 +85,48 @@ where
         Ok(self.read(owner, key, load).await?.0)
     }
 
-    /// The same for a caller who is going to hold on to what it makes of the value: the basis of that grows.
-    pub async fn get_on<L>(&self, basis: &mut Basis, owner: &Owner, key: K, load: impl Fn() -> L) -> Result<V, Error>
+    /// The same for a caller that is going to pin what it makes of the value, with the readings that this rests on.
+    pub async fn get_on<L>(
+        &self,
+        readings: &mut Readings,
+        owner: &Owner,
+        key: K,
+        load: impl Fn() -> L,
+    ) -> Result<V, Error>
     where
         L: Future<Output = Result<V, Error>> + Send + 'static,
     {
         let (value, reading) = self.read(owner, key, load).await?;
-        basis.note(reading);
+        readings.note(reading);
         Ok(value)
     }
 
-    /// What the work makes of the value in memory and of what is held beside it, if all of that is current when the work
-    /// is done. A hit of this cache alone, whatever else would have been asked.
+    /// Returns what the work makes of the value in memory and of what is pinned to it, if all of that is current when the work
+    /// is done. Counts as a hit of this cache only, whatever else would have been asked.
     pub async fn answer<H, T>(
         &self,
         owner: &Owner,
         key: K,
-        beside: impl FnOnce(&V) -> &Held<H>,
+        pinned: impl FnOnce(&V) -> &Pinned<H>,
         work: impl FnOnce(&V, &H) -> Option<T>,
     ) -> Option<T> {
         let reading = self.trust.begin(owner)?;
         let value = self.entries.get(&(reading.generation, key)).await?;
-        let answer = beside(&value).with(&self.trust, Some(reading), |held| work(&value, held))?;
+        let answer = pinned(&value).with(&self.trust, Some(reading), |pinned| work(&value, pinned))?;
         self.metrics.hits.increment(1);
         Some(answer)
     }
 
-    /// What the work makes of something that is held on to in place of values of this cache, if that is current.
-    pub fn held<H, T>(&self, held: &Held<H>, work: impl FnOnce(&H) -> Option<T>) -> Option<T> {
-        let done = held.with(&self.trust, None, work)?;
+    /// Returns what the work makes of something that is pinned in place of values of this cache, if that is current.
+    pub fn pinned<H, T>(&self, pinned: &Pinned<H>, work: impl FnOnce(&H) -> Option<T>) -> Option<T> {
+        let done = pinned.with(&self.trust, None, work)?;
         self.metrics.hits.increment(1);
         Some(done)
     }
 
-    /// Holds on to something from now on, made with what is held if that is current.
-    pub fn hold<H>(&self, held: &Held<H>, basis: Basis, value: impl FnOnce(Option<&H>) -> H) {
-        held.hold(&self.trust, basis, value);
+    /// Pins something, made with what is pinned if that is current.
+    pub fn pin<H>(&self, pinned: &Pinned<H>, readings: Readings, value: impl FnOnce(Option<&H>) -> H) {
+        pinned.pin(&self.trust, readings, value);
     }
 
     /// The value, with the reading that it came by unless it came past the cache.
@@ -168,7 +175,7 @@ where
 
     async fn bypass(&self, load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
         self.metrics.bypasses.increment(1);
-        load.await
+        within_limit(load).await
     }
 
     /// The value of `key`, if it is in memory and can be trusted.
@@ -188,17 +195,11 @@ where
         let loads = self.metrics.loads.clone();
         let load = async move {
             loads.increment(1);
-            load.await
+            within_limit(load).await
         };
         let span = debug_span!(target: "credenza::traces", "load", cache = self.metrics.cache);
-        match tokio::spawn(async move { entries.try_get_with(key, load).await }.instrument(span)).await {
-            Ok(loaded) => loaded.map_err(Error::Shared),
-            Err(stopped) => match stopped.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // Only a runtime that is shutting down cancels the task.
-                Err(_cancelled) => Err(Error::Unavailable(sqlx::Error::PoolClosed)),
-            },
-        }
+        let loaded = tokio::spawn(async move { entries.try_get_with(key, load).await }.instrument(span)).await;
+        loaded.map_err(error::stopped)?.map_err(Error::Shared)
     }
 
     /// Without a lease: what the database says, or the old value if the operator wants it rather than nothing.
@@ -229,6 +230,12 @@ where
     pub async fn is_empty(&self) -> bool {
         self.len().await == 0
     }
+}
+
+/// Waits for a load no longer than its statement may take: on a network that is gone it would never end, and whoever shares
+/// it would wait with it.
+async fn within_limit<V>(load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
+    timeout(STATEMENT_LIMIT, load).await.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
 }
 
 /// Values that follow from their keys, and so are never stale: kept only to save the work of making them. Cheap to clone.

@@ -1,31 +1,32 @@
-//! The change feed: one connection of this process's own, on which it hears what is announced, acknowledges what others
-//! want it to let go of, renews its lease, and says what its own writes want to say.
+//! The change feed: one connection of the process, on which it receives announced changes, acknowledges the holds of others,
+//! renews its lease, and sends the messages of its own writes.
 //!
 //! Postgres keeps no messages for a listener that is away. So there is no lease from the moment the connection is in
-//! doubt, and everything cached before is void when it is back. `PgListener` reconnects by itself and hides the gap; this
-//! module never lets it: any irregularity ends the session, and a new one is made from nothing.
+//! doubt, and everything cached before is void when it is back. `PgListener` reconnects by itself and hides the gap; here
+//! any irregularity ends the session, and a new one is made from nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
+use sqlx::postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions};
 use tokio::sync::oneshot;
 use tokio::time::{error::Elapsed, sleep, timeout};
 use uuid::Uuid;
 
-use super::message::{self, CHANNEL, Message};
+use super::message::{self, AUTHENTICATED, CHANGES, MEMBERS, Message};
 use super::mutant::Mutant;
 use super::outbox::{Carrying, Outgoing};
 use super::owner::Owner;
 use super::store::{self, Seen};
 use super::{Cluster, Role};
+use crate::postgres::Servers;
 
 /// Longest wait for a connection, and for the instance's row.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pause before a new attempt to connect.
 const RETRY: Duration = Duration::from_millis(250);
-/// A lease is renewed this often in its life.
+/// Number of renewals in the life of a lease.
 const RENEWALS_PER_LEASE: u32 = 4;
 
 /// Why a session was given up.
@@ -42,7 +43,7 @@ enum Lost {
 }
 
 impl Lost {
-    /// For metrics.
+    /// Names the reason in metrics.
     fn reason(&self) -> &'static str {
         match self {
             Lost::Connection(_) | Lost::Closed => "connection",
@@ -52,12 +53,12 @@ impl Lost {
     }
 }
 
-/// Listens until the task is dropped. `options` must lead to Postgres directly, not through a transaction pooler.
-pub async fn run(cluster: Cluster, options: PgConnectOptions, role: Role) {
+/// Listens until the task is dropped. `servers` must be reached directly, not through a transaction pooler.
+pub async fn run(cluster: Cluster, servers: impl Into<Servers>, role: Role) {
+    let servers = servers.into();
     let mut outgoing = cluster.outbox.carry().await;
-    let options = session(options);
     loop {
-        let Err(lost) = Session::run(&cluster, &options, role, &mut outgoing).await;
+        let Err(lost) = begin_session(&cluster, &servers, role, &mut outgoing).await;
         outgoing.lost();
         if !Mutant::IgnoreLostListener.is(cluster.trust.mutant) {
             cluster.trust.end_lease();
@@ -68,7 +69,20 @@ pub async fn run(cluster: Cluster, options: PgConnectOptions, role: Role) {
     }
 }
 
-/// How the feed's sessions begin. Renewals need not wait for the disk. What has to, says so itself.
+/// Looks for the server that takes writes, if there are several, and listens there.
+async fn begin_session(
+    cluster: &Cluster,
+    servers: &Servers,
+    role: Role,
+    outgoing: &mut Carrying<'_>,
+) -> Result<Infallible, Lost> {
+    let (feed, pool) = tokio::join!(servers.follow(), cluster.database.follow());
+    feed.and(pool)?;
+    let options = session(servers.current().clone()).options([("lock_timeout", cluster.lease_ms())]);
+    Session::run(cluster, &options, role, outgoing).await
+}
+
+/// Returns the options of the feed's sessions. Renewals need not wait for the disk; `join_members` asks for that itself.
 pub(super) fn session(options: PgConnectOptions) -> PgConnectOptions {
     options.application_name("credenza-feed").options([("synchronous_commit", "off")])
 }
@@ -78,14 +92,16 @@ struct Session<'a> {
     cluster: &'a Cluster,
     listener: PgListener,
     role: Role,
-    /// How often the lease was renewed in this session, the first time by joining.
+    /// Number of renewals in this session, the first by joining.
     renewals: i64,
-    /// Renewals whose echo was not heard yet, and when each was sent.
+    /// Renewals whose echo was not received yet, and when each was sent.
     sent: VecDeque<(i64, Duration)>,
     next_renewal: Duration,
     /// Changes of others to be acknowledged.
     heard: Vec<Uuid>,
-    /// Of the others: their renewals, and when we first saw that number.
+    /// Whether an instance of a version that does not authenticate its messages is a member. Then those are believed.
+    has_older: bool,
+    /// The others' renewals, and when we first saw that number.
     seen: HashMap<Uuid, (i64, Duration)>,
     /// Changes that the mutant [`Mutant::AcknowledgeFirst`] acknowledges before it applies them.
     put_off: Vec<(Uuid, Vec<Owner>)>,
@@ -106,7 +122,7 @@ impl<'a> Session<'a> {
             .connect_lazy_with(options.clone());
         let mut listener = timeout(PATIENCE, PgListener::connect_with(&pool)).await??;
         listener.eager_reconnect(false);
-        timeout(PATIENCE, listener.listen(CHANNEL)).await??;
+        timeout(PATIENCE, listener.listen_all([CHANGES, MEMBERS])).await??;
         let mut session = Self {
             cluster,
             listener,
@@ -115,6 +131,7 @@ impl<'a> Session<'a> {
             sent: VecDeque::new(),
             next_renewal: Duration::ZERO,
             heard: Vec::new(),
+            has_older: true,
             seen: HashMap::new(),
             put_off: Vec::new(),
         };
@@ -123,33 +140,35 @@ impl<'a> Session<'a> {
         session.listen(outgoing).await
     }
 
-    /// Tells everybody that this process is going to answer from memory. From here on writes count on it.
+    /// Adds the row of this process, which from here on may answer from memory, so that writes wait for it.
     async fn join(&mut self) -> Result<(), Lost> {
         let cluster = self.cluster;
-        // Whatever commits after LISTEN is heard, whatever was cached before is void.
+        // Everything that commits after LISTEN is received; everything that was cached before is void.
         if !Mutant::IgnoreLostListener.is(cluster.trust.mutant) {
             cluster.trust.start_over();
         }
         let now = self.now();
         if self.role == Role::Member {
             self.sent.push_back((0, now));
-            let join = store::join(&mut self.listener, cluster.instance, &cluster.name, cluster.lease_ms());
+            let renewed = cluster.key.sign(&Message::Renewed(cluster.instance, 0));
+            let join = store::join(&mut self.listener, cluster.instance, &cluster.name, cluster.lease_ms(), &renewed);
             timeout(PATIENCE, join).await??;
         }
-        self.next_renewal = now + self.pause();
+        // At once: the answer says which messages are to be believed.
+        self.next_renewal = now;
         tracing::debug!("change feed is listening");
         Ok(())
     }
 
     async fn listen(&mut self, outgoing: &mut Carrying<'_>) -> Result<Infallible, Lost> {
         loop {
-            // All that came with the answers to our own statements, before anything more is said.
+            // Everything that came with the answers to our own statements, before anything more is sent.
             while let Some(message) = self.listener.next_buffered() {
-                self.hear(Message::parse(message.payload()));
+                self.hear(&message);
             }
             let mut waiting: Vec<Outgoing> = std::iter::from_fn(|| outgoing.another()).collect();
             if !self.heard.is_empty() || !waiting.is_empty() {
-                self.say(waiting).await?;
+                self.send(waiting).await?;
                 continue;
             }
             let now = self.now();
@@ -161,20 +180,35 @@ impl<'a> Session<'a> {
                 message = self.listener.try_recv() => match message? {
                     Some(message) => {
                         self.apply_put_off();
-                        self.hear(Message::parse(message.payload()));
+                        self.hear(&message);
                     }
                     None => return Err(Lost::Closed),
                 },
                 first = outgoing.next() => {
                     waiting.push(first);
-                    self.say(waiting).await?;
+                    self.send(waiting).await?;
                 }
                 () = sleep(self.next_renewal.saturating_sub(now)) => {}
             }
         }
     }
 
-    fn hear(&mut self, message: Message) {
+    /// Reads a notification. Everybody who may connect can send one, so that only an authenticated one is acted upon; and a
+    /// committed change, which triggers announce, and which costs a needless load if it is made up.
+    fn hear(&mut self, notification: &PgNotification) {
+        let payload = notification.payload();
+        let message = if notification.channel() == MEMBERS {
+            self.cluster.key.read(payload)
+        } else {
+            Some(Message::parse(payload)).filter(|message| self.has_older || matches!(message, Message::Changed(_)))
+        };
+        match message {
+            Some(message) => self.apply(message),
+            None => metrics::counter!("credenza_changes_heard_total", "kind" => "foreign").increment(1),
+        }
+    }
+
+    fn apply(&mut self, message: Message) {
         let trust = &self.cluster.trust;
         metrics::counter!("credenza_changes_heard_total", "kind" => message.kind()).increment(1);
         match message {
@@ -208,8 +242,8 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// The echo of a renewal: everything that was announced before it has been heard, so the lease lasts for its time from
-    /// the moment at which the renewal was sent. Less a tenth, because no two clocks run alike.
+    /// Extends the lease by the echo of a renewal: everything that was announced before it has been received, so the lease
+    /// lasts for its time from the moment at which the renewal was sent. Less a tenth, because no two clocks run alike.
     fn renewed(&mut self, renewal: i64) {
         while let Some((number, at)) = self.sent.pop_front_if(|(number, _)| *number <= renewal) {
             if number == renewal {
@@ -218,16 +252,17 @@ impl<'a> Session<'a> {
         }
     }
 
-    /// Says all that waits, and acknowledges all that was heard, in one statement.
-    async fn say(&mut self, waiting: Vec<Outgoing>) -> Result<(), Lost> {
-        let (mut texts, waiting): (Vec<String>, Vec<oneshot::Sender<()>>) =
-            waiting.into_iter().map(|Outgoing { text, sent }| (text, sent)).unzip();
+    /// Sends all messages that wait, and acknowledges all holds that were received, in one statement.
+    async fn send(&mut self, waiting: Vec<Outgoing>) -> Result<(), Lost> {
+        let (notices, waiting): (Vec<_>, Vec<oneshot::Sender<()>>) =
+            waiting.into_iter().map(|Outgoing { notices, sent }| (notices, sent)).unzip();
+        let mut notices = notices.concat();
         for changes in self.heard.chunks(Message::MOST_CHANGES) {
             let message = Message::Acknowledged { instance: self.cluster.instance, changes: changes.to_vec() };
-            texts.push(message.to_string());
+            notices.extend(self.cluster.notices(&message, self.has_older));
         }
         self.heard.clear();
-        timeout(self.cluster.lease, store::say(&mut self.listener, &texts)).await??;
+        timeout(self.cluster.lease, store::send(&mut self.listener, &notices)).await??;
         for sent in waiting {
             // The writer may have stopped waiting.
             let _ = sent.send(());
@@ -235,8 +270,8 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Renews the lease, which is also what finds a connection that is half open: it brings neither messages nor errors,
-    /// but it does not answer either.
+    /// Renews the lease. That also finds a connection that is half open: it brings neither messages nor errors, but it does
+    /// not answer either.
     async fn renew(&mut self) -> Result<(), Lost> {
         self.apply_put_off();
         let cluster = self.cluster;
@@ -247,19 +282,21 @@ impl<'a> Session<'a> {
         if self.role == Role::Member {
             self.sent.push_back((self.renewals, now));
         }
-        let everybody = store::renew(&mut self.listener, cluster.instance, self.renewals);
+        let renewed = cluster.key.sign(&Message::Renewed(cluster.instance, self.renewals));
+        let everybody = store::renew(&mut self.listener, cluster.instance, self.renewals, &renewed);
         let everybody = timeout(cluster.lease, everybody).await??;
+        self.has_older = everybody.iter().any(|row| row.protocol < AUTHENTICATED);
         let is_there = everybody.iter().any(|row| row.id == cluster.instance);
         if self.role == Role::Member && !is_there {
             return Err(Lost::Removed);
         }
-        self.bury(everybody).await
+        self.evict_stalled(everybody).await
     }
 
     /// Removes instances that did not renew for a whole lease since we first saw their number, so that nobody waits for
     /// them. That is measured on our own clock, and only within one session: a restart of the database may take back
     /// renewals.
-    async fn bury(&mut self, everybody: Vec<Seen>) -> Result<(), Lost> {
+    async fn evict_stalled(&mut self, everybody: Vec<Seen>) -> Result<(), Lost> {
         let now = self.now();
         self.seen.retain(|id, _| everybody.iter().any(|row| row.id == *id));
         for row in everybody.into_iter().filter(|row| row.id != self.cluster.instance) {
@@ -269,7 +306,8 @@ impl<'a> Session<'a> {
             }
             let lease = Duration::from_millis(u64::try_from(row.lease_ms).unwrap_or(u64::MAX));
             if now.saturating_sub(*since) > lease {
-                let remove = store::remove(&mut self.listener, row.id, Some(row.renewals));
+                let gone = self.cluster.key.sign(&Message::Gone(row.id));
+                let remove = store::remove(&mut self.listener, row.id, Some(row.renewals), &gone);
                 if timeout(self.cluster.lease, remove).await?? {
                     tracing::warn!(instance = row.name, "an instance stopped renewing its lease");
                 }

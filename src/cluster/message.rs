@@ -7,8 +7,12 @@ use uuid::Uuid;
 
 use super::owner::Owner;
 
-/// The channel.
-pub(super) const CHANNEL: &str = "credenza_changes";
+/// The channel of the triggers, and of instances of versions that did not authenticate their messages.
+pub(super) const CHANGES: &str = "credenza_changes";
+/// The channel of the instances.
+pub(super) const MEMBERS: &str = "credenza_members";
+/// The version of the protocol from which on instances authenticate their messages.
+pub(super) const AUTHENTICATED: i16 = 2;
 
 /// One message.
 #[derive(Clone, Debug, PartialEq, Eq)]

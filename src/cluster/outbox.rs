@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use tokio::sync::{Mutex, MutexGuard, mpsc, oneshot, watch};
 
+use super::store::Notice;
+
 /// Whether somebody carries messages out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Carrier {
@@ -18,7 +20,7 @@ enum Carrier {
 
 /// A message on its way.
 pub(super) struct Outgoing {
-    pub text: String,
+    pub notices: Vec<Notice>,
     /// Told when the message has been sent; dropped if it will not be.
     pub sent: oneshot::Sender<()>,
 }
@@ -42,11 +44,11 @@ impl Default for Outbox {
 impl Outbox {
     /// Sends a message on the feed's connection; false if it was not sent there. Waits for a feed that is away: its caller
     /// limits that.
-    pub async fn send(&self, text: String) -> bool {
+    pub async fn send(&self, notices: Vec<Notice>) -> bool {
         let mut carrier = self.carrier.subscribe();
         let settled = carrier.wait_for(|carrier| *carrier != Carrier::Away).await.is_ok_and(|c| *c == Carrier::Here);
         let (sent, result) = oneshot::channel();
-        settled && self.waiting.send(Outgoing { text, sent }).is_ok() && result.await.is_ok()
+        settled && self.waiting.send(Outgoing { notices, sent }).is_ok() && result.await.is_ok()
     }
 
     /// Waits until the feed is connected.

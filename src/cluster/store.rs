@@ -1,4 +1,4 @@
-//! Calls of the functions of `migrations/0013_instances.sql`.
+//! Calls of the functions of `migrations/0013_instances.sql` and `0076_authenticated_messages.sql`.
 
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection, PgExecutor};
@@ -10,6 +10,8 @@ pub(super) struct Member {
     pub id: Uuid,
     pub name: String,
     pub lease_ms: u64,
+    /// Which messages it understands.
+    pub protocol: i16,
 }
 
 /// What a transaction has to know before it commits.
@@ -28,6 +30,7 @@ pub(super) struct Seen {
     pub name: String,
     pub lease_ms: i64,
     pub renewals: i64,
+    pub protocol: i16,
 }
 
 pub(super) async fn join(
@@ -35,11 +38,13 @@ pub(super) async fn join(
     instance: Uuid,
     name: &str,
     lease_ms: i64,
+    message: &str,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("select join_instances($1, $2, $3)")
+    sqlx::query("select join_members($1, $2, $3, $4)")
         .bind(instance)
         .bind(name)
         .bind(lease_ms)
+        .bind(message)
         .execute(executor)
         .await
         .map(|_| ())
@@ -49,10 +54,12 @@ pub(super) async fn renew(
     executor: impl PgExecutor<'_>,
     instance: Uuid,
     renewal: i64,
+    message: &str,
 ) -> Result<Vec<Seen>, sqlx::Error> {
-    sqlx::query_as("select id, name, lease_ms, renewals from renew_lease($1, $2)")
+    sqlx::query_as("select id, name, lease_ms, renewals, protocol from renew_membership($1, $2, $3)")
         .bind(instance)
         .bind(renewal)
+        .bind(message)
         .fetch_all(executor)
         .await
 }
@@ -62,18 +69,26 @@ pub(super) async fn remove(
     executor: impl PgExecutor<'_>,
     instance: Uuid,
     renewal: Option<i64>,
+    message: &str,
 ) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select remove_instance($1, $2)").bind(instance).bind(renewal).fetch_one(executor).await
+    sqlx::query_scalar("select remove_member($1, $2, $3)")
+        .bind(instance)
+        .bind(renewal)
+        .bind(message)
+        .fetch_one(executor)
+        .await
 }
 
 pub(super) async fn prepare_commit(
     connection: &mut PgConnection,
     change: Uuid,
     instance: Uuid,
+    done: &str,
 ) -> Result<Prepared, sqlx::Error> {
-    sqlx::query_as("select changed, members from prepare_commit($1, $2)")
+    sqlx::query_as("select changed, members from prepare_commit_of($1, $2, $3)")
         .bind(change)
         .bind(instance)
+        .bind(done)
         .fetch_one(connection)
         .await
 }
@@ -83,10 +98,19 @@ pub(super) async fn announce(connection: &mut PgConnection, message: &str) -> Re
     sqlx::query("select announce_change($1)").bind(message).execute(connection).await.map(|_| ())
 }
 
-/// Says something to every instance, in one round trip.
-pub(super) async fn say(executor: impl PgExecutor<'_>, messages: &[String]) -> Result<(), sqlx::Error> {
-    sqlx::query("select pg_notify('credenza_changes', message) from unnest($1) message")
-        .bind(messages)
+/// A message, ready to be sent on a channel.
+#[derive(Clone, Debug)]
+pub(super) struct Notice {
+    pub channel: &'static str,
+    pub text: String,
+}
+
+/// Sends messages to every instance, in one round trip.
+pub(super) async fn send(executor: impl PgExecutor<'_>, notices: &[Notice]) -> Result<(), sqlx::Error> {
+    let (channels, texts): (Vec<_>, Vec<_>) = notices.iter().map(|notice| (notice.channel, &*notice.text)).unzip();
+    sqlx::query("select pg_notify(channel, message) from unnest($1::text[], $2::text[]) notice (channel, message)")
+        .bind(channels)
+        .bind(texts)
         .execute(executor)
         .await
         .map(|_| ())

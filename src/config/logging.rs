@@ -1,5 +1,6 @@
 //! Settings of logs and traces.
 
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use url::Url;
 
 use super::{ConfigError, Source};
@@ -17,7 +18,7 @@ pub enum LogFormat {
 #[derive(Clone, Debug)]
 pub struct Logging {
     /// Directives such as `info` or `info,credenza=debug`.
-    pub filter: tracing_subscriber::filter::Targets,
+    pub filter: Targets,
     /// The form.
     pub format: LogFormat,
     /// Where traces go, if anywhere: the base URL of an OTLP endpoint over HTTP.
@@ -28,7 +29,7 @@ impl Logging {
     /// Reads `CREDENZA_LOG`, `CREDENZA_LOG_FORMAT` and `CREDENZA_OTLP_ENDPOINT`.
     pub fn load(source: &Source, default_filter: &str, default_format: LogFormat) -> Result<Self, ConfigError> {
         let filter = source.get("CREDENZA_LOG").unwrap_or(default_filter);
-        let filter = filter
+        let filter: Targets = filter
             .parse()
             .map_err(|_| ConfigError::Wrong("CREDENZA_LOG", "is not a filter such as `info,sqlx=warn`".to_owned()))?;
         let format = match source.get("CREDENZA_LOG_FORMAT") {
@@ -39,6 +40,8 @@ impl Logging {
                 return Err(ConfigError::Wrong("CREDENZA_LOG_FORMAT", "is neither `json` nor `text`".to_owned()));
             }
         };
+        // An attempt to connect that failed is logged where its consequence is, once, and not for each of very many.
+        let filter = Targets::with_target(filter, "sqlx_core::pool::inner", LevelFilter::OFF);
         Ok(Self { filter, format, traces: traces(source)? })
     }
 }

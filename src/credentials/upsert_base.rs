@@ -64,7 +64,8 @@ pub async fn upsert_base(
             (username, password) => match stored.of(environment) {
                 StoredPair::Whole(pair) => {
                     let pair = pair.as_ref().map_err(|damage| *damage)?;
-                    let stored = place.open(&context.vault, account, pair).await?;
+                    let keys = context.vault.data_keys(account, pair.halves()).await?;
+                    let stored = place.open(&keys, account, pair)?;
                     let username = username.unwrap_or(stored.username);
                     let password = password.unwrap_or(stored.password);
                     complete.push((place, Pair { username, password }));

@@ -8,6 +8,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use metrics::gauge;
 use serde::Serialize;
 use tokio::time::timeout;
 use utoipa::ToSchema;
@@ -31,6 +32,9 @@ pub struct Readiness {
     schema: &'static str,
     listener: &'static str,
     lease: &'static str,
+    /// Parts that are not in order and without which every answer is right all the same, only slower.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    degraded: Vec<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_service: Option<&'static str>,
 }
@@ -59,7 +63,7 @@ pub async fn healthz() -> Json<Health> {
     path = "",
     operation_id = "get_readiness",
     responses(
-        (status = 200, description = "They can", body = Readiness),
+        (status = 200, description = "They can; `degraded` names what is missing to full speed", body = Readiness),
         (status = 503, description = "They cannot, or the service is stopping; the answer says which part is not in order", body = Readiness),
     ),
 )]
@@ -74,7 +78,11 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
     let schema = schema.unwrap_or(Err(()));
     let mut readiness = Readiness {
         detail: None,
-        database: if schema.is_ok() { "ok" } else { "not reachable" },
+        database: match schema {
+            Ok(_) => "ok",
+            Err(()) if app.cluster.database().refuses_server() => "in recovery or read-only",
+            Err(()) => "not reachable",
+        },
         schema: match schema {
             Ok(state) if state.is_sufficient() => "ok",
             Ok(_) => "older than this version needs: run `credenza migrate`",
@@ -82,11 +90,15 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
         },
         listener: if app.cluster.is_connected() { "ok" } else { "not connected: changes are not heard" },
         lease: if app.cluster.trust().has_lease() { "ok" } else { "none: nothing is answered from memory" },
+        degraded: Vec::new(),
         // Told, and no reason to be taken out of service: what was unwrapped before goes on working.
         key_service: key_service.unwrap_or(Some(false)).map(|answers| if answers { "ok" } else { "not reachable" }),
     };
-    let ready =
-        [readiness.database, readiness.schema, readiness.listener, readiness.lease].iter().all(|part| *part == "ok");
+    // Without lease or listener every answer comes from the database, and is right. All instances lose them at once when
+    // a standby stalls; a balancer that took them out of service then would have none left.
+    let ready = readiness.database == "ok" && readiness.schema == "ok";
+    let parts = [("listener", readiness.listener), ("lease", readiness.lease)];
+    readiness.degraded = parts.into_iter().filter(|(_, state)| *state != "ok").map(|(part, _)| part).collect();
     // Everything may be in order, and yet nobody should send more.
     let stopping = app.stopping.has_begun();
     readiness.detail = match (ready, stopping) {
@@ -105,6 +117,7 @@ pub async fn readyz(State(app): State<Arc<App>>) -> Response {
 
 /// Logs a change. Load balancers ask every few seconds, and one line each time would hide what else is in the log.
 fn note(app: &App, ready: bool, readiness: &Readiness) {
+    gauge!("credenza_ready").set(if ready { 1.0 } else { 0.0 });
     if app.was_ready.swap(ready, Ordering::Relaxed) == ready {
         return;
     }

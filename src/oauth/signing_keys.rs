@@ -89,7 +89,9 @@ pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<KeySet, Error> 
 
 /// Opens a row's private half and derives the public one.
 async fn open(vault: &Vault, kid: &str, sealed: Vec<u8>) -> Result<PrivateKey, Error> {
-    let pem = vault.open(AccountId::OPERATOR, &Sealed::parse(sealed)?, &place(kid)).await?;
+    let sealed = Sealed::parse(sealed)?;
+    let keys = vault.data_keys(AccountId::OPERATOR, [&sealed]).await?;
+    let pem = keys.open(AccountId::OPERATOR, &sealed, &place(kid))?;
     let public = PublicHalf::of(&pem).filter(|public| public.kid() == kid).ok_or(OpenError::Malformed)?;
     Ok(PrivateKey { pem, public })
 }

@@ -26,10 +26,14 @@ pub async fn begin(pool: &PgPool, tenant: impl Into<Tenant>) -> Result<Transacti
         Tenant::Account(account) => {
             // Several statements in one message take no parameters.
             #[allow(clippy::disallowed_types, reason = "the only thing put into it is a number")]
-            let statement = sqlx::AssertSqlSafe(format!("begin; set local credenza.account_id = '{account}'"));
+            let statement = sqlx::AssertSqlSafe(format!(
+                "begin isolation level read committed; set local credenza.account_id = '{account}'"
+            ));
             pool.begin_with(statement).await
         }
-        Tenant::Every => pool.begin_with("begin; set local credenza.every_account = 'on'").await,
+        Tenant::Every => {
+            pool.begin_with("begin isolation level read committed; set local credenza.every_account = 'on'").await
+        }
     }
 }
 
@@ -40,7 +44,7 @@ pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, s
 
 /// Goes on with the rows of one other account, to the end of the transaction: of an account that was just made, or of a
 /// sub-account after what its parent has to say of it.
-pub async fn go_on_as(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
+pub async fn switch_tenant(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
     sqlx::query("select set_config('credenza.account_id', $1, true), set_config('credenza.every_account', '', true)")
         .bind(account.to_string())
         .execute(connection)

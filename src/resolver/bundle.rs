@@ -7,11 +7,11 @@ use sqlx::PgExecutor;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
-use crate::cluster::Held;
+use crate::cluster::Pinned;
 use crate::error::Error;
 use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
-use crate::vault::{HeldOpeners, OpenError, Sealed};
+use crate::vault::{OpenError, Sealed, WeakDataKeys};
 
 /// What one account stores for one supplier. Empty if nothing: absence is cached as well.
 #[derive(Default)]
@@ -21,17 +21,17 @@ pub(super) struct AccountBundle {
     services: Vec<ServicePair>,
 }
 
-/// An account's bundle in memory, and beside it what else a resolve needs, once one has needed it.
+/// An account's bundle in memory, and pinned to it everything else that a resolve needs, once one has needed it.
 #[derive(Default)]
 pub(super) struct Entry {
     pub bundle: AccountBundle,
-    pub beside: Held<Beside>,
+    pub extras: Pinned<Extras>,
 }
 
-/// What a resolve needs beside the bundle of an account that is active: cheaper to hold on to than to look up.
-pub(super) struct Beside {
+/// What a resolve needs with the bundle of an account that is active: cheaper to pin than to look up.
+pub(super) struct Extras {
     pub supplier: Arc<SupplierBundle>,
-    pub keys: HeldOpeners,
+    pub keys: WeakDataKeys,
 }
 
 /// A supplier's bundle; `None` if there is no such supplier.

@@ -21,12 +21,12 @@ use sqlx::PgPool;
 pub use sources::{Moved, Sources};
 
 use crate::accounts::AccountStatuses;
-use crate::cluster::{Basis, Cluster, Coherent, Limits, Owner, stale};
+use crate::cluster::{Cluster, Coherent, Limits, Owner, Readings, stale};
 use crate::error::{Denied, Error, Missing};
 use crate::suppliers;
 use crate::types::{AccountId, Environment, HalfPair, Pair, Service, SupplierCode};
-use crate::vault::{Openers, Vault};
-use bundle::{Beside, CachedSupplier, Entry, SupplierBundle};
+use crate::vault::{DataKeys, Vault};
+use bundle::{CachedSupplier, Entry, Extras, SupplierBundle};
 use counted::Counted;
 use offer::{Offer, candidates, win};
 use precedence::{Candidate, Choice, Level, Outcome, choose};
@@ -140,38 +140,44 @@ impl Resolver {
         result.map(|(source, pair)| Resolved { source, pair, stale_for })
     }
 
-    /// Nearly every resolve: everything that it needs is in one entry, and is confirmed at once when the pair is there.
-    /// `None` if anything is missing, old or wrong; then the way that looks everything up says what.
+    /// Resolves from one entry that has everything pinned to it, and confirms all of it at once when the pair is open: nearly
+    /// every resolve. `None` if anything is missing, old or wrong; the way that looks everything up then finds out what.
     async fn resolve_from_memory(&self, call: &Call, request: &HalfPair) -> Option<Result<(Level, Pair), Error>> {
         let owner = Owner::Bundle(call.account, call.supplier.clone());
         let key = (call.account, call.supplier.clone());
-        let open = |entry: &Arc<Entry>, beside: &Beside| match win(call, request, &entry.bundle, &beside.supplier) {
-            Ok((level, offer)) => Some(Ok((level, offer.open(call, level, &beside.keys).ok()?))),
+        let open = |entry: &Arc<Entry>, extras: &Extras| match win(call, request, &entry.bundle, &extras.supplier) {
+            Ok((level, offer)) => Some(Ok((level, offer.open(call, level, &extras.keys.upgrade()).ok()?))),
             Err(nobody) => Some(Err(nobody)),
         };
-        self.accounts.answer(&owner, key, |entry| &entry.beside, open).await
+        self.accounts.answer(&owner, key, |entry| &entry.extras, open).await
     }
 
     async fn look_up_and_resolve(&self, call: &Call, request: &HalfPair) -> Result<(Level, Pair), Error> {
-        let mut basis = Basis::default();
-        let (entry, supplier) = self.bundles(&mut basis, call.account, &call.supplier).await?;
+        let mut readings = Readings::default();
+        let (entry, supplier) = self.bundles(&mut readings, call.account, &call.supplier).await?;
         let winner = win(call, request, &entry.bundle, &supplier);
         let keys = match &winner {
-            Ok((level, offer)) => self.keys(&mut basis, call, *level, *offer).await?,
-            Err(_) => Openers::default(),
+            Ok((level, offer)) => self.keys(&mut readings, call, *level, *offer).await?,
+            Err(_) => DataKeys::default(),
         };
-        let beside = Arc::clone(&supplier);
-        self.accounts.hold(&entry.beside, basis, |before| {
+        let pinned = Arc::clone(&supplier);
+        self.accounts.pin(&entry.extras, readings, |before| {
             let known = before.map(|before| before.keys.clone()).unwrap_or_default();
-            Beside { supplier: beside, keys: known.with(&keys) }
+            Extras { supplier: pinned, keys: known.with(&keys) }
         });
         let (level, offer) = winner?;
         Ok((level, offer.open(call, level, &keys)?))
     }
 
-    /// What opens an offer.
-    async fn keys(&self, basis: &mut Basis, call: &Call, level: Level, offer: Offer<'_>) -> Result<Openers, Error> {
-        self.vault.openers(basis, offer::sealed_for(call, level), offer.sealed()?).await
+    /// Fetches the data keys of an offer.
+    async fn keys(
+        &self,
+        readings: &mut Readings,
+        call: &Call,
+        level: Level,
+        offer: Offer<'_>,
+    ) -> Result<DataKeys, Error> {
+        self.vault.data_keys_on(readings, offer::sealed_for(call, level), offer.sealed()?).await
     }
 
     /// Why calls of an account to a supplier use what they use, one explanation for each service and environment asked
@@ -196,8 +202,8 @@ impl Resolver {
         supplier: &SupplierCode,
         calls: &[(Service, Environment)],
     ) -> Result<Vec<Explanation>, Error> {
-        let mut basis = Basis::default();
-        let (entry, supplier_bundle) = self.bundles(&mut basis, account, supplier).await?;
+        let mut readings = Readings::default();
+        let (entry, supplier_bundle) = self.bundles(&mut readings, account, supplier).await?;
         let mut explanations = Vec::with_capacity(calls.len());
         for &(service, environment) in calls {
             let Choice { answer, outcomes } =
@@ -207,7 +213,7 @@ impl Resolver {
                 Some((level, offer)) => {
                     // Opened, and not only named: what cannot be opened would not be used either.
                     let call = Call { account, supplier: supplier.clone(), service, environment };
-                    let keys = self.keys(&mut basis, &call, level, offer).await?;
+                    let keys = self.keys(&mut readings, &call, level, offer).await?;
                     let pair = offer.open(&call, level, &keys)?;
                     (level != Level::Default).then(|| pair.username.expose().to_owned())
                 }
@@ -220,7 +226,7 @@ impl Resolver {
 
     /// A supplier's name, and the environments in which its default credentials answer for each service.
     pub async fn defaults(&self, supplier: &SupplierCode) -> Result<(String, Vec<(Service, Vec<Environment>)>), Error> {
-        let bundle = self.supplier_bundle(&mut Basis::default(), supplier).await?;
+        let bundle = self.supplier_bundle(&mut Readings::default(), supplier).await?;
         let answers = |service: Service| {
             let allowed = |environment: &Environment| {
                 bundle.default_pair(service, *environment).is_some_and(|(_, allowed)| allowed)
@@ -230,23 +236,23 @@ impl Resolver {
         Ok((bundle.name.clone(), Service::ALL.into_iter().map(answers).collect()))
     }
 
-    /// Both bundles. The basis is that of what stands beside the account's.
+    /// Returns both bundles, with the readings of what is pinned to the account's.
     async fn bundles(
         &self,
-        basis: &mut Basis,
+        readings: &mut Readings,
         account: AccountId,
         supplier: &SupplierCode,
     ) -> Result<(Arc<Entry>, Arc<SupplierBundle>), Error> {
         let owner = Owner::Bundle(account, supplier.clone());
         let in_memory = self.accounts.peek(&owner, (account, supplier.clone())).await;
         // Whether the account is active and the supplier exists is asked first: nothing is loaded for those that do not.
-        if !self.statuses.is_active_on(basis, account).await? {
+        if !self.statuses.is_active_on(readings, account).await? {
             return Err(match self.statuses.get(account).await? {
                 Some(_) => Denied::InactiveAccount.into(),
                 None => Error::missing(Missing::Account),
             });
         }
-        let supplier_bundle = self.supplier_bundle(basis, supplier).await?;
+        let supplier_bundle = self.supplier_bundle(readings, supplier).await?;
         if let Some(entry) = in_memory {
             return Ok((entry, supplier_bundle));
         }
@@ -260,13 +266,17 @@ impl Resolver {
         Ok((self.accounts.get(&owner, (account, supplier.clone()), load).await?, supplier_bundle))
     }
 
-    async fn supplier_bundle(&self, basis: &mut Basis, supplier: &SupplierCode) -> Result<Arc<SupplierBundle>, Error> {
+    async fn supplier_bundle(
+        &self,
+        readings: &mut Readings,
+        supplier: &SupplierCode,
+    ) -> Result<Arc<SupplierBundle>, Error> {
         let load = || {
             let (pool, code) = (self.pool.clone(), supplier.clone());
             async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) }
         };
         let owner = Owner::Supplier(supplier.clone());
-        if let Some(bundle) = self.suppliers.get_on(basis, &owner, supplier.clone(), load).await? {
+        if let Some(bundle) = self.suppliers.get_on(readings, &owner, supplier.clone(), load).await? {
             return Ok(bundle);
         }
         Err(Box::pin(self.unknown_supplier(supplier)).await)

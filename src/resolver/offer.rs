@@ -7,7 +7,7 @@ use crate::error::{Error, OpenError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::suppliers::defaults;
 use crate::types::{AccountId, Environment, HalfPair, Pair, Password, Service, Username};
-use crate::vault::{Open, Sealed};
+use crate::vault::{DataKeys, Sealed};
 
 /// A pair that could answer, still sealed if it is stored.
 #[derive(Clone, Copy)]
@@ -82,7 +82,7 @@ impl<'a> Offer<'a> {
     }
 
     /// The pair, in plain.
-    pub fn open(self, call: &Call, level: Level, keys: &impl Open) -> Result<Pair, OpenError> {
+    pub fn open(self, call: &Call, level: Level, keys: &DataKeys) -> Result<Pair, OpenError> {
         let account = sealed_for(call, level);
         let place = |storage| Place { supplier: &call.supplier, storage, environment: call.environment };
         match self {
@@ -90,7 +90,7 @@ impl<'a> Offer<'a> {
             Offer::Service(stored) => {
                 let (username, sealed) = (&stored.username, stored.password.as_ref().map_err(|damage| *damage)?);
                 let place = place(Storage::Service(call.service));
-                let password = place.open_password_with(keys, account, username, sealed)?;
+                let password = place.open_password(keys, account, username, sealed)?;
                 Ok(Pair { username: username.clone(), password })
             }
             Offer::Stored(sealed) => {
@@ -99,7 +99,7 @@ impl<'a> Offer<'a> {
                     Level::Default => defaults::place(&call.supplier, call.environment),
                     _ => place(Storage::Base),
                 };
-                place.open_with(keys, account, sealed)
+                place.open(keys, account, sealed)
             }
         }
     }

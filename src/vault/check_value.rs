@@ -70,7 +70,7 @@ impl Vault {
         match kek.unwrap(&[&value]).await {
             Ok(unwrapped) => Ok(match unwrapped.into_iter().next() {
                 Some(Ok(_)) => KeyCheck::Same,
-                Some(Err(OpenError::NoMasterKey)) => KeyCheck::Outdated,
+                Some(Err(OpenError::NoKek)) => KeyCheck::Outdated,
                 Some(Err(_)) | None => KeyCheck::Other,
             }),
             Err(Error::KeyService(_)) => {

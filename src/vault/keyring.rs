@@ -101,7 +101,7 @@ impl Keyring {
     }
 
     pub(super) fn first(&self) -> Result<&dyn Kek, Error> {
-        self.keks().next().ok_or(OpenError::NoMasterKey.into())
+        self.keks().next().ok_or(OpenError::NoKek.into())
     }
 
     /// Wraps data keys under one of the keys, and makes sure that they can be had back: what cannot be unwrapped must
@@ -141,7 +141,7 @@ impl Keyring {
 
     /// Unwraps data keys, whichever keys they are under; as many, in the same order.
     pub(super) async fn unwrap_all(&self, keys: &[WrappedKey]) -> Result<Vec<Result<RawKey, OpenError>>, Error> {
-        let mut unwrapped: Vec<_> = keys.iter().map(|_| Err(OpenError::NoMasterKey)).collect();
+        let mut unwrapped: Vec<_> = keys.iter().map(|_| Err(OpenError::NoKek)).collect();
         for kek in self.keks() {
             let (places, owned): (Vec<_>, Vec<_>) =
                 keys.iter().enumerate().filter(|(_, key)| kek.owns(&key.kek_id)).unzip();
@@ -157,7 +157,7 @@ impl Keyring {
 
     /// Unwraps one data key.
     pub(super) async fn unwrap(&self, key: &WrappedKey) -> Result<RawKey, Error> {
-        let kek = self.keks().find(|kek| kek.owns(&key.kek_id)).ok_or(OpenError::NoMasterKey)?;
+        let kek = self.keks().find(|kek| kek.owns(&key.kek_id)).ok_or(OpenError::NoKek)?;
         let unwrapped = kek.unwrap(&[key]).await?.pop();
         Ok(unwrapped.unwrap_or(Err(OpenError::Malformed))?)
     }
@@ -249,7 +249,7 @@ mod tests {
         assert_eq!(unwrap(&new, moved(id(2, 1), "old")).await, Err(OpenError::Rejected));
         assert_eq!(unwrap(&new, moved(id(1, 2), "old")).await, Err(OpenError::Rejected));
         assert_eq!(unwrap(&new, moved(id(1, 1), "new")).await, Err(OpenError::Rejected));
-        assert_eq!(unwrap(&new, moved(id(1, 1), "gone")).await, Err(OpenError::NoMasterKey));
+        assert_eq!(unwrap(&new, moved(id(1, 1), "gone")).await, Err(OpenError::NoKek));
         let with = |bytes: &[u8]| WrappedKey { bytes: bytes.to_vec(), ..wrapped.clone() };
         for length in 0..wrapped.bytes.len() {
             assert!(unwrap(&new, with(&wrapped.bytes[..length])).await.is_err());

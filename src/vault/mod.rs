@@ -8,20 +8,19 @@
 //! ```
 
 mod binding;
-mod bulk;
-mod check;
 mod check_value;
 mod data_key;
+mod data_keys;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
+mod inventory;
 mod kek;
 mod keyring;
 mod local;
-mod opener;
 mod retirement;
 mod rewrap;
 mod sealed;
-mod sealers;
+mod sealer;
 mod store;
 mod table;
 mod transit;
@@ -30,34 +29,29 @@ mod wrapped;
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
-use secrecy::SecretString;
 use sqlx::{PgConnection, PgPool};
 
 pub use binding::Binding;
-pub use bulk::{DataKeys, StoredDataKeys};
-pub use check::DataKeyCheck;
 pub use check_value::{CheckValue, KeyCheck};
+pub use data_keys::{DataKeys, StoredDataKeys, WeakDataKeys};
+pub use inventory::DataKeyCheck;
 pub use kek::DataKeyId;
 pub use keyring::{Keyring, KeyringError};
-pub use opener::{HeldOpeners, Open, Openers};
 pub use retirement::Retirement;
 pub use rewrap::{KekStatus, Rewrapped};
 pub use sealed::Sealed;
-pub use sealers::Sealers;
+pub use sealer::{SealBudget, Sealer};
 pub use table::{Resealed, SealedRow, SealedTable, Span};
 pub use transit::{Transit, TransitSettings};
 
-use crate::cluster::{Basis, Cluster, Coherent, Limits, Memo, Owner};
-use crate::error::{Error, Missing};
+use crate::cluster::{Cluster, Coherent, Limits, Memo, Owner, Readings};
+use crate::error::Error;
 pub use crate::error::{OpenError, SealError};
-use crate::postgres::{self, Tenant, violates};
+use crate::postgres;
 use crate::types::AccountId;
 use data_key::DataKey;
 use kek::{Asked, WrappedKey};
 use store::NewestRow;
-
-/// How much an ordinary write seals at most: two pairs.
-const SEALS_OF_A_WRITE: u32 = 4;
 
 /// Seals and opens. Cheap to clone.
 #[derive(Clone)]
@@ -103,73 +97,6 @@ impl Vault {
         }
     }
 
-    /// What seals the account's values: its newest data key, made now if it has none or if that one is to be retired.
-    ///
-    /// To be asked for before a transaction begins: a key service that is slow must not hold up whoever waits for a row.
-    pub async fn sealer(&self, account: AccountId, now: DateTime<Utc>) -> Result<Sealer, Error> {
-        self.sealer_of(SEALS_OF_A_WRITE, account, now).await
-    }
-
-    /// The same for many seals at once, which count as so many.
-    pub async fn sealer_of(&self, seals: u32, account: AccountId, now: DateTime<Utc>) -> Result<Sealer, Error> {
-        let is_due = |newest: &Newest, before| self.retirement.is_due(newest.created_at, before, seals, now);
-        let mut newest = match self.newest(account).await? {
-            Some(newest) if !is_due(&newest, newest.seals) => newest,
-            old => self.replace(account, old, now).await?,
-        };
-        let counted = self.retirement.counted(seals).cast_signed();
-        if counted > 0 {
-            // Other processes count, too; what was read may be old. What is sealed counts for the key that seals it.
-            while let Some(before) = self.count(account, &newest, counted).await?
-                && is_due(&newest, before)
-            {
-                newest = self.replace(account, Some(newest), now).await?;
-            }
-        }
-        Ok(Sealer { account, data_key: Arc::clone(&newest.data_key) })
-    }
-
-    /// Counts seals of a data key; how many there were before, if it is still there.
-    async fn count(&self, account: AccountId, newest: &Newest, seals: i64) -> Result<Option<i64>, Error> {
-        let mut change = self.cluster.begin(account).await?;
-        let total = store::count_seals(&mut change, account, newest.data_key.generation(), seals).await?;
-        change.commit().await?;
-        Ok(total.map(|total| total - seals))
-    }
-
-    /// Puts a new data key behind the newest one of the account. Boxed: it is rare, and every write would carry its state.
-    fn replace(&self, account: AccountId, old: Option<Arc<Newest>>, now: DateTime<Utc>) -> Asked<'_, Arc<Newest>> {
-        Box::pin(async move {
-            let generation = old.map_or(0, |old| old.data_key.generation()) + 1;
-            self.store_fresh(account.into(), &[DataKeyId { account, generation }], now).await?;
-            // Two who replace at once both come here. One insert wins, and both seal with the winner's key.
-            self.newest(account).await?.ok_or(OpenError::NoDataKey(generation).into())
-        })
-    }
-
-    /// Makes data keys and stores them, except of generations that there are by now. They are wrapped under the first
-    /// key-encryption key that is not closed.
-    async fn store_fresh(&self, tenant: Tenant, ids: &[DataKeyId], now: DateTime<Utc>) -> Result<(), Error> {
-        let fresh = ids.iter().map(|id| Ok((*id, keyring::random_key()?))).collect::<Result<Vec<_>, SealError>>()?;
-        let mut refused = Error::Unreadable(OpenError::NoMasterKey);
-        for kek in self.keyring.keks() {
-            let wrapped = self.keyring.wrap_under(kek, &fresh).await?;
-            let mut change = self.cluster.begin(tenant).await?;
-            match store::insert(&mut change, &wrapped, now).await {
-                Ok(()) => return change.commit().await,
-                Err(error) if violates(&error, "data_keys_kek_open") => {
-                    tracing::debug!(key = kek.name(), "a closed key stands before an open one");
-                    refused = error.into();
-                }
-                Err(error) if violates(&error, "data_keys_account_fkey") => {
-                    return Err(Error::missing(Missing::Account));
-                }
-                Err(error) => return Err(error.into()),
-            }
-        }
-        Err(refused)
-    }
-
     async fn newest(&self, account: AccountId) -> Result<Option<Arc<Newest>>, Error> {
         let load = || {
             let vault = self.clone();
@@ -185,13 +112,12 @@ impl Vault {
         self.newest.get(&Owner::Account(account), account, load).await
     }
 
-    /// Opens a value of the account that was sealed for this place.
-    pub async fn open(&self, account: AccountId, sealed: &Sealed, binding: &Binding) -> Result<SecretString, Error> {
-        let data_key = self.data_key(&mut Basis::default(), account, sealed.generation()).await?;
-        Ok(data_key.open(account, sealed, binding)?)
-    }
-
-    async fn data_key(&self, basis: &mut Basis, account: AccountId, generation: u32) -> Result<Arc<DataKey>, Error> {
+    async fn data_key(
+        &self,
+        readings: &mut Readings,
+        account: AccountId,
+        generation: u32,
+    ) -> Result<Arc<DataKey>, Error> {
         let load = || {
             let vault = self.clone();
             async move {
@@ -201,7 +127,7 @@ impl Vault {
                 vault.unwrap(row.ok_or(OpenError::NoDataKey(generation))?).await
             }
         };
-        self.data_keys.get_on(basis, &Owner::Account(account), (account, generation), load).await
+        self.data_keys.get_on(readings, &Owner::Account(account), (account, generation), load).await
     }
 
     /// Boxed, like the other rare ways: every request would carry its state.
@@ -230,23 +156,5 @@ impl Vault {
             answers = Some(answers.unwrap_or(true) && kek.reachable().await.is_ok());
         }
         answers
-    }
-}
-
-/// Seals values of one account under its newest data key.
-pub struct Sealer {
-    account: AccountId,
-    data_key: Arc<DataKey>,
-}
-
-impl Sealer {
-    /// Seals what nobody is going to open: its key is not stored anywhere.
-    pub fn for_nobody(account: AccountId) -> Result<Self, SealError> {
-        Ok(Self { account, data_key: Arc::new(DataKey::new(0, &keyring::random_key()?)) })
-    }
-
-    /// Seals a text for one place.
-    pub fn seal(&self, text: &str, binding: &Binding) -> Result<Sealed, SealError> {
-        self.data_key.seal(self.account, text, binding)
     }
 }

@@ -11,7 +11,7 @@ use super::kek::{DataKeyId, Kek};
 use super::store::KekRow;
 use super::{OpenError, Vault, store};
 use crate::error::Error;
-use crate::postgres::Tenant;
+use crate::postgres::{self, Tenant};
 
 /// How many data keys are read, and stored, at once.
 const BATCH: i64 = 1000;
@@ -78,7 +78,7 @@ impl Vault {
     ) -> Result<(), Error> {
         let (mut after, mut seen) = (DataKeyId::BEFORE_ALL, 0);
         loop {
-            let mut transaction = self.cluster.begin(Tenant::Every).await?;
+            let mut transaction = postgres::begin(&self.pool, Tenant::Every).await?;
             let page = store::page(&mut transaction, after, Some(&done.kek_id), BATCH).await?;
             drop(transaction);
             let Some(last) = page.last() else { return Ok(()) };
@@ -107,7 +107,7 @@ impl Vault {
 
     /// Every key-encryption key that the settings or the database know, in the order of the settings.
     pub async fn kek_statuses(&self) -> Result<Vec<KekStatus>, Error> {
-        let mut transaction = self.cluster.begin(Tenant::Every).await?;
+        let mut transaction = postgres::begin(&self.pool, Tenant::Every).await?;
         let mut rows = store::keks(&mut transaction).await?;
         drop(transaction);
         for kek in self.keyring.keks() {

@@ -244,7 +244,7 @@ impl Transit {
             return match outcome.error.as_str() {
                 "" => Err(KeyServiceError::WrongAnswer("an outcome is neither a plaintext nor an error")),
                 // "ciphertext or signature version is disallowed by policy (too old)"
-                error if error.contains("too old") => Ok(Err(OpenError::NoMasterKey)),
+                error if error.contains("too old") => Ok(Err(OpenError::NoKek)),
                 _ => Ok(Err(OpenError::Rejected)),
             };
         };

@@ -131,7 +131,7 @@ async fn the_cost_of_evidence() {
     .execute(admin)
     .await
     .unwrap();
-    let pool = postgres::pool(&database, 4);
+    let pool = postgres::pool(&database, 4).connections().clone();
     let mut costs: [(Vec<f64>, Vec<f64>); 6] = Default::default();
     for _ in 0..ROUNDS {
         for (slot, with) in [(0, false), (1, true)] {

@@ -59,7 +59,7 @@ async fn a_running_service_answers_with_imported_pairs() {
     let account = installation.account("A").await;
     let key = installation.key(&account, &["--scopes", "credentials:resolve,credentials:write"]).await;
     let service = installation.serve().await;
-    eventually("it hears changes", async || service.public.get("/readyz").await.status == 200).await;
+    eventually("it hears changes", async || service.public.is_at_full_speed().await).await;
     for password in ["one", "two"] {
         let file = format!("{BASE}HIT,,,u,{password}\n");
         let done = installation.run_with(&["import", "--account", &account, "-"], &file).await;

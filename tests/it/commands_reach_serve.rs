@@ -12,7 +12,7 @@ async fn service() -> (Installation, Service, String, String) {
     let key = installation.key(&account, &["--scopes", "credentials:resolve,credentials:write"]).await;
     let service = installation.serve().await;
     // Until it hears changes, it answers from the database, and a test would prove nothing.
-    eventually("it hears changes", async || service.public.get("/readyz").await.status == 200).await;
+    eventually("it hears changes", async || service.public.is_at_full_speed().await).await;
     (installation, service, account, key)
 }
 

@@ -41,7 +41,7 @@ async fn furnished() -> (Installation, String) {
 async fn all_is_well() {
     let (installation, key) = furnished().await;
     let service = installation.with("CREDENZA_INSTANCE_NAME", "the only one").serve().await;
-    eventually("it is ready", async || service.public.get("/readyz").await.status == 200).await;
+    eventually("it is ready", async || service.public.is_at_full_speed().await).await;
     let findings = doctor(&installation, Some(&key)).await;
     let names: Vec<_> = findings.keys().map(String::as_str).collect();
     assert_eq!(
@@ -58,6 +58,7 @@ async fn all_is_well() {
             "role",
             "server",
             "settings",
+            "statements",
             "tls",
             "walls"
         ]
@@ -75,7 +76,7 @@ async fn all_is_well() {
 
     let text = installation.run(&["doctor"]).await;
     let lines: Vec<_> = text.done().lines().collect();
-    assert_eq!(lines.len(), 13, "{text:?}");
+    assert_eq!(lines.len(), 14, "{text:?}");
     assert_eq!(lines[0], "ok       settings     complete, and every one can be used");
     assert!(lines.contains(&"ok       instances    none is running"), "{text:?}");
     assert!(lines.contains(&"ok       pepper       the one that this database has been used with"), "{text:?}");

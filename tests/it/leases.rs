@@ -43,7 +43,7 @@ async fn instances<const N: usize>() -> Instances<N> {
 }
 
 async fn becomes_ready(endpoint: &Endpoint) {
-    eventually("the service is ready", async || endpoint.get("/readyz").await.status == 200).await;
+    eventually("the service is ready", async || endpoint.is_at_full_speed().await).await;
 }
 
 impl<const N: usize> Instances<N> {

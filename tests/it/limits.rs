@@ -227,6 +227,7 @@ async fn a_request_without_a_connection_is_refused_soon() {
     let app = TestApp::start().await;
     // As the service waits for connections, not as tests do.
     let pool = credenza::postgres::pool(&app.database.application, 2);
+    let pool = pool.connections();
     let taken = [pool.acquire().await.unwrap(), pool.acquire().await.unwrap()];
     let asked = std::time::Instant::now();
     let error = pool.acquire().await.unwrap_err();

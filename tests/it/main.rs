@@ -115,3 +115,4 @@ mod users;
 mod verification;
 mod walls;
 mod walls_up;
+mod which_server;

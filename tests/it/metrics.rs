@@ -36,7 +36,7 @@ impl Page {
 }
 
 async fn ready(service: &Service) {
-    eventually("the service is ready", async || service.public.get("/readyz").await.status == 200).await;
+    eventually("the service is ready", async || service.public.is_at_full_speed().await).await;
 }
 
 /// A service that has had a request of every kind.

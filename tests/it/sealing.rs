@@ -41,9 +41,15 @@ impl Stored {
         let opened = match username {
             Ok(username) => {
                 let pair = SealedPair { username: username.clone(), password: password.clone() };
-                self.place().open(vault, self.account, &pair).await.map(drop)
+                let keys = vault.data_keys(self.account, pair.halves()).await;
+                keys.and_then(|keys| Ok(self.place().open(&keys, self.account, &pair).map(drop)?))
             }
-            Err(username) => self.place().open_password(vault, self.account, username, password).await.map(drop),
+            Err(username) => {
+                let keys = vault.data_keys(self.account, [password]).await;
+                keys.and_then(|keys| {
+                    Ok(self.place().open_password(&keys, self.account, username, password).map(drop)?)
+                })
+            }
         };
         opened.map_err(|error| match error {
             Error::Unreadable(why) => why,

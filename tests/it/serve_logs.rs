@@ -52,7 +52,7 @@ async fn each_request_is_one_line_with_its_route_status_id_account_and_key() {
 async fn every_line_is_json_with_a_time_and_a_level_even_when_everything_is_logged() {
     let installation = Installation::new().await.with("CREDENZA_LOG", "trace");
     let service = installation.serve().await;
-    eventually("it is ready", async || service.public.get("/readyz").await.status == 200).await;
+    eventually("it is ready", async || service.public.is_at_full_speed().await).await;
     let finished = service.program.stop().await;
     let lines = log_lines(&finished.stderr);
     for line in &lines {

@@ -76,7 +76,7 @@ async fn with_ways(installation: Installation) -> (Installation, Service, Way, W
 }
 
 async fn becomes_ready(endpoint: &Endpoint) {
-    eventually("the service is ready", async || endpoint.get("/readyz").await.status == 200).await;
+    eventually("the service is ready", async || endpoint.is_at_full_speed().await).await;
 }
 
 async fn becomes_unready(endpoint: &Endpoint) -> serde_json::Value {
@@ -97,16 +97,22 @@ async fn both_listeners_answer_health_checks_without_a_key() {
 }
 
 #[tokio::test]
-async fn without_its_change_feed_the_service_answers_but_is_not_ready_until_it_is_back() {
+async fn without_its_change_feed_the_service_is_ready_and_degraded_until_it_is_back() {
     let (installation, service, _pool, mut feed) = service_with_ways().await;
     let account = installation.account("A").await;
     let key = installation.key(&account, &["--scopes", "credentials:resolve"]).await;
     feed.cut();
     for endpoint in [&service.public, &service.internal] {
-        let answer = becomes_unready(endpoint).await;
-        assert_eq!(answer["database"], "ok", "{answer}");
+        eventually("it has no lease", async || {
+            let answer = endpoint.get("/readyz").await.expect(200);
+            answer["degraded"] == json!(["listener", "lease"])
+        })
+        .await;
+        let answer = endpoint.get("/readyz").await.expect(200);
         assert_eq!(answer["listener"], "not connected: changes are not heard", "{answer}");
     }
+    let page = service.internal.get("/metrics").await.body;
+    assert!(page.contains("credenza_ready 1") && page.contains("credenza_lease_remaining_seconds 0"), "{page}");
     service.public.get("/healthz").await.expect(200);
     service.resolve(&key, &account, "HIT").await.expect(403);
     feed.mend();

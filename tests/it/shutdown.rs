@@ -16,7 +16,7 @@ async fn it_is_unready_before_it_takes_no_more_connections() {
     let account = installation.account("A").await;
     let key = installation.key(&account, &[]).await;
     let mut service = installation.serve().await;
-    eventually("it is ready", async || service.public.get("/readyz").await.status == 200).await;
+    eventually("it is ready", async || service.public.is_at_full_speed().await).await;
     service.program.signal(Signal::TERM);
     for endpoint in [&service.public, &service.internal] {
         eventually("it is not ready", async || endpoint.get("/readyz").await.status == 503).await;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use anyhow::{Context, anyhow};
 use embedded_postgres::Lock;
 use sqlx::Connection;
-use sqlx::postgres::PgConnectOptions;
 
 use super::database::Database;
 use super::demo::Demo;
@@ -20,7 +19,7 @@ use crate::cli::{connect, progress, startup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Shutdown, Source};
 use crate::http::server::Listeners;
-use crate::postgres;
+use crate::postgres::{self, Servers};
 use crate::telemetry;
 
 /// Times of the end. There is no load balancer, and a person waits for the prompt.
@@ -39,7 +38,7 @@ pub(super) struct Installation {
 /// The service of an installation, ready to run.
 pub(super) struct Service {
     app: Arc<App>,
-    listener_database: PgConnectOptions,
+    listener_database: Servers,
     /// The demo account and its keys.
     pub demo: Demo,
 }
@@ -72,9 +71,9 @@ impl Installation {
         let source = Source::load(None)?.with_file(&self.env_file)?;
         let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
         let config = Config::load(&source)?;
-        let state = postgres::migrate(&owner).await.context("the schema could not be brought up to date")?;
+        let state = postgres::migrate(owner.current()).await.context("the schema could not be brought up to date")?;
         tracing::info!(migration = state.applied, "schema is up to date");
-        postgres::grant_application_role(&owner, config.database.get_username(), None).await?;
+        postgres::grant_application_role(owner.current(), config.database.username(), None).await?;
 
         let pool = postgres::pool(&config.database, config.database_connections);
         let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));

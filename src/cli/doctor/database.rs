@@ -8,10 +8,10 @@ use sqlx::postgres::PgConnectOptions;
 
 use super::finding::Finding;
 use crate::app::App;
-use crate::cluster::{self, Deaf};
+use crate::cluster::{self, FeedFault};
 use crate::error;
 use crate::postgres::walls::{self, Breach};
-use crate::postgres::{self, OLDEST_SERVER};
+use crate::postgres::{self, OLDEST_SERVER, Servers};
 
 /// Tokens and expiry dates bear this much.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(5);
@@ -20,6 +20,8 @@ pub(super) fn unreachable(error: &anyhow::Error) -> Finding {
     let advice = if has_no_room(error) {
         "give it room: `alter role … connection limit`, max_connections of the server, or fewer of ours \
          (CREDENZA_DATABASE_CONNECTIONS, and three for each instance besides)"
+    } else if error::chain(error.as_ref()).contains("startup parameter") {
+        "set ignore_startup_parameters = extra_float_digits,options in the pooler"
     } else {
         "is Postgres running, are host, role and password in DATABASE_URL right, and does pg_hba.conf let the role in?"
     };
@@ -101,6 +103,18 @@ pub(super) async fn role(connection: &mut PgConnection, name: &str) -> Finding {
     }
 }
 
+pub(super) async fn statements(database: &PgConnectOptions) -> Finding {
+    match postgres::mixes_up_statements(database).await {
+        Ok(false) => Finding::ok("statements", "no pooler mixes up prepared statements".to_owned()),
+        Ok(true) => Finding::wrong(
+            "statements",
+            "DATABASE_URL leads through a pooler that mixes up the prepared statements of its clients".to_owned(),
+            "use PgBouncer 1.21 or later with max_prepared_statements = 200, or pooling by session",
+        ),
+        Err(error) => Finding::failed("statements", &error),
+    }
+}
+
 pub(super) async fn migrations(connection: &mut PgConnection) -> Finding {
     let state = match postgres::schema_state(connection).await {
         Ok(state) => state,
@@ -136,20 +150,20 @@ fn apart(before: DateTime<Utc>, other: DateTime<Utc>, after: DateTime<Utc>) -> T
     (before - other).max(other - after).max(TimeDelta::zero())
 }
 
-pub(super) async fn listener(app: &App, listener: &PgConnectOptions) -> Finding {
-    let error = match cluster::hears(&app.pool, listener).await {
+pub(super) async fn listener(app: &App, listener: &Servers) -> Finding {
+    let error = match cluster::try_feed(&app.pool, listener).await {
         Ok(took) => return Finding::ok("listener", format!("a change was heard after {} ms", took.as_millis())),
         Err(error) => error,
     };
     let advice = match error {
-        Deaf::Unheard => {
+        FeedFault::NotReceived => {
             "LISTEN belongs to a session: let CREDENZA_LISTENER_DATABASE_URL lead to the same database directly, not \
              through a pooler in transaction mode"
         }
-        Deaf::Listener(_) | Deaf::Silent => {
+        FeedFault::Listener(_) | FeedFault::Silent => {
             "let CREDENZA_LISTENER_DATABASE_URL lead to the same database directly, not through a pooler"
         }
-        Deaf::Speaker(_) => "look at the database's log",
+        FeedFault::Sender(_) => "look at the database's log",
     };
     Finding::wrong("listener", format!("changes are not heard: {}", error::chain(&error)), advice)
 }

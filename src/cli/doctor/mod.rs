@@ -28,6 +28,7 @@ pub(super) struct Options {
 
 /// What is looked at behind the settings, in order.
 const BEHIND_SETTINGS: &[&str] = &[
+    "statements",
     "database",
     "server",
     "role",
@@ -78,9 +79,16 @@ async fn behind_settings(config: Config, key: Option<&secrecy::SecretString>, fi
         Ok(connection) => connection,
         Err(error) => return findings.push(database::unreachable(&error)),
     };
+    // First: behind a pooler that mixes up statements every other check may get the answer to another question.
+    let statements = database::statements(database.current()).await;
+    let is_mixed_up = statements.status == Status::Wrong;
+    findings.push(statements);
+    if is_mixed_up {
+        return;
+    }
     findings.push(database::version(&mut connection).await);
     findings.push(database::server(&mut connection).await);
-    findings.push(database::role(&mut connection, database.get_username()).await);
+    findings.push(database::role(&mut connection, database.username()).await);
     let migrations = database::migrations(&mut connection).await;
     let has_schema = migrations.status == Status::Ok;
     findings.push(migrations);

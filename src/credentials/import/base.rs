@@ -11,7 +11,7 @@ use crate::credentials::upsert_base::missing_half;
 use crate::error::{Error, FieldError, Missing, SealError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::types::{AccountId, Environment, Pair, SupplierCode};
-use crate::vault::{Sealers, Vault};
+use crate::vault::{SealBudget, Vault};
 
 /// New pairs of a row; those of the other environments are kept.
 pub(super) type Pairs = Vec<(Environment, Pair)>;
@@ -63,7 +63,7 @@ impl Importable for BaseUpdate {
         let (mut pairs, mut errors) = (Pairs::new(), Vec::new());
         for (environment, half) in self.halves().into_iter().filter(|(_, half)| !half.is_absent()) {
             let opened = match stored.map(|stored| stored.pair(environment)) {
-                Some(StoredPair::Whole(Ok(pair))) => Some(self.place(environment).open(vault, account, &pair).await),
+                Some(StoredPair::Whole(Ok(pair))) => Some(open(vault, account, self.place(environment), &pair).await),
                 Some(StoredPair::Whole(Err(damage))) => Some(Err(damage.into())),
                 Some(StoredPair::Absent | StoredPair::Half) | None => None,
             };
@@ -103,7 +103,7 @@ impl Importable for BaseUpdate {
         2 * self.halves().iter().filter(|(_, half)| !half.is_absent()).count() as u64
     }
 
-    fn seal(&self, pairs: &Pairs, sealers: &mut Sealers) -> Result<SealedPairs, SealError> {
+    fn seal(&self, pairs: &Pairs, sealers: &mut SealBudget) -> Result<SealedPairs, SealError> {
         let mut sealed = SealedPairs::default();
         for (environment, pair) in pairs {
             let one = self.place(*environment).seal(sealers.take(2)?, pair)?;
@@ -134,4 +134,9 @@ impl Importable for BaseUpdate {
         let action = if is_new { Action::CredentialsCreated } else { Action::CredentialsUpdated };
         Event::of_supplier(action, &self.supplier)
     }
+}
+
+async fn open(vault: &Vault, account: AccountId, place: Place<'_>, pair: &SealedPair) -> Result<Pair, Error> {
+    let keys = vault.data_keys(account, pair.halves()).await?;
+    Ok(place.open(&keys, account, pair)?)
 }

@@ -20,7 +20,7 @@ use crate::postgres::{is_deadlock, violates};
 use crate::principal::Actor;
 use crate::suppliers;
 use crate::types::AccountId;
-use crate::vault::Sealers;
+use crate::vault::SealBudget;
 use crate::work::{Begun, Work};
 
 /// Rows of one statement. Far from what the database takes in its time for one.
@@ -61,7 +61,7 @@ enum Prepared<T: Importable> {
     /// All of it, by what was found then.
     Sealed { found: Found<T::Stored>, sealed: Vec<(usize, T::Sealed)>, report: Report },
     /// Only the data keys were fetched.
-    Sealers(Sealers),
+    Budget(SealBudget),
 }
 
 impl<'c, T: Importable> Import<'c, '_, T> {
@@ -100,8 +100,8 @@ impl<'c, T: Importable> Import<'c, '_, T> {
             taken_back?;
             attempt += 1;
             let most = self.rows.iter().map(|row| row.value.most_seals()).sum();
-            let sealers = self.context.vault.sealers(most, self.account, self.context.clock.now()).await?;
-            prepared = Prepared::Sealers(sealers);
+            let sealers = self.context.vault.seal_budget(most, self.account, self.context.clock.now()).await?;
+            prepared = Prepared::Budget(sealers);
         }
     }
 
@@ -126,7 +126,7 @@ impl<'c, T: Importable> Import<'c, '_, T> {
             return Ok(Prepared::Sealed { found, sealed: Vec::new(), report: plan.report });
         }
         let seals = plan.changes.iter().map(|(_, change)| T::seals(change)).sum();
-        let mut sealers = self.context.vault.sealers(seals, self.account, self.context.clock.now()).await?;
+        let mut sealers = self.context.vault.seal_budget(seals, self.account, self.context.clock.now()).await?;
         let sealed = self.seal(&plan.changes, &mut sealers).await?;
         Ok(Prepared::Sealed { found, sealed, report: plan.report })
     }
@@ -147,7 +147,7 @@ impl<'c, T: Importable> Import<'c, '_, T> {
                 }
                 (sealed, report)
             }
-            Prepared::Sealers(mut sealers) => {
+            Prepared::Budget(mut sealers) => {
                 let found = T::find(work, self.account, self.rows, Lock::Yes).await?;
                 let plan = self.plan(&found, progress).await?;
                 if plan.is_over() {
@@ -209,7 +209,7 @@ impl<'c, T: Importable> Import<'c, '_, T> {
     async fn seal(
         &self,
         changes: &[(usize, T::Change)],
-        sealers: &mut Sealers,
+        sealers: &mut SealBudget,
     ) -> Result<Vec<(usize, T::Sealed)>, Error> {
         let mut sealed = Vec::with_capacity(changes.len());
         for part in changes.chunks(AT_ONCE) {

@@ -7,7 +7,7 @@ use super::store::{Placed, Stamp};
 use crate::audit::Event;
 use crate::error::{Error, FieldError, Missing, SealError};
 use crate::types::{AccountId, SupplierCode};
-use crate::vault::{Sealers, Vault};
+use crate::vault::{SealBudget, Vault};
 
 /// Whether the rows that are read stay as they are until the end of the transaction.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +78,7 @@ pub(super) trait Importable: Keyed + Sized + Sync {
     fn most_seals(&self) -> u64;
 
     /// Seals a change.
-    fn seal(&self, change: &Self::Change, sealers: &mut Sealers) -> Result<Self::Sealed, SealError>;
+    fn seal(&self, change: &Self::Change, sealers: &mut SealBudget) -> Result<Self::Sealed, SealError>;
 
     /// Stores changes; the keys of the rows that they created.
     fn store(

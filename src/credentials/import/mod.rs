@@ -22,7 +22,7 @@ use tokio::task::spawn_blocking;
 pub use report::{MOST_ERRORS, Report, RowError, RowErrors};
 
 use crate::context::Context;
-use crate::error::Error;
+use crate::error::{self, Error};
 use crate::idempotency::{Outcome, Request};
 use crate::principal::Actor;
 use crate::types::AccountId;
@@ -74,11 +74,7 @@ pub async fn import<'a>(
 ) -> Result<Imported<'a>, Error> {
     // Ten mebibytes take too long to stand in the way of other requests.
     let parsed = spawn_blocking(move || rows::parse(file.expose_secret())).await;
-    let Parsed { count, rows, errors } = parsed.map_err(|stopped| match stopped.try_into_panic() {
-        Ok(panic) => std::panic::resume_unwind(panic),
-        // Only a runtime that is shutting down cancels the task.
-        Err(_cancelled) => Error::Unavailable(sqlx::Error::PoolClosed),
-    })?;
+    let Parsed { count, rows, errors } = parsed.map_err(error::stopped)?;
     let mode = if errors.is_empty() { mode } else { Mode::DryRun };
     let imported = match rows {
         Rows::Base(rows) => Import { context, actor, account, rows: &rows }.run(mode, request, progress).await?,

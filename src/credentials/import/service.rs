@@ -10,7 +10,7 @@ use crate::credentials::ServiceUpdate;
 use crate::error::{Error, FieldError, Missing, SealError};
 use crate::sealed_pair::{Place, Storage};
 use crate::types::{AccountId, SupplierCode, Username};
-use crate::vault::{Sealed, Sealers, Vault};
+use crate::vault::{SealBudget, Sealed, Vault};
 
 impl ServiceUpdate {
     fn place(&self) -> Place<'_> {
@@ -23,11 +23,15 @@ impl ServiceUpdate {
         let pair = &self.pair;
         let Ok(username) = Username::parse(stored.username.clone().into()) else { return Ok(false) };
         let Ok(password) = Sealed::parse(stored.password.clone()) else { return Ok(false) };
-        match self.place().open_password(vault, account, &username, &password).await {
-            Ok(password) => Ok(pair.username.is_same_as(&username) && pair.password.is_same_as(&password)),
+        let keys = match vault.data_keys(account, [&password]).await {
+            Ok(keys) => keys,
             // The row takes the place of one that does not open.
-            Err(error) if is_unreadable(&error) => Ok(false),
-            Err(error) => Err(error),
+            Err(error) if is_unreadable(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        match self.place().open_password(&keys, account, &username, &password) {
+            Ok(password) => Ok(pair.username.is_same_as(&username) && pair.password.is_same_as(&password)),
+            Err(_) => Ok(false),
         }
     }
 }
@@ -87,7 +91,7 @@ impl Importable for ServiceUpdate {
         1
     }
 
-    fn seal(&self, (): &(), sealers: &mut Sealers) -> Result<Sealed, SealError> {
+    fn seal(&self, (): &(), sealers: &mut SealBudget) -> Result<Sealed, SealError> {
         let pair = &self.pair;
         self.place().seal_password(sealers.take(1)?, &pair.username, &pair.password)
     }

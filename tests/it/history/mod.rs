@@ -19,7 +19,7 @@ mod instance;
 mod linearizable;
 mod linearizable_tests;
 mod postgres;
-mod proxy;
+pub mod proxy;
 mod questions;
 mod stale;
 mod verdict;
@@ -103,8 +103,13 @@ impl Run<'_> {
     /// When all is well again, everybody has to agree.
     async fn read_once_more(&self, world: &World) {
         for (number, instance) in world.instances.iter().enumerate() {
-            let ready =
-                async || instance.public().send("GET", "/readyz", None).await.is_ok_and(|answer| answer.status == 200);
+            let ready = async || {
+                instance
+                    .public()
+                    .send("GET", "/readyz", None)
+                    .await
+                    .is_ok_and(|answer| answer.status == 200 && !answer.body.contains("degraded"))
+            };
             eventually("an instance is ready again", ready).await;
             for question in world.questions() {
                 world.read(number, &question, Duration::from_secs(10)).await;

@@ -21,6 +21,8 @@ struct Condition {
     cuts: u32,
     refuses: bool,
     stalls: bool,
+    /// How often every connection fell silent for ever.
+    silences: u32,
     to_client: Duration,
     to_server: Duration,
 }
@@ -29,6 +31,7 @@ struct Condition {
 pub struct Proxy {
     folder: PathBuf,
     condition: watch::Sender<Condition>,
+    target: watch::Sender<PathBuf>,
     forwarding: AbortHandle,
 }
 
@@ -45,8 +48,9 @@ impl Proxy {
         let folder = scratch_folder("way");
         let listener = UnixListener::bind(folder.join(SOCKET)).unwrap();
         let (condition, watched) = watch::channel(Condition::default());
-        let forwarding = tokio::spawn(forward(listener, server.join(SOCKET), watched)).abort_handle();
-        Self { folder, condition, forwarding }
+        let (target, targets) = watch::channel(server.join(SOCKET));
+        let forwarding = tokio::spawn(forward(listener, targets, watched)).abort_handle();
+        Self { folder, condition, target, forwarding }
     }
 
     /// A URL of the server that takes this way instead.
@@ -58,6 +62,16 @@ impl Proxy {
     /// Ends every connection; new ones are welcome.
     pub fn cut(&self) {
         self.condition.send_modify(|condition| condition.cuts += 1);
+    }
+
+    /// Leads new connections to the server whose socket is in another folder.
+    pub fn lead_to(&self, server: &Path) {
+        self.target.send_replace(server.join(SOCKET));
+    }
+
+    /// Lets nothing through on any connection that there is, for ever, without ending it. New ones are welcome.
+    pub fn fall_silent(&self) {
+        self.condition.send_modify(|condition| condition.silences += 1);
     }
 
     /// Whether new connections are ended at once.
@@ -77,24 +91,25 @@ impl Proxy {
     }
 }
 
-async fn forward(listener: UnixListener, target: PathBuf, condition: watch::Receiver<Condition>) {
+async fn forward(listener: UnixListener, target: watch::Receiver<PathBuf>, condition: watch::Receiver<Condition>) {
     while let Ok((client, _)) = listener.accept().await {
         if !condition.borrow().refuses {
-            tokio::spawn(connection(client, target.clone(), condition.clone()));
+            let server = target.borrow().clone();
+            tokio::spawn(connection(client, server, condition.clone()));
         }
     }
 }
 
 /// Forwards until one side ends the connection, or it is cut. Failures are what this is for.
 async fn connection(client: UnixStream, target: PathBuf, mut condition: watch::Receiver<Condition>) {
-    let cuts = condition.borrow().cuts;
+    let Condition { cuts, silences, .. } = *condition.borrow();
     let Ok(server) = UnixStream::connect(target).await else { return };
     let ((client_reads, client_writes), (server_reads, server_writes)) = (client.into_split(), server.into_split());
     let (there, back) = (condition.clone(), condition.clone());
     tokio::select! {
         _ = condition.wait_for(|condition| condition.cuts != cuts) => {}
-        () = pump(client_reads, server_writes, there, |condition| condition.to_server) => {}
-        () = pump(server_reads, client_writes, back, |condition| condition.to_client) => {}
+        () = pump(client_reads, server_writes, there, silences, |condition| condition.to_server) => {}
+        () = pump(server_reads, client_writes, back, silences, |condition| condition.to_client) => {}
     }
 }
 
@@ -102,11 +117,12 @@ async fn pump(
     mut from: impl AsyncRead + Unpin,
     mut to: impl AsyncWrite + Unpin,
     mut condition: watch::Receiver<Condition>,
+    silences: u32,
     delay: fn(&Condition) -> Duration,
 ) {
     let mut buffer = [0; 16 << 10];
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
-        let delay = match condition.wait_for(|condition| !condition.stalls).await {
+        let delay = match condition.wait_for(|condition| !condition.stalls && condition.silences == silences).await {
             Ok(condition) => delay(&condition),
             Err(_) => return,
         };

@@ -82,7 +82,7 @@ impl World {
             instances.push(Instance::start(&installation, &postgres.socket()).await);
         }
         for instance in &instances {
-            eventually("an instance is ready", async || instance.public().get("/readyz").await.status == 200).await;
+            eventually("an instance is ready", async || instance.public().is_at_full_speed().await).await;
         }
         let public = instances[0].public().with_key(&parent.key);
         let mut subaccounts = Vec::new();

@@ -20,7 +20,6 @@ use credenza::principal::Scope;
 use credenza::sealed_pair::Place;
 use credenza::types::{AccountId, Email, Environment, Name, Pair, Password, Service, SupplierCode, Username};
 use serde_json::Value;
-use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection};
 use tokio::task::JoinSet;
 use tower::ServiceExt;
@@ -188,8 +187,7 @@ fn compose(database: &Database, clock: Clock, variables: &[(&str, &str)], change
     change(&mut settings);
     // So is the wait for a connection.
     let pool = postgres::pool(&database.application, 8);
-    let patient = pool.options().clone().acquire_timeout(PATIENCE);
-    let pool = patient.connect_lazy_with(PgConnectOptions::clone(&pool.connect_options()));
+    let pool = pool.waiting(PATIENCE);
     App::new(pool, clock, config.secrets, settings)
 }
 

@@ -144,7 +144,9 @@ impl TestApp {
                 .unwrap();
         admin.close().await.unwrap();
         let place = Binding::new(&[b"signing key", kid.as_bytes()]);
-        let pem = self.app.vault.open(AccountId::OPERATOR, &Sealed::parse(sealed).unwrap(), &place).await.unwrap();
+        let sealed = Sealed::parse(sealed).unwrap();
+        let keys = self.app.vault.data_keys(AccountId::OPERATOR, [&sealed]).await.unwrap();
+        let pem = keys.open(AccountId::OPERATOR, &sealed, &place).unwrap();
         let body: String = pem.expose_secret().lines().filter(|line| !line.starts_with("-----")).collect();
         (kid, Seal::Rsa(KeyPair::from_pkcs8(&BASE64_STANDARD.decode(body).unwrap()).unwrap()))
     }

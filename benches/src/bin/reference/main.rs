@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
     };
     let world = World::read(Path::new(world))?;
     let config = Config::load(&Source::load(None)?)?;
-    let pool = postgres::pool(&config.database, config.database_connections);
+    let pool = postgres::pool(&config.database, config.database_connections).connections().clone();
     let router = match which.as_str() {
         "floor" => floor::router(&world, None)?,
         "floor+duties" => floor::router(&world, Some(Duties::begin(pool).await?))?,

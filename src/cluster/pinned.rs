@@ -1,5 +1,5 @@
-//! What is asked together with something else again and again is held on to beside that, with the readings that it rests
-//! on. Whether it may be used then costs a few loads and a look at the clock, in place of a look into each cache.
+//! Pins values that are read together again and again to one of them, with the readings that they rest on. To check whether
+//! they are current then costs a few loads and a look at the clock, in place of a look into each cache.
 
 use std::sync::{PoisonError, RwLock};
 use std::time::Duration;
@@ -8,24 +8,24 @@ use smallvec::SmallVec;
 
 use super::trust::{Reading, Trust};
 
-/// How long something that is held is used. Then the caches are asked again, so that they know what is in use, and what is
-/// too old for them is not used for much longer here.
-const HELD_FOR: Duration = Duration::from_mins(1);
+/// How long a pinned value is used. Then the caches are asked again, so that they know which entries are in use, and an entry
+/// that is too old for them is not used for much longer here.
+const PINNED_FOR: Duration = Duration::from_mins(1);
 
-/// What something rests on: the readings of caches that it was made from.
-pub struct Basis {
+/// The readings of caches that a value was made from.
+pub struct Readings {
     readings: SmallVec<[Reading; 4]>,
-    /// Whether all of it came by a cache. What came past one can be said to be current once, but not again.
+    /// Whether all of it came by a cache. A value that came past one is known to be current once, but not again.
     is_whole: bool,
 }
 
-impl Default for Basis {
+impl Default for Readings {
     fn default() -> Self {
         Self { readings: SmallVec::new(), is_whole: true }
     }
 }
 
-impl Basis {
+impl Readings {
     /// Adds a reading; `None` for what came past its cache.
     pub(super) fn note(&mut self, reading: Option<Reading>) {
         match reading {
@@ -36,12 +36,12 @@ impl Basis {
     }
 }
 
-/// A value and what it rests on, if there is one. It is current on the same terms as cached values: the generations of its
-/// owners are what they were before it was read, and there is a lease.
-pub struct Held<V>(RwLock<Option<Kept<V>>>);
+/// A place for a value and its readings. The value is current on the same terms as cached values: the generations of its owners
+/// are those from before it was read, and there is a lease.
+pub struct Pinned<V>(RwLock<Option<Kept<V>>>);
 
 struct Kept<V> {
-    basis: Basis,
+    readings: Readings,
     /// On the lease's clock.
     until: Duration,
     value: V,
@@ -50,19 +50,19 @@ struct Kept<V> {
 impl<V> Kept<V> {
     fn is_current(&self, trust: &Trust, also: Option<Reading>) -> bool {
         let now = trust.now();
-        now < self.until && trust.confirms_each(now, also.iter().chain(&self.basis.readings))
+        now < self.until && trust.confirms_each(now, also.iter().chain(&self.readings.readings))
     }
 }
 
-impl<V> Default for Held<V> {
+impl<V> Default for Pinned<V> {
     fn default() -> Self {
         Self(RwLock::new(None))
     }
 }
 
-impl<V> Held<V> {
-    /// What the work makes of the value, if the value is current when the work is done, and a reading that the work relied
-    /// on as well.
+impl<V> Pinned<V> {
+    /// Returns what the work makes of the value, if the value is current when the work is done, and a reading that the work
+    /// relied on as well.
     pub(super) fn with<T>(
         &self,
         trust: &Trust,
@@ -75,20 +75,19 @@ impl<V> Held<V> {
         kept.is_current(trust, also).then_some(done)
     }
 
-    /// Holds on to a value from now on, made with the one that is held if that is current. Not to one that cannot be known
-    /// to be current.
-    pub(super) fn hold(&self, trust: &Trust, mut basis: Basis, value: impl FnOnce(Option<&V>) -> V) {
-        if !basis.is_whole {
+    /// Pins a value, made with the one that is pinned if that is current. Leaves out one that cannot be known to be current.
+    pub(super) fn pin(&self, trust: &Trust, mut readings: Readings, value: impl FnOnce(Option<&V>) -> V) {
+        if !readings.is_whole {
             return;
         }
         let mut slot = self.0.write().unwrap_or_else(PoisonError::into_inner);
         let before = slot.as_ref().filter(|kept| kept.is_current(trust, None));
-        for reading in before.iter().flat_map(|kept| &kept.basis.readings) {
-            basis.note(Some(*reading));
+        for reading in before.iter().flat_map(|kept| &kept.readings.readings) {
+            readings.note(Some(*reading));
         }
-        let until = before.map_or_else(|| trust.now() + HELD_FOR, |kept| kept.until);
+        let until = before.map_or_else(|| trust.now() + PINNED_FOR, |kept| kept.until);
         let value = value(before.map(|kept| &kept.value));
-        *slot = Some(Kept { basis, until, value });
+        *slot = Some(Kept { readings, until, value });
     }
 }
 
@@ -107,7 +106,7 @@ mod tests {
     struct Fixture {
         seconds: Arc<AtomicU64>,
         trust: Arc<Trust>,
-        slot: Held<Vec<i32>>,
+        slot: Pinned<Vec<i32>>,
     }
 
     impl Fixture {
@@ -117,23 +116,23 @@ mod tests {
             let clock = Monotonic::from_fn(move || Duration::from_secs(told.load(Ordering::Relaxed)));
             let trust = Trust::new(clock, Duration::ZERO, None);
             trust.extend_lease(Duration::from_hours(1));
-            Self { seconds, trust, slot: Held::default() }
+            Self { seconds, trust, slot: Pinned::default() }
         }
 
-        fn basis(&self, owners: &[&Owner]) -> Basis {
-            let mut basis = Basis::default();
+        fn readings(&self, owners: &[&Owner]) -> Readings {
+            let mut readings = Readings::default();
             for owner in owners {
-                basis.note(Some(self.trust.begin(owner).unwrap()));
+                readings.note(Some(self.trust.begin(owner).unwrap()));
             }
-            basis
+            readings
         }
 
-        fn hold(&self, owners: &[&Owner], value: i32) {
+        fn pin(&self, owners: &[&Owner], value: i32) {
             let with = |before: Option<&Vec<i32>>| before.into_iter().flatten().copied().chain([value]).collect();
-            self.slot.hold(&self.trust, self.basis(owners), with);
+            self.slot.pin(&self.trust, self.readings(owners), with);
         }
 
-        fn held(&self) -> Option<Vec<i32>> {
+        fn pinned(&self) -> Option<Vec<i32>> {
             self.slot.with(&self.trust, None, |value| Some(value.clone()))
         }
     }
@@ -147,24 +146,24 @@ mod tests {
         let fixture = Fixture::new();
         let (one, two, other) = (account(1), account(2), account(3));
         let trust = &fixture.trust;
-        assert_eq!(fixture.held(), None);
+        assert_eq!(fixture.pinned(), None);
         for owner in [&one, &two, &Owner::Everything] {
-            fixture.hold(&[&one, &two], 1);
+            fixture.pin(&[&one, &two], 1);
             trust.bump(&other);
-            assert_eq!(fixture.held(), Some(vec![1]));
+            assert_eq!(fixture.pinned(), Some(vec![1]));
             trust.bump(owner);
-            assert_eq!(fixture.held(), None, "{owner:?}");
+            assert_eq!(fixture.pinned(), None, "{owner:?}");
         }
-        fixture.hold(&[&one, &two], 2);
-        assert_eq!(fixture.held(), Some(vec![2]), "nothing that was void is in it");
+        fixture.pin(&[&one, &two], 2);
+        assert_eq!(fixture.pinned(), Some(vec![2]), "nothing that was void is in it");
         let change = Uuid::nil();
         trust.hold(change, vec![two.clone()]);
-        assert_eq!(fixture.held(), None);
+        assert_eq!(fixture.pinned(), None);
         trust.release(change);
-        assert_eq!(fixture.held(), None, "loaded before the change");
-        fixture.hold(&[&one], 3);
+        assert_eq!(fixture.pinned(), None, "loaded before the change");
+        fixture.pin(&[&one], 3);
         trust.end_lease();
-        assert_eq!(fixture.held(), None);
+        assert_eq!(fixture.pinned(), None);
     }
 
     #[test]
@@ -173,7 +172,7 @@ mod tests {
         let (one, other) = (account(1), account(2));
         let trust = &fixture.trust;
         for changed in [&one, &other] {
-            fixture.hold(&[&one], 1);
+            fixture.pin(&[&one], 1);
             let also = trust.begin(&other);
             let during = |work: &dyn Fn()| {
                 fixture.slot.with(trust, also, |value| {
@@ -184,7 +183,7 @@ mod tests {
             assert_eq!(during(&|| {}), Some(1));
             assert_eq!(during(&|| trust.bump(changed)), None, "{changed:?}");
         }
-        fixture.hold(&[&one], 1);
+        fixture.pin(&[&one], 1);
         let late = || {
             trust.end_lease();
             Some(())
@@ -193,29 +192,29 @@ mod tests {
     }
 
     #[test]
-    fn more_is_held_on_the_basis_of_both_and_no_longer_than_the_first() {
+    fn a_second_value_rests_on_the_readings_of_both_and_lasts_no_longer_than_the_first() {
         let fixture = Fixture::new();
         let (one, two) = (account(1), account(2));
         let pass = |seconds| fixture.seconds.fetch_add(seconds, Ordering::Relaxed);
-        fixture.hold(&[&one], 1);
-        pass(HELD_FOR.as_secs() - 1);
-        fixture.hold(&[&two], 2);
-        assert_eq!(fixture.held(), Some(vec![1, 2]));
+        fixture.pin(&[&one], 1);
+        pass(PINNED_FOR.as_secs() - 1);
+        fixture.pin(&[&two], 2);
+        assert_eq!(fixture.pinned(), Some(vec![1, 2]));
         pass(1);
-        assert_eq!(fixture.held(), None);
-        fixture.hold(&[&two], 3);
-        fixture.hold(&[&one], 4);
-        assert_eq!(fixture.held(), Some(vec![3, 4]));
+        assert_eq!(fixture.pinned(), None);
+        fixture.pin(&[&two], 3);
+        fixture.pin(&[&one], 4);
+        assert_eq!(fixture.pinned(), Some(vec![3, 4]));
         fixture.trust.bump(&two);
-        assert_eq!(fixture.held(), None);
+        assert_eq!(fixture.pinned(), None);
     }
 
     #[test]
-    fn a_value_that_bypassed_the_cache_is_not_held() {
+    fn a_value_that_bypassed_the_cache_is_not_pinned() {
         let fixture = Fixture::new();
-        let mut basis = fixture.basis(&[&account(1)]);
-        basis.note(None);
-        fixture.slot.hold(&fixture.trust, basis, |_| vec![1]);
-        assert_eq!(fixture.held(), None);
+        let mut readings = fixture.readings(&[&account(1)]);
+        readings.note(None);
+        fixture.slot.pin(&fixture.trust, readings, |_| vec![1]);
+        assert_eq!(fixture.pinned(), None);
     }
 }

@@ -67,7 +67,7 @@ impl Kind {
     }
 }
 
-/// Tells whether a text may contain a key or a part of one, so that it must not stand in a log or in the audit.
+/// Returns whether a text may contain a key or a part of one, so that it must not stand in a log or in the audit.
 pub fn contains_key(text: &[u8]) -> bool {
     Kind::ALL.iter().any(|kind| text.windows(4).any(|part| part.eq_ignore_ascii_case(kind.prefix().as_bytes())))
 }
@@ -90,7 +90,7 @@ impl ApiKey {
         Self { kind, text: text.into() }
     }
 
-    /// Recognises a key by its form alone; says what is wrong with it for the log.
+    /// Recognises a key by its form alone; the error is for the log.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let kind = Kind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()));
         let kind = kind.ok_or("no key of ours by its prefix")?;
@@ -118,7 +118,7 @@ impl ApiKey {
         self.text.expose_secret()
     }
 
-    /// What people recognise it by.
+    /// The last characters, by which people recognise it.
     pub fn last_four(&self) -> &str {
         let text = self.expose();
         &text[text.len() - 4..]
@@ -143,7 +143,7 @@ fn checksum(body: &str) -> [u8; CHECKSUM] {
     characters
 }
 
-/// What is stored of a key, and what it is found by.
+/// The hash of a key, which is stored and looked up.
 #[derive(Clone, Copy, Eq, Hash)]
 #[allow(clippy::derived_hash_with_manual_eq, reason = "equal in the same cases, but in constant time")]
 pub struct KeyHash(pub [u8; 32]);
@@ -172,7 +172,7 @@ impl Pepper {
         Hmac::new_from_slice(secret.expose_secret()).ok().map(Self)
     }
 
-    /// MACs under a key that is derived for another purpose alone. What is hashed for an API key begins with a prefix of ours, which no purpose
+    /// MACs under a key that is derived for another purpose alone. The hashed text of an API key begins with a prefix of ours, which no purpose
     /// does, so that neither is ever the other.
     pub fn macs_for(&self, purpose: &str) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
@@ -184,7 +184,7 @@ impl Pepper {
         Hmac::new(&key)
     }
 
-    /// Returns a MAC that tells this secret from others, and nothing about it.
+    /// Returns a MAC that differs between secrets and reveals nothing about this one.
     pub fn fingerprint(&self) -> Vec<u8> {
         self.macs_for("fingerprint").finalize().into_bytes().to_vec()
     }

@@ -32,28 +32,28 @@ const CLOSE: Duration = Duration::from_secs(3);
 pub struct Secrets {
     /// Key-encryption keys.
     pub keyring: Keyring,
-    /// What API keys are hashed under.
+    /// The pepper of API keys.
     pub pepper: Pepper,
-    /// What the audit chains are authenticated with.
+    /// The key of the audit chains.
     pub audit_key: AuditKey,
 }
 
-/// What an operator can choose, apart from secrets and addresses.
+/// The operator's settings, apart from secrets and addresses.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Our own URL, as clients see it: the issuer and audience of our tokens.
     pub public_url: String,
     /// Budget of the resolver's cache.
     pub cache: Limits,
-    /// How long this process may answer from memory without being heard of.
+    /// How long this process may answer from memory without renewing its lease.
     pub leases: Leases,
-    /// Who may ask how much.
+    /// The limits of requests.
     pub admission: AdmissionSettings,
     /// How connections are kept.
     pub connections: ConnectionSettings,
     /// Proxies whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
-    /// Whose tokens are accepted beside ours.
+    /// The external issuer whose tokens are accepted with ours.
     pub outside_issuer: Option<OutsideSettings>,
     /// When data keys are replaced.
     pub retirement: Retirement,
@@ -69,29 +69,29 @@ pub struct App {
     pub statuses: AccountStatuses,
     /// When keys were last used.
     pub last_use: LastUse,
-    /// Who failed how often.
+    /// Failed attempts by address.
     pub failed_attempts: FailedAttempts,
-    /// Who may go on now.
+    /// The limits that a request passes.
     pub admission: Admission,
     /// Our own tokens.
     pub tokens: Tokens,
-    /// Who calls.
+    /// The authentication of callers.
     pub authenticator: Authenticator,
     /// Why a call uses the pair that it uses.
     pub resolver: Resolver,
-    /// Who is given which pair.
+    /// The choice and opening of pairs.
     pub disclosure: Disclosure,
-    /// Who was given which pair.
+    /// The records of resolves.
     pub recorder: Resolves,
-    /// What the operator chose.
+    /// The operator's settings.
     pub settings: Settings,
-    /// Whether it was told to stop.
+    /// Whether it is stopping.
     pub stopping: Stopping,
-    /// What was last said to whoever asked whether we are ready, so that a change is noticed.
+    /// The last answer of `/readyz`, so that a change is logged once.
     pub was_ready: AtomicBool,
 }
 
-/// Whether the service was told to stop. It goes on answering for a while, but is no longer ready for more.
+/// Whether the service is stopping. It goes on answering for a while, but is no longer ready for more.
 #[derive(Debug, Default)]
 pub struct Stopping(AtomicBool);
 
@@ -168,7 +168,7 @@ impl App {
         }
     }
 
-    /// What goes on beside requests, until the task is dropped: hearing changes, recording resolves, noting when keys were
+    /// Runs the background work until the task is dropped: following changes, recording resolves, noting when keys were
     /// used, forgetting old failures, keys that ask no more and outcomes that nobody may ask for any more. `listener` must lead to Postgres directly.
     pub async fn run_in_background(self: Arc<Self>, listener: impl Into<Servers>) {
         let listener = listener.into();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chrono::{DateTime, SubsecRound, Utc};
 use rustix::time::{ClockId, clock_gettime};
 
-/// Tells the time, in UTC and whole microseconds (what Postgres keeps).
+/// Returns the time, in UTC and whole microseconds (what Postgres keeps).
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>);
 
@@ -28,7 +28,7 @@ impl Clock {
     }
 }
 
-/// Tells time that only goes forward, whatever happens to the wall clock, and that goes on while the machine sleeps, where
+/// Returns time that only goes forward, independent of the wall clock, and that goes on while the machine sleeps, where
 /// the system has such a clock (Linux). Counted from an unspecified moment.
 #[derive(Clone)]
 pub struct Monotonic(Arc<dyn Fn() -> Duration + Send + Sync>);

@@ -92,11 +92,11 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// The installation's secrets.
     pub secrets: Secrets,
-    /// What else the operator chose.
+    /// The other settings.
     pub settings: Settings,
 }
 
-/// What clients were promised, and the default.
+/// The promise to clients, and the default.
 const LONGEST_CACHE_TTL: Duration = Duration::from_hours(24);
 /// Of the pool.
 const CONNECTIONS: NonZeroU32 = NonZeroU32::new(16).unwrap();
@@ -193,7 +193,7 @@ fn leases(source: &Source, listen: SocketAddr) -> Result<Leases, ConfigError> {
     })
 }
 
-/// Who may ask how much. An account may use a quarter of the connections to the database for reading, and a quarter for
+/// The limits of requests. An account may use a quarter of the connections to the database for reading, and a quarter for
 /// writing.
 fn admission(source: &Source, database_connections: u32) -> Result<AdmissionSettings, ConfigError> {
     let duration = humantime::Duration::from(Duration::from_secs(30));

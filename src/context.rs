@@ -1,4 +1,4 @@
-//! What every use case works with. The application (`app.rs`) composes it once.
+//! The dependencies of every use case. The application (`app.rs`) composes it once.
 
 use std::sync::Arc;
 
@@ -24,7 +24,7 @@ pub struct Context {
     pub vault: Vault,
     /// The key of the audit chains.
     pub audit_key: AuditKey,
-    /// What API keys are hashed under.
+    /// The pepper of API keys.
     pub pepper: Arc<Pepper>,
 }
 

@@ -1,7 +1,7 @@
 //! The one door through which a password leaves: may they? Resolve, record, and only then hand the pair over.
 //!
 //! Only [`Disclosure`] owns an [`Opener`], which opens the pair of a call (`passwords_leave_through_one_door`). Callers of
-//! the internal listener come through here, and so does whatever else needs a pair for a call.
+//! the internal listener come through here, and so does any other code that needs a pair for a call.
 
 use crate::accounts::AccountStatuses;
 use crate::audit::{Action, Event, Outcome, Resolve, Resolves};

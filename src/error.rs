@@ -1,4 +1,4 @@
-//! What can go wrong, in the words of the domain. No HTTP here: `http/error.rs` gives each its status.
+//! The errors of the domain. No HTTP here: `http/error.rs` gives each its status.
 
 use crate::principal::{Actor, Limits, Scope};
 use crate::types::{Environment, InvalidText, Service};
@@ -8,7 +8,7 @@ use crate::types::{Environment, InvalidText, Service};
 pub struct FieldError {
     /// Name of the field as the caller wrote it.
     pub field: String,
-    /// What is wrong, as a sentence without the field's name; or a sentence of its own, see `complete`.
+    /// The error as a sentence without the field's name; or a sentence of its own, see `complete`.
     pub message: String,
     /// Whether the message stands alone, without the field's name before it.
     pub complete: bool,
@@ -41,7 +41,7 @@ impl FieldError {
     }
 }
 
-/// What was looked for and is not there.
+/// The thing that was not found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// No such supplier in the directory.
@@ -84,14 +84,14 @@ impl Missing {
     }
 }
 
-/// Why somebody may not do something. What is told to the caller is in `http/error.rs`, the truth goes to the log.
+/// Why somebody may not do something. The answer to the caller is in `http/error.rs`, the truth goes to the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Denied {
     /// Nothing was presented.
     NotAuthenticated,
-    /// What was presented is no valid key. The reason is for the log alone.
+    /// The presented secret is no valid key. The reason is for the log alone.
     BadKey(&'static str),
-    /// What was presented is no valid token. The reason is for the log alone.
+    /// The presented secret is no valid token. The reason is for the log alone.
     BadToken(&'static str),
     /// A public key where only private ones serve.
     PublicKey,
@@ -101,7 +101,7 @@ pub enum Denied {
     InactiveAccount,
     /// The account asked about is neither the caller's own nor a sub-account of it.
     OtherAccount,
-    /// What was presented names two accounts.
+    /// The presented secrets name two accounts.
     TwoAccounts,
     /// Only a parent with sub-accounts may do this.
     NoSubAccounts,
@@ -125,7 +125,7 @@ pub enum Denied {
     TooManyAtOnce,
 }
 
-/// Why a sealed value or a wrapped data key does not open. Never says more than that: not which byte, not what was inside.
+/// Why a sealed value or a wrapped data key does not open. Never reveals more than that: neither the byte nor the contents.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum OpenError {
     /// Too short to be one.
@@ -143,7 +143,7 @@ pub enum OpenError {
     /// The keyring lacks the key that wraps the data key, or the key service has given it up.
     #[error("the key-encryption key of a data key is not in the keyring")]
     NoKek,
-    /// What was sealed is not text.
+    /// The sealed value is not text.
     #[error("the sealed value is not text")]
     NotText,
 }
@@ -153,7 +153,7 @@ pub enum OpenError {
 #[error("no random numbers for sealing")]
 pub struct SealError;
 
-/// Why the key service is of no use just now. Nothing that it said is repeated: it is given data keys.
+/// Why the key service is of no use just now. Nothing of its answer is repeated: it is given data keys.
 #[derive(Debug, thiserror::Error)]
 pub enum KeyServiceError {
     /// It did not answer in time, or not at all.
@@ -183,12 +183,12 @@ pub enum Error {
     /// Something named by the request does not exist; for a supplier code perhaps with the one that was meant.
     #[error("{}{}", what.sentence(), did_you_mean(hint.as_deref()))]
     NotFound {
-        /// What is not there.
+        /// The thing that is not there.
         what: Missing,
         /// The directory's closest code, if one is close.
         hint: Option<String>,
     },
-    /// What the request is about is not in the state that it wants to change.
+    /// The row of the request is not in the state that its condition names.
     #[error("a condition of the request does not hold")]
     PreconditionFailed,
     /// The request came before, and is still being carried out.

@@ -1,5 +1,5 @@
-//! What the fuzzers run: for each piece of text or bytes that comes from outside, one function that takes any input and
-//! panics when a promise about it is broken. The functions stand beside the code that they are about, because most of
+//! The functions that the fuzzers run: for each piece of text or bytes that comes from outside, one function that takes any input and
+//! panics when a promise about it is broken. The functions are next to the code that they test, because most of
 //! that is private. Compiled for fuzzers (`fuzz/README.md`) and for the tests, which replay what fuzzers have found.
 
 /// A target: its name, which is that of its program and of its corpus, and its function.

@@ -1,4 +1,4 @@
-//! Who acts, for whom, with which key and which rights. Plain data: made by `auth`, read by everything else.
+//! The authenticated caller: account, key and rights. Plain data: made by `auth`, read by everything else.
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,7 +38,7 @@ impl Scope {
         Scope::AuditRead,
     ];
 
-    /// What a private key gets when nobody names scopes: everything except being given passwords.
+    /// The scopes of a private key that is made without a list: everything except being given passwords.
     pub const DEFAULT: [Scope; 5] = [
         Scope::CredentialsRead,
         Scope::CredentialsWrite,
@@ -119,7 +119,7 @@ pub enum Grounds {
     ClientSecret,
 }
 
-/// What narrows a credential, and everything that is made with it.
+/// The limits of a credential, and of everything that is made with it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Limits {
     /// Where it works from; everywhere if empty.
@@ -129,12 +129,12 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Tells whether there are none.
+    /// Returns whether there are none.
     pub fn is_unlimited(&self) -> bool {
         *self == Self::default()
     }
 
-    /// Tells whether these are the others, or narrower.
+    /// Returns whether these are the others, or narrower.
     pub fn are_within(&self, others: &Self) -> bool {
         let is_covered = |range: &IpNet| others.allowed_ips.iter().any(|other| other.contains(range));
         let from_there =
@@ -181,7 +181,7 @@ impl Principal {
     }
 }
 
-/// Who is behind a change, for `created_by`, `modified_by` and the audit: a principal and the request it came with, or
+/// The originator of a change, for `created_by`, `modified_by` and the audit: a principal and the request it came with, or
 /// the operator on the command line.
 #[derive(Clone, Debug, Default)]
 pub struct Actor {

@@ -63,7 +63,7 @@ pub enum StoredPair {
     Absent,
     /// One of them is null.
     Half,
-    /// Both are there. What cannot even be read is kept as the error that it will be when it is asked for: damage to one
+    /// Both are there. A value that cannot be parsed is kept as the error that it will be when it is asked for: damage to one
     /// pair is no reason to refuse another.
     Whole(Result<SealedPair, OpenError>),
 }
@@ -104,12 +104,12 @@ impl Place<'_> {
         ])
     }
 
-    /// What a password beside this user name is bound to.
+    /// The binding of a password with this user name.
     pub fn password_binding(&self, username: &Username) -> Binding {
         self.binding("password", username.expose().as_bytes())
     }
 
-    /// What a half of a sealed pair is bound to: the user name, index 0, or the password, index 1, when the user name
+    /// The binding of a half of a sealed pair: the user name, index 0, or the password, index 1, when the user name
     /// holds this.
     pub fn binding_of(&self, index: usize, opened: &[SecretString]) -> Result<Binding, OpenError> {
         match (index, opened) {

@@ -85,7 +85,7 @@ pub fn metrics() -> &'static PrometheusHandle {
     })
 }
 
-/// Every metric: its name, and what it tells. Operators find them in `docs/OPERATIONS.md`, in the dashboard and in the alerts.
+/// Every metric: its name and its meaning. Operators find them in `docs/OPERATIONS.md`, in the dashboard and in the alerts.
 pub const METRICS: &[(&str, &str)] = &[
     ("credenza_acknowledgement_wait_seconds", "How long writes waited for other instances"),
     ("credenza_audit_backlog", "Events of resolves that wait to be written"),

@@ -105,7 +105,7 @@ impl<'a> Work<'a> {
         self.context
     }
 
-    /// Who acts.
+    /// The actor.
     pub fn actor(&self) -> &'a Actor {
         self.actor
     }

@@ -21,7 +21,7 @@ use crate::postgres::Tenant;
 use crate::types::{AccountId, Email, Name, Origin};
 use crate::work::Work;
 
-/// What an account may do beyond its own credentials.
+/// The rights of an account beyond its own credentials.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Plan {

@@ -1,4 +1,4 @@
-//! The end of an account: its data keys are destroyed, and its rows with them. What it had sealed opens nowhere any more,
+//! The end of an account: its data keys are destroyed, and its rows with them. Its sealed values open nowhere any more,
 //! not even from a copy of its rows; only a backup that holds the wrapped data keys can bring it back.
 
 use super::store;
@@ -7,7 +7,7 @@ use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
 use crate::work::Work;
 
-/// What was destroyed.
+/// The counts of what a purge destroyed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Purged {
     /// Data keys.

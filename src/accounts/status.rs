@@ -9,7 +9,7 @@ use crate::cluster::{Cluster, Coherent, Limits, Owner, Pinned, Readings};
 use crate::error::{Denied, Error};
 use crate::types::AccountId;
 
-/// What a request needs to know of an account.
+/// The state of an account that a request depends on.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
 pub struct AccountStatus {
     /// Its parent, if it is a sub-account.

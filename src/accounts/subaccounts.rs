@@ -18,9 +18,9 @@ pub struct SubAccount {
     pub id: AccountId,
     /// Its display name.
     pub name: String,
-    /// What the parent calls it; unique among the parent's, also among inactive ones.
+    /// The parent's name for it; unique among the parent's, also among inactive ones.
     pub external_customer_id: String,
-    /// Whom to write to.
+    /// The contact address.
     pub organization_contact_email: Option<String>,
     /// The parent's notes.
     pub account_notes: Option<String>,
@@ -39,24 +39,24 @@ pub struct SubAccount {
 pub struct NewSubAccount {
     /// Its display name.
     pub name: Name,
-    /// What the parent calls it.
+    /// The parent's name for it.
     pub external_customer_id: Name,
-    /// Whom to write to; also its first user. Without one, that is the user who makes it,
+    /// The contact address; also its first user. Without one, that is the user who makes it,
     /// or the parent's oldest if the maker has no address.
     pub organization_contact_email: Option<Email>,
     /// The parent's notes.
     pub account_notes: Option<Notes>,
 }
 
-/// Changes of a sub-account. What is `None` is kept; `Some(None)` clears.
+/// Changes of a sub-account. `None` keeps a field; `Some(None)` clears.
 #[derive(Clone, Debug, Default)]
 #[allow(clippy::option_option, reason = "kept, cleared and set are three things here")]
 pub struct SubAccountUpdate {
     /// Display name.
     pub name: Option<Name>,
-    /// What the parent calls it.
+    /// The parent's name for it.
     pub external_customer_id: Option<Name>,
-    /// Whom to write to.
+    /// The contact address.
     pub organization_contact_email: Option<Option<Email>>,
     /// The parent's notes.
     pub account_notes: Option<Option<Notes>>,

@@ -1,4 +1,4 @@
-//! Who may go on now, so that nobody's flood is anybody else's trouble. A request passes, from outside in:
+//! Limits what runs at once, so that one caller's flood does not disturb another. A request passes, from outside in:
 //!
 //! - [`Slots`]: so many requests at once for each listener; one more is shed.
 //! - [`RateLimits`]: so many requests of a key in a time.
@@ -19,7 +19,7 @@ pub use turns::{Turn, Turns};
 
 use crate::clock::Monotonic;
 
-/// What an operator can choose about admission.
+/// The operator's settings for admission.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionSettings {
     /// Requests of a key on the public listener; `None` for as many as it likes.

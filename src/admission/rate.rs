@@ -46,7 +46,7 @@ impl Rate {
     }
 }
 
-/// Whose requests are counted together.
+/// The holder whose requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
     /// Those of a key, or of the tokens of an OAuth2 client.
@@ -55,7 +55,7 @@ pub enum Holder {
     Account(AccountId),
 }
 
-/// What a holder has, for the answer's headers.
+/// The state of a holder's rate, for the answer's headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
     /// As many at once at most.
@@ -67,7 +67,7 @@ pub struct Allowance {
 /// One request more than the rate allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooFast {
-    /// What the holder has.
+    /// The state of the holder's rate.
     pub allowance: Allowance,
     /// When the next one passes, in whole seconds from now.
     pub retry_after: u32,

@@ -31,7 +31,7 @@ pub const MAX_RANGES: usize = 100;
 /// A key to be made.
 #[derive(Clone, Debug)]
 pub struct NewKey {
-    /// What people call it.
+    /// Its name for people.
     pub name: Name,
     /// For servers or for browsers.
     pub kind: Kind,
@@ -60,7 +60,7 @@ impl NewKey {
 pub struct KeySummary {
     /// Its id.
     pub id: Uuid,
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
     /// Kind and last four characters, as in `czs_…a1B2`.
     pub masked: String,

@@ -1,4 +1,4 @@
-//! What holds for any text in a key's place.
+//! Properties that hold for any text in a key's place.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 

@@ -2,7 +2,7 @@
 
 use crate::error::{Denied, Error};
 
-/// What came of an act. The code on record is stable: the chain authenticates it.
+/// The outcome of an act. The code on record is stable: the chain authenticates it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was done.

@@ -36,7 +36,7 @@ impl Default for FailedAttempts {
 }
 
 impl FailedAttempts {
-    /// Counts a failure; tells whether the address had too many.
+    /// Counts a failure; returns whether the address had too many.
     pub fn too_many(&self, address: &ClientAddress) -> bool {
         let network = address.network();
         let too_many = self.counts.check_key(&network).is_err();
@@ -46,7 +46,7 @@ impl FailedAttempts {
         too_many
     }
 
-    /// Whether the address had one failure too many within the last second. What is not in memory is not looked up for it;
+    /// Whether the address had one failure too many within the last second. Only what is in memory is looked up for it;
     /// keys that are, because they are good and in use, go on working.
     pub fn is_over(&self, address: &ClientAddress) -> bool {
         let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,6 +1,6 @@
 //! The second scheme: the `Authorization` header, with a bearer token (RFC 6750) or with an API key in the reseller's form,
 //! `base64(key id ":" key)`, with or without the word `Basic` before it. The form is that of the public reseller document;
-//! the blank behind the colon in its example is a misprint, as the Base64 beside it shows.
+//! the blank behind the colon in its example is a misprint, as the Base64 after it shows.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::api_key::{ApiKey, Kind};
 use crate::error::{Denied, Error};
 use crate::principal::Principal;
 
-/// What a header says.
+/// The contents of a header.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Authorization<'a> {
     Nothing,
@@ -22,7 +22,7 @@ pub(super) enum Authorization<'a> {
     KeyPair(&'a str),
 }
 
-/// Reads a header. An empty `Bearer` is nothing: there is a client in the field that sends one beside its key.
+/// Reads a header. An empty `Bearer` is nothing: there is a client in the field that sends one with its key.
 pub(super) fn read(header: &str) -> Authorization<'_> {
     let header = header.trim();
     let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));

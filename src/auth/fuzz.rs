@@ -1,4 +1,4 @@
-//! What holds for any `Authorization` header.
+//! Properties that hold for any `Authorization` header.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 
@@ -8,7 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::authorization::{Authorization, read, read_key_pair};
 use crate::oauth;
 
-/// What is read is a part of the header, reads the same with its scheme in any case, and is told in no refusal. A key pair
+/// The parsed text is a part of the header, is the same with the scheme in any case, and is in no refusal. A key pair
 /// is the one that was written.
 pub fn check(input: &[u8]) {
     let header = String::from_utf8_lossy(input);

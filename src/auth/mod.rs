@@ -1,9 +1,9 @@
-//! Who calls, and for whom: from what a request presents to a [`Principal`]. Knows no HTTP framework; `http/caller.rs`
+//! Authenticates the caller of a request: from the presented secrets to a [`Principal`]. Knows no HTTP framework; `http/caller.rs`
 //! reads the headers.
 //!
 //! There are two schemes, tried in order: an API key (`api_key.rs`), and what stands in `Authorization` (`authorization.rs`:
 //! a bearer token, or a key in the reseller's form). Each answers *not presented*, *authenticated* or *refused*; a refusal
-//! ends the search. A refusal has a true reason, for the log, and what the caller is told, which is the same for every
+//! ends the search. A refusal has a true reason, for the log, and an answer to the caller, which is the same for every
 //! key that is no good.
 
 mod act_for;
@@ -33,7 +33,7 @@ use crate::oauth::{OutsideIssuer, Tokens};
 use crate::principal::Principal;
 use crate::types::ClientAddress;
 
-/// What a request presents, as text.
+/// The presented secrets of a request, as text.
 #[derive(Clone, Debug, Default)]
 pub struct Presented<'a> {
     /// Every `X-API-Key` header.
@@ -44,7 +44,7 @@ pub struct Presented<'a> {
     pub authorization: Vec<&'a str>,
     /// Where the request comes from, if that is known.
     pub client_address: Option<&'a ClientAddress>,
-    /// The page that a browser says it comes from.
+    /// The `Origin` header of a browser.
     pub origin: Option<&'a str>,
 }
 
@@ -66,7 +66,7 @@ pub enum Accepts {
     PublicToo,
 }
 
-/// Tells callers, from memory after the first time. Cheap to clone.
+/// Authenticates callers, from memory after the first time. Cheap to clone.
 #[derive(Clone)]
 pub struct Authenticator {
     pool: PgPool,
@@ -87,23 +87,23 @@ struct KnownKey {
     active: Pinned<Active>,
 }
 
-/// What an authenticator works with.
+/// The dependencies of an authenticator.
 pub struct Parts {
     /// The database.
     pub pool: PgPool,
     /// The time.
     pub clock: Clock,
-    /// What keys are hashed under.
+    /// The pepper of keys.
     pub pepper: Arc<Pepper>,
     /// Whether accounts are active.
     pub statuses: AccountStatuses,
     /// When keys were last used.
     pub last_use: LastUse,
-    /// Who failed how often.
+    /// Failed attempts by address.
     pub failed_attempts: FailedAttempts,
     /// Our own tokens.
     pub tokens: Tokens,
-    /// Whose tokens are accepted beside ours.
+    /// The external issuer whose tokens are accepted with ours.
     pub outside: Option<OutsideIssuer>,
 }
 

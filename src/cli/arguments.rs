@@ -1,4 +1,4 @@
-//! Arguments as the domain's types. What cannot be read is wrong usage: exit code 2, with the values that there are.
+//! Arguments as the domain's types. An argument that cannot be parsed is wrong usage: exit code 2, with the values that there are.
 
 use crate::principal::Scope;
 use crate::types::{Environment, Service};

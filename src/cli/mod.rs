@@ -193,7 +193,7 @@ fn no_answer() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, format!("no answer within {PATIENCE:?}"))
 }
 
-/// A connection for checks. Not through the pool: that tries again for seconds, and then says no more than that time is up.
+/// A connection for checks. Not through the pool: that tries again for seconds, and then reports only that time is up.
 async fn connect(app: &App) -> anyhow::Result<PgConnection> {
     app.cluster.database().follow().await.context("none of the servers of DATABASE_URL takes writes")?;
     let options = app.pool.connect_options();
@@ -218,13 +218,13 @@ fn print_line(line: &str) -> anyhow::Result<()> {
     }
 }
 
-/// Tells something on standard error that is no failure.
+/// Prints a note that is no failure on standard error.
 fn note(text: &str) {
     // Nobody may be reading.
     let _ = writeln!(io::stderr(), "note: {text}");
 }
 
-/// Tells a step of something that takes long, on standard error: standard output may belong to a program.
+/// Prints a step of long work on standard error: standard output may belong to a program.
 fn progress(step: &str) {
     // Nobody may be reading; the work goes on.
     let _ = writeln!(io::stderr(), "credenza: {step}");

@@ -15,7 +15,7 @@ pub(super) struct Options {
     /// Address of a listener of the service
     #[arg(long, default_value = "127.0.0.1:8080")]
     address: SocketAddr,
-    /// The listener has TLS. Its certificate is not looked at: it is not made out to an address, and nothing secret is said.
+    /// The listener has TLS. Its certificate is not looked at: it is not made out to an address, and nothing secret is sent.
     /// A listener that asks for clients' certificates cannot be asked: ask the other one
     #[arg(long)]
     tls: bool,

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// How often the process was told to stop.
+/// The number of signals to stop.
 pub(super) struct Signals(watch::Receiver<u32>);
 
 impl Signals {

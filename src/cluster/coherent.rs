@@ -18,7 +18,7 @@ use super::trust::{Reading, Trust};
 use crate::error::{self, Error};
 use crate::postgres::STATEMENT_LIMIT;
 
-/// What an entry takes beside what it says: moka's key, hash, list nodes and counters, and what the allocator rounds up. So
+/// The overhead of an entry: moka's key, hash, list nodes and counters, and what the allocator rounds up. So
 /// much that a full cache is about as large as its budget (`benches/run --only 9`).
 const OVERHEAD: usize = 512;
 
@@ -50,7 +50,7 @@ where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// An empty cache; metrics know it by its name. `weigh` tells the bytes of an entry, without the cache's own overhead.
+    /// An empty cache; metrics know it by its name. `weigh` returns the bytes of an entry, without the cache's own overhead.
     pub fn new(
         trust: &Arc<Trust>,
         name: &'static str,
@@ -202,7 +202,7 @@ where
         loaded.map_err(error::stopped)?.map_err(Error::Shared)
     }
 
-    /// Without a lease: what the database says, or the old value if the operator wants it rather than nothing.
+    /// Without a lease: the value of the database, or the old one if the operator prefers it to none.
     async fn current_or_stale(&self, load: impl Future<Output = Result<V, Error>>, old: V) -> Result<V, Error> {
         let Some(ended_for) = self.trust.stale_for() else {
             return load.await;
@@ -252,7 +252,7 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// An empty one. `weigh` tells the bytes of an entry, without the cache's own overhead.
+    /// An empty one. `weigh` returns the bytes of an entry, without the cache's own overhead.
     pub fn new(limits: Limits, weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static) -> Self {
         let entries = Cache::builder()
             .max_capacity(limits.bytes)

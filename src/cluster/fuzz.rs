@@ -1,11 +1,11 @@
-//! What holds for any message of the change feed.
+//! Properties that hold for any message of the change feed.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 
 use super::message::{Message, owners};
 use super::owner::Owner;
 
-/// What instances say is understood as it was meant. Doubt concerns everything: no line of a message is passed over, and
+/// Every message of an instance is parsed as it was written. Doubt concerns everything: no line of a message is passed over, and
 /// none that is not understood to its end concerns less.
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);

@@ -9,12 +9,12 @@ use uuid::Uuid;
 use super::generations::Generations;
 use super::owner::Owner;
 
-/// A hold whose end nobody tells ends by itself: its writer died. Until then the owners' reads go to the database.
+/// A hold without an end message expires: its writer died. Until then the owners' reads go to the database.
 /// Longer than a transaction of ours can stand idle and its commit can take together, and a writer that took longer than
 /// this says so to everybody after its commit.
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
-/// So many changes that are done are remembered, because a hold can be said twice, the second time too late.
+/// So many changes that are done are remembered, because a hold can be announced twice, the second time too late.
 const REMEMBERED: usize = 1024;
 
 /// The holds of this process's caches.
@@ -59,7 +59,7 @@ impl Holds {
         }
     }
 
-    /// Ends the holds that are overdue, and tells how many.
+    /// Ends the holds that are overdue, and returns how many.
     pub fn expire(&self, generations: &Generations, now: Duration) -> usize {
         let holds = &mut self.lock().holds;
         let before = holds.len();

@@ -30,7 +30,7 @@ impl Lease {
         self.holds_at(self.now())
     }
 
-    /// The same for whoever has just looked at the clock.
+    /// The same for a caller that has just read the clock.
     pub fn holds_at(&self, now: Duration) -> bool {
         nanos(now) < self.ends.load(Ordering::SeqCst)
     }

@@ -1,5 +1,5 @@
 //! What instances, and the database's triggers (`migrations/0008_changes.sql`, `0013_instances.sql`), say to each other.
-//! Everything is said on one channel, because the order counts: Postgres delivers in the order of commits.
+//! Everything is sent on one channel, because the order counts: Postgres delivers in the order of commits.
 
 use std::fmt;
 
@@ -82,7 +82,7 @@ impl Message {
         })
     }
 
-    /// What it is about, for metrics.
+    /// The kind of message, for metrics.
     pub fn kind(&self) -> &'static str {
         match self {
             Message::Changed(_) => "changed",

@@ -16,7 +16,7 @@ pub enum Mutant {
     AcknowledgeFirst,
     /// The writer does not wait for acknowledgements.
     NoWait,
-    /// The listener goes on as if nothing happened after its connection was lost.
+    /// The listener continues as if nothing happened after its connection was lost.
     IgnoreLostListener,
 }
 

@@ -1,4 +1,4 @@
-//! What waits to be said on the change feed's connection. Everything that waits goes in one statement, so that many
+//! The messages that wait for the change feed's connection. Everything that waits goes in one statement, so that many
 //! writes at once cost few round trips, and a write needs no second connection of the pool.
 
 use std::sync::Arc;
@@ -21,7 +21,7 @@ enum Carrier {
 /// A message on its way.
 pub(super) struct Outgoing {
     pub notices: Vec<Notice>,
-    /// Told when the message has been sent; dropped if it will not be.
+    /// Completed when the message has been sent; dropped if it will not be.
     pub sent: oneshot::Sender<()>,
 }
 
@@ -69,7 +69,7 @@ impl Outbox {
     }
 }
 
-/// The right to carry messages out. Dropping it tells everybody that nobody does.
+/// The right to carry messages out. Dropping it completes the waiting senders with a failure.
 pub(super) struct Carrying<'a> {
     outbox: &'a Outbox,
     collected: MutexGuard<'a, mpsc::UnboundedReceiver<Outgoing>>,

@@ -6,12 +6,12 @@ use uuid::Uuid;
 
 use crate::types::{AccountId, SupplierCode};
 
-/// Whose cached entries a change makes void.
+/// The owner whose cached entries a change makes void.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Owner {
-    /// What one account stores for one supplier.
+    /// The credentials of one account for one supplier.
     Bundle(AccountId, SupplierCode),
-    /// What one account stores, for every supplier: owns the entries of all its bundles as well.
+    /// All that one account stores, for every supplier: owns the entries of all its bundles as well.
     Bundles(AccountId),
     /// A supplier's directory entry and default credentials.
     Supplier(SupplierCode),

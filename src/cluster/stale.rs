@@ -1,5 +1,5 @@
 //! Answers from memory without a lease, for operators who prefer an old answer to none while the database is away
-//! (`CREDENZA_SERVE_STALE_FOR`). Such an answer always says so: whoever works inside [`watched`] learns of it.
+//! (`CREDENZA_SERVE_STALE_FOR`). Such an answer is always marked: [`watched`] returns its age.
 
 use std::cell::Cell;
 use std::pin::Pin;
@@ -10,7 +10,7 @@ tokio::task_local! {
     static STALE: Cell<Option<Duration>>;
 }
 
-/// Runs something that reads caches, and tells for how long the lease had ended when the oldest of its readings was
+/// Runs work that reads caches, and returns for how long the lease had ended when the oldest of its readings was
 /// answered without one; `None` if every reading was current.
 ///
 /// Takes the work where it is pinned: by value its state would be in the future twice.

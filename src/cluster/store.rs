@@ -14,12 +14,12 @@ pub(super) struct Member {
     pub protocol: i16,
 }
 
-/// What a transaction has to know before it commits.
+/// The data that a transaction needs before it commits.
 #[derive(Debug, FromRow)]
 pub(super) struct Prepared {
     /// The owners that it changed, as messages, one a line.
     pub changed: String,
-    /// Who else may have them in memory.
+    /// The other instances that may have them in memory.
     pub members: Json<Vec<Member>>,
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn renew(
         .await
 }
 
-/// Removes an instance; only if it renewed no more than `renewal` times, if that is given. Tells whether it was there.
+/// Removes an instance; only if it renewed no more than `renewal` times, if that is given. Returns whether it was there.
 pub(super) async fn remove(
     executor: impl PgExecutor<'_>,
     instance: Uuid,
@@ -119,7 +119,7 @@ pub(super) async fn send(executor: impl PgExecutor<'_>, notices: &[Notice]) -> R
 /// An instance in the table, as an operator sees it.
 #[derive(Clone, Debug, FromRow)]
 pub struct Instance {
-    /// What it calls itself.
+    /// The client's id.
     pub name: String,
     /// How long a renewal lasts.
     pub lease_ms: i64,
@@ -136,7 +136,7 @@ pub(super) async fn instances(executor: impl PgExecutor<'_>) -> Result<Vec<Insta
     .await
 }
 
-/// Says something on another channel.
+/// Sends a notification on another channel.
 pub(super) async fn notify(executor: impl PgExecutor<'_>, channel: &str, message: &str) -> Result<(), sqlx::Error> {
     sqlx::query("select pg_notify($1, $2)").bind(channel).bind(message).execute(executor).await.map(|_| ())
 }

@@ -22,7 +22,7 @@ pub struct Reading {
     pub generation: Generation,
 }
 
-/// What every cache of the process asks before it answers. Shared between the caches, the change feed that keeps it up to
+/// The state that every cache of the process checks before it answers. Shared between the caches, the change feed that keeps it up to
 /// date, and writes.
 pub struct Trust {
     generations: Generations,
@@ -111,7 +111,7 @@ impl Trust {
         }
     }
 
-    /// Changes are heard from now on. What was missed until now is unknown, so everything before is void.
+    /// Changes arrive from now on. Missed changes are unknown, so everything before is void.
     pub fn start_over(&self) {
         self.holds.clear(&self.generations);
         self.bump(&Owner::Everything);

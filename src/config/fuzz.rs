@@ -1,4 +1,4 @@
-//! What holds for any env file.
+//! Properties that hold for any env file.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 
@@ -9,7 +9,7 @@ use secrecy::ExposeSecret;
 
 use super::source::parse_env_file;
 
-/// What is read can be written and read again. Names are names of variables. A refusal tells the line's number alone.
+/// A parsed file can be written and read again. Names are names of variables. A refusal contains only the line's number.
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let read = |text: &str| {

@@ -14,7 +14,7 @@ pub enum LogFormat {
     Text,
 }
 
-/// What to log, and how.
+/// Settings of logging.
 #[derive(Clone, Debug)]
 pub struct Logging {
     /// Directives such as `info` or `info,credenza=debug`.

@@ -7,7 +7,7 @@ use url::{Host, Url};
 use super::{ConfigError, Source};
 use crate::oauth::{JwksSource, OutsideSettings};
 
-/// How long keys last that are made with a token of the issuer, unless the operator says otherwise.
+/// How long keys last that are made with a token of the issuer, unless the operator sets another.
 const MADE_KEYS_LAST: Duration = Duration::from_hours(24);
 
 /// The outside issuer, if one is named.

@@ -21,7 +21,7 @@ pub struct TlsFiles {
 /// How the service stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown {
-    /// For how long it goes on serving while it says that it is not ready, so that load balancers notice.
+    /// For how long it goes on serving while `/readyz` answers that it is not ready, so that load balancers notice.
     pub grace: Duration,
     /// Longest wait for requests under way after that.
     pub drain: Duration,
@@ -97,7 +97,7 @@ fn tls_files(source: &Source, cert: &'static str, key: &'static str) -> Result<O
     }
 }
 
-/// Refuses two listeners on one address: the second would be told that another program has it.
+/// Refuses two listeners on one address: the second would fail because another program has it.
 pub(super) fn require_two_addresses(public: SocketAddr, internal: SocketAddr) -> Result<(), ConfigError> {
     let same_host = public.ip() == internal.ip() || public.ip().is_unspecified() || internal.ip().is_unspecified();
     if public.port() != 0 && public.port() == internal.port() && same_host {

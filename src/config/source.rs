@@ -77,7 +77,7 @@ impl Source {
         }
     }
 
-    /// What a setting says, or its default; `form` tells the reader what it looks like.
+    /// Returns the value of a setting, or its default; `form` describes its form.
     pub(super) fn parsed<T: FromStr>(&self, name: &'static str, default: T, form: &str) -> Result<T, ConfigError> {
         match self.get(name) {
             None => Ok(default),

@@ -1,4 +1,4 @@
-//! What a request wants to be true before it is carried out (RFC 9110 §13.1): that nobody has changed what its caller saw,
+//! The condition under which a request is carried out (RFC 9110 §13.1): that nobody has changed what its caller saw,
 //! or that nothing is there yet.
 //!
 //! The question is asked in the transaction of the write, with the rows locked, so the answer is still true at the commit.
@@ -21,7 +21,7 @@ pub struct Conditions {
 /// The tags that a condition names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Tags {
-    /// `*`: whatever there is.
+    /// `*`: any state that exists.
     Any,
     /// These.
     OneOf(Vec<EntityTag>),
@@ -32,11 +32,11 @@ pub enum Tags {
 pub struct EntityTag {
     /// Whether it is marked `W/`. We give out strong ones only.
     pub is_weak: bool,
-    /// What stands between the quotation marks.
+    /// The text between the quotation marks.
     pub opaque: Vec<u8>,
 }
 
-/// Conditions beside the state that they are about, which stays as it is until the end of the transaction.
+/// Conditions with the state that they are about, which stays as it is until the end of the transaction.
 pub(super) struct Held<'a> {
     conditions: &'a Conditions,
     current: Option<Tag>,
@@ -82,7 +82,7 @@ impl EntityTag {
 }
 
 impl Held<'_> {
-    /// Refuses if the current state is not the one that the caller wants to change.
+    /// Refuses if the current state is not the one that the caller has seen.
     pub fn require(&self) -> Result<(), Error> {
         let current = self.current.as_ref();
         if self.conditions.matches(current) && !self.conditions.lists(current) {
@@ -92,7 +92,7 @@ impl Held<'_> {
         }
     }
 
-    /// Refuses to touch what was there before if the caller wants to make it: `If-None-Match: *`. Who created a row, the
+    /// Refuses to change an existing row if the caller asks for a new one: `If-None-Match: *`. Who created a row, the
     /// statement knows that tried: there was nothing to lock.
     pub fn require_new(&self, created: bool) -> Result<(), Error> {
         match &self.conditions.if_none_match {
@@ -102,8 +102,8 @@ impl Held<'_> {
     }
 }
 
-/// What the account has configured for a supplier and the tag of that state, locked until the end of the transaction against
-/// everybody, also against those who neither lock nor ask. What is not there cannot be locked.
+/// Returns the account's credentials for a supplier and the tag of that state, locked until the end of the transaction against
+/// everybody, also against those who neither lock nor ask. An absent row cannot be locked.
 pub async fn hold(
     connection: &mut PgConnection,
     account: AccountId,

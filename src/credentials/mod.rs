@@ -1,4 +1,4 @@
-//! What a tenant stores: base credentials per supplier, service credentials per service and environment.
+//! The credentials that a tenant stores: base credentials per supplier, service credentials per service and environment.
 //!
 //! One operation, one file; every one takes the account first, and another account's rows are simply not there.
 
@@ -24,7 +24,7 @@ pub use upsert_service::{ServiceUpdate, upsert_service};
 
 use crate::types::{Environment, Service};
 
-/// What an account has configured for a supplier. The fields are the contract's, in its order; no base user name, no
+/// The credentials of an account for a supplier. The fields are the contract's, in its order; no base user name, no
 /// password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BaseCredentials {

@@ -11,7 +11,7 @@ pub async fn list(context: &Context, account: AccountId) -> Result<Vec<BaseCrede
     Ok(store::list(&context.pool, account).await?)
 }
 
-/// What the account has configured for a supplier, and the tag of that state.
+/// The account's credentials for a supplier, and the tag of that state.
 pub async fn find(
     context: &Context,
     account: AccountId,
@@ -24,7 +24,7 @@ pub async fn find(
     }
 }
 
-/// Who made and changed what the account has configured for a supplier, and when.
+/// The creator and last editor of the account's credentials for a supplier, with times.
 pub async fn audit_trail(context: &Context, account: AccountId, supplier: &SupplierCode) -> Result<AuditTrail, Error> {
     let mut transaction = context.read(account).await?;
     match store::audit_trail(&mut transaction, account, supplier).await? {

@@ -1,4 +1,4 @@
-//! What this module has sealed, for those who go through all of it: of every account.
+//! The sealed values of this module, of every account, for rotation and verification.
 
 use secrecy::SecretString;
 use sqlx::postgres::PgRow;

@@ -66,7 +66,7 @@ pub(super) async fn lock_pairs(
     })
 }
 
-/// Locks the base row against change and deletion; tells whether there is one.
+/// Locks the base row against change and deletion; returns whether there is one.
 pub(super) async fn lock_base(
     connection: &mut PgConnection,
     account: AccountId,
@@ -80,7 +80,7 @@ pub(super) async fn lock_base(
     Ok(row.is_some())
 }
 
-/// Locks the base row against deletion alone; tells whether there is one.
+/// Locks the base row against deletion alone; returns whether there is one.
 pub(super) async fn lock_base_for_child(
     connection: &mut PgConnection,
     account: AccountId,
@@ -109,7 +109,7 @@ pub(super) async fn lock_services(
     Ok(())
 }
 
-/// Creates the base row or updates the pairs that are given; tells whether it was created.
+/// Creates the base row or updates the pairs that are given; returns whether it was created.
 pub(super) async fn upsert_base(
     connection: &mut PgConnection,
     account: AccountId,
@@ -146,7 +146,7 @@ pub(super) async fn upsert_base(
     .await
 }
 
-/// Creates or updates the credentials of a service; tells whether they were created.
+/// Creates or updates the credentials of a service; returns whether they were created.
 pub(super) async fn upsert_service(
     connection: &mut PgConnection,
     account: AccountId,
@@ -178,7 +178,7 @@ pub(super) async fn upsert_service(
     .await
 }
 
-/// Deletes all service credentials for a supplier; tells which there were, in listing order.
+/// Deletes all service credentials for a supplier; returns those that there were, in listing order.
 pub(super) async fn delete_services(
     connection: &mut PgConnection,
     account: AccountId,
@@ -209,7 +209,7 @@ pub(super) async fn delete_base(
     Ok(())
 }
 
-/// Deletes the credentials of one service; tells whether there were any.
+/// Deletes the credentials of one service; returns whether there were any.
 pub(super) async fn delete_service(
     connection: &mut PgConnection,
     account: AccountId,
@@ -230,7 +230,7 @@ pub(super) async fn delete_service(
     Ok(deleted.rows_affected() > 0)
 }
 
-/// The columns of base rows, each beside one of its service rows or beside none, by supplier code.
+/// The columns of base rows, each with one of its service rows or with none, by supplier code.
 type Columns = (
     Vec<String>,
     Vec<String>,
@@ -279,7 +279,7 @@ pub(super) async fn list(
     Ok(listed)
 }
 
-/// What the account has configured for a supplier, and the tag of that state.
+/// The account's credentials for a supplier, and the tag of that state.
 pub(super) async fn find(
     executor: impl PgExecutor<'_>,
     account: AccountId,
@@ -321,7 +321,7 @@ pub(super) async fn find_within(
     fold(&rows)
 }
 
-/// Folds the base row of a supplier beside each of its service rows, or beside none, and puts these in listing order.
+/// Joins the base row of a supplier with its service rows, and puts these in listing order.
 fn fold(rows: &[PgRow]) -> Result<Option<(BaseCredentials, Tag)>, sqlx::Error> {
     let Some(first) = rows.first() else { return Ok(None) };
     let mut services = Vec::new();

@@ -10,7 +10,7 @@ use crate::types::{Environment, HalfPair, Pair, SupplierCode};
 use crate::vault::Sealer;
 use crate::work::Work;
 
-/// What to store. What is absent is kept.
+/// The values to store. Absent fields are kept.
 #[derive(Clone, Debug)]
 pub struct BaseUpdate {
     /// For this supplier.

@@ -10,7 +10,7 @@ use crate::types::{Environment, Pair, Service, SupplierCode};
 use crate::vault::Sealer;
 use crate::work::Work;
 
-/// What to store.
+/// The values to store.
 #[derive(Clone, Debug)]
 pub struct ServiceUpdate {
     /// For this supplier.

@@ -15,7 +15,7 @@ pub enum HttpError {
     /// A use case refused or failed.
     #[error(transparent)]
     Domain(#[from] Error),
-    /// The request itself cannot be served, whatever it asks for.
+    /// The request itself cannot be served, independent of its path.
     #[error(transparent)]
     Request(#[from] RequestError),
     /// A refusal that only one family knows, which writes itself.
@@ -29,7 +29,7 @@ pub trait Refusal: fmt::Debug + fmt::Display + Send + Sync {
     fn response(&self) -> Response;
 }
 
-/// Why a request cannot be served, whatever it asks for.
+/// The reason why a request cannot be served, independent of its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// The path has no operation with this method.

@@ -1,4 +1,4 @@
-//! Families of paths: each is an API that looks the same to its clients, whoever designed it.
+//! Families of paths: each is an API that looks the same to its clients.
 //!
 //! To add one: a variant and its prefixes here (the compiler then names what else it needs), a file in `dialect/`, a folder
 //! with its handlers, and a line in `routes.rs`.

@@ -20,7 +20,7 @@ use crate::postgres;
 /// Longest wait for the database. A load balancer asks often and does not wait.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What the service rests on, each with "ok" or what is wrong.
+/// The dependencies of the service, each with "ok" or what is wrong.
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({ "database": "ok", "schema": "ok", "listener": "ok", "lease": "ok" }))]
 pub struct Readiness {

@@ -29,13 +29,13 @@ const BATCH: i64 = 1000;
 /// The purpose of the key under which requests are recognised.
 const PURPOSE: &str = "credenza idempotency 1";
 
-/// A request that may have been sent before. Holds nothing that it said.
+/// A request that may have been sent before. Contains nothing of its text.
 #[derive(Clone)]
 pub struct Request {
     account: AccountId,
     /// Which key of the account it came with.
     id: [u8; 32],
-    /// What it asks for.
+    /// The digest of its contents.
     fingerprint: [u8; 32],
 }
 

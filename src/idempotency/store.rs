@@ -8,7 +8,7 @@ use sqlx::{FromRow, PgConnection, Row};
 use super::Outcome;
 use crate::types::AccountId;
 
-/// What is known of a key.
+/// The stored state of a key.
 pub(super) struct Claimed {
     /// Whether nobody else has it just now.
     pub is_free: bool,

@@ -1,4 +1,4 @@
-//! What stands in a token (RFC 7519), read strictly. The seal is checked by `jsonwebtoken`; times are checked here, against
+//! The claims of a token (RFC 7519), parsed strictly. The seal is checked by `jsonwebtoken`; times are checked here, against
 //! the injected clock.
 
 use std::time::Duration;
@@ -16,9 +16,9 @@ use crate::types::AccountId;
 /// The claims of a token of ours.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Claims {
-    /// Who issued it: us.
+    /// The issuer: this service.
     pub iss: String,
-    /// Whom it is for: us.
+    /// The audience: this service.
     pub aud: String,
     /// The client that it was given to.
     pub sub: String,

@@ -20,7 +20,7 @@ use crate::work::Work;
 pub const MAX_CLIENTS: i64 = 20;
 /// Most secrets of a client that rotations with overlap can leave behind.
 pub const MAX_SECRETS: u64 = 6;
-/// Life of a token unless the client says otherwise, in seconds.
+/// Life of a token unless the client sets another, in seconds.
 pub const DEFAULT_TTL: i32 = 7200;
 /// Shortest and longest life of a token that a client can ask for, in seconds.
 pub const TTL_RANGE: std::ops::RangeInclusive<i32> = 60..=86_400;
@@ -28,7 +28,7 @@ pub const TTL_RANGE: std::ops::RangeInclusive<i32> = 60..=86_400;
 /// A client to be made.
 #[derive(Clone, Debug)]
 pub struct NewClient {
-    /// What people call it.
+    /// Its name for people.
     pub name: Name,
     /// The most that its tokens can carry.
     pub scopes: Vec<Scope>,
@@ -41,9 +41,9 @@ pub struct NewClient {
 pub struct ClientSummary {
     /// Its id.
     pub id: Uuid,
-    /// What it calls itself at the token endpoint.
+    /// Its id at the token endpoint.
     pub client_id: String,
-    /// What people call it.
+    /// Its name for people.
     pub name: String,
     /// The most that its tokens can carry.
     pub scopes: Vec<String>,
@@ -55,7 +55,7 @@ pub struct ClientSummary {
     pub created_by: String,
 }
 
-/// What a client's name for itself begins with, and how many random characters follow.
+/// The prefix of a client's id, and how many random characters follow.
 const PREFIX: &str = "czc_";
 const RANDOM: usize = 24;
 

@@ -1,5 +1,5 @@
 //! Tokens of an outside issuer, such as the identity provider of the company that runs this. Its keys come from a JWK set
-//! (RFC 7517), from a URL or a file that the operator names; a token never says where its key is.
+//! (RFC 7517), from a URL or a file that the operator names; a token never names the place of its key.
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -37,12 +37,12 @@ pub enum JwksSource {
     File(PathBuf),
 }
 
-/// What the operator says about the issuer.
+/// The operator's settings for the issuer.
 #[derive(Clone, Debug)]
 pub struct OutsideSettings {
-    /// What its tokens have as `iss`.
+    /// The `iss` of its tokens.
     pub issuer: String,
-    /// What its tokens for us have as `aud`.
+    /// The `aud` of its tokens for this service.
     pub audience: String,
     /// Where its keys are.
     pub jwks: JwksSource,
@@ -88,7 +88,7 @@ impl Keys {
     }
 }
 
-/// What a token of the issuer says.
+/// The claims of a token of the issuer.
 pub(crate) struct OutsideClaims {
     pub account: AccountId,
     /// When the token runs out, in seconds since 1970.

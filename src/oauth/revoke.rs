@@ -23,7 +23,7 @@ pub struct Origin {
     pub client_address: Option<ClientAddress>,
 }
 
-/// A token that its own client wants to revoke.
+/// A token with the client that asks to revoke it.
 pub struct TokenToRevoke {
     /// The client, as the actor.
     pub actor: Actor,

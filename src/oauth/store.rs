@@ -28,7 +28,7 @@ pub struct StoredClient {
 }
 
 impl StoredClient {
-    /// Tells whether the client is there, and gave a token of these claims the life that it has.
+    /// Returns whether the client exists, and gave a token of these claims the life that it has.
     pub fn stands_by(&self, claims: &Claims, now: DateTime<Utc>) -> bool {
         self.revoked_at.is_none() && claims.check_life(self.longest_token(), now).is_ok()
     }
@@ -61,7 +61,7 @@ impl FromRow<'_, PgRow> for StoredClient {
     }
 }
 
-/// The client that calls itself this, whatever its state. Like the lookup of a key, it does not know the tenant yet.
+/// The client with this id, in any state. Like the lookup of a key, it does not know the tenant yet.
 pub(super) async fn find_by_client_id(
     executor: impl PgExecutor<'_>,
     client_id: &str,
@@ -150,7 +150,7 @@ pub(super) async fn expire_secrets(
     Ok(left.rows_affected())
 }
 
-/// Tells whether there was one that was not revoked before.
+/// Returns whether there was one that was not revoked before.
 pub(super) async fn revoke(
     connection: &mut PgConnection,
     account: AccountId,
@@ -263,7 +263,7 @@ pub(super) async fn insert_signing_key(
 }
 
 /// Ends signing with the present key, and forgets keys whose last token has run out. Holds the table, so that rotations
-/// come one after the other and each tells the key that it made.
+/// come one after the other and each returns the key that it made.
 pub(super) async fn retire_signing_key(
     connection: &mut PgConnection,
     now: DateTime<Utc>,

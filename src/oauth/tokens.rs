@@ -23,13 +23,13 @@ use crate::principal::Scope;
 use crate::types::AccountId;
 use crate::vault::Vault;
 
-/// What a client asks a token with.
+/// The parameters of a token request.
 pub struct Grant<'a> {
-    /// What it calls itself.
+    /// The client's id.
     pub client_id: &'a str,
     /// Its secret.
     pub client_secret: &'a str,
-    /// The scopes that it wants, as RFC 6749 §3.3 lists them; all of its own if there is no list.
+    /// The scopes that it asks for, as RFC 6749 §3.3 lists them; all of its own if there is no list.
     pub scope: Option<&'a str>,
 }
 
@@ -43,13 +43,13 @@ pub struct IssuedToken {
     pub scope: String,
 }
 
-/// Why no token was issued, as RFC 6749 §5.2 tells them apart.
+/// Why no token was issued, as RFC 6749 §5.2 distinguishes them.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
     /// No such client, a wrong secret, or an inactive account. The reason is for the log alone.
     #[error("invalid client: {0}")]
     InvalidClient(&'static str),
-    /// No list of scopes, or one that the client does not have. What is wrong may be told.
+    /// No list of scopes, or one that the client does not have. The reason may be answered.
     #[error("invalid scope: {0}")]
     InvalidScope(&'static str),
     /// Something failed.
@@ -57,7 +57,7 @@ pub enum IssueError {
     Failed(#[from] Error),
 }
 
-/// What is told about a token (RFC 7662 §2.2). Of one that is no good, only that.
+/// The answer about a token (RFC 7662 §2.2). Of one that is no good, only that.
 #[derive(Debug, Default)]
 #[allow(missing_docs, reason = "named by the RFC")]
 pub struct Introspection {
@@ -89,7 +89,7 @@ pub struct Tokens {
     revoked: Coherent<(AccountId, Uuid), bool>,
 }
 
-/// What tokens work with.
+/// The dependencies of the token endpoints.
 pub struct Parts {
     /// Our own URL: `iss` and `aud` of every token.
     pub issuer: String,
@@ -97,7 +97,7 @@ pub struct Parts {
     pub pool: PgPool,
     /// Where signing keys are sealed.
     pub vault: Vault,
-    /// What client secrets are hashed under.
+    /// The pepper of client secrets.
     pub pepper: Arc<Pepper>,
     /// Whether accounts are active.
     pub statuses: AccountStatuses,
@@ -220,7 +220,7 @@ impl Tokens {
         Ok(IssuedToken { access_token: token.into(), expires_in: client.access_token_ttl, scope })
     }
 
-    /// What a client's wish to revoke a token comes to: the client, and the claims of the token if it is the client's own.
+    /// The parsed request to revoke a token: the client, and the claims of the token if it is the client's own.
     /// Any other token changes nothing, and the client learns nothing either way (RFC 7009 §2.2).
     pub(super) async fn to_revoke(
         &self,
@@ -234,7 +234,7 @@ impl Tokens {
         Ok(claims.filter(|claims| claims.sub == client_id).map(|claims| (client, claims)))
     }
 
-    /// Tells a client about a token of its own account.
+    /// Answers a client about a token of its own account.
     pub async fn introspect(
         &self,
         client_id: &str,

@@ -41,7 +41,7 @@ impl SchemaState {
 pub struct Step {
     /// Its number.
     pub version: i64,
-    /// What it is about.
+    /// Its description.
     pub description: String,
     /// Which of those that are missing it is, from 1.
     pub place: usize,
@@ -87,7 +87,7 @@ pub async fn schema_state(connection: &mut PgConnection) -> Result<SchemaState, 
     Ok(SchemaState { needed, applied: applied.last().copied(), missing })
 }
 
-/// Tells whether the database has migrations that this version does not know: a newer version made them.
+/// Returns whether the database has migrations that this version does not know: a newer version made them.
 pub(super) async fn has_unknown(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     let known: Vec<_> = MIGRATOR.iter().map(|migration| migration.version).collect();
     sqlx::query_scalar("select exists (select from _sqlx_migrations where version <> all ($1))")

@@ -60,7 +60,7 @@ pub fn is_deadlock(error: &sqlx::Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("40P01"))
 }
 
-/// Whether an error is the violation of this named constraint: the database says no, and the name becomes the answer.
+/// Whether an error is the violation of this named constraint: the name becomes the answer.
 pub fn violates(error: &sqlx::Error, constraint: &str) -> bool {
     error.as_database_error().is_some_and(|error| error.constraint() == Some(constraint))
 }

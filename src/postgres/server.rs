@@ -1,4 +1,4 @@
-//! What a server says of itself.
+//! The properties of a server.
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;

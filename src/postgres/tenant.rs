@@ -1,11 +1,11 @@
-//! Whose rows a transaction may see and change: a setting that ends with it, and that the row security of the tables
+//! The tenant whose rows a transaction may see and change: a setting that ends with it, and that the row security of the tables
 //! asks for. Without it there are no rows.
 
 use sqlx::{PgConnection, PgPool, Postgres, Transaction};
 
 use crate::types::AccountId;
 
-/// Whose rows a transaction works with.
+/// The tenant of a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tenant {
     /// Those of one account, and the entries of its sub-accounts in the table of accounts.

@@ -13,7 +13,7 @@ use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
 use crate::vault::{OpenError, Sealed, WeakDataKeys};
 
-/// What one account stores for one supplier. Empty if nothing: absence is cached as well.
+/// The credentials of one account for one supplier. Empty if nothing: absence is cached as well.
 #[derive(Default)]
 pub(super) struct AccountBundle {
     staging: StoredPair,
@@ -73,7 +73,7 @@ impl AccountBundle {
     }
 }
 
-/// What the operator says about a supplier.
+/// The operator's data about a supplier.
 pub(super) struct SupplierBundle {
     pub name: String,
     excluded: Vec<Service>,
@@ -109,7 +109,7 @@ impl SupplierBundle {
     }
 }
 
-/// A base row beside one of its service rows, or beside none.
+/// A base row with one of its service rows, or with none.
 struct AccountRow {
     staging: (Option<Vec<u8>>, Option<Vec<u8>>),
     production: (Option<Vec<u8>>, Option<Vec<u8>>),

@@ -31,7 +31,7 @@ use counted::Counted;
 use offer::{Offer, candidates, win};
 use precedence::{Candidate, Choice, Level, Outcome, choose};
 
-/// What a call to a supplier is about.
+/// The supplier, service and environment of a call.
 #[derive(Clone, Debug)]
 pub struct Call {
     /// For this account.
@@ -67,7 +67,7 @@ pub struct Explanation {
     pub source: Option<Level>,
     /// The user name, if the pair is the account's own.
     pub username: Option<String>,
-    /// What became of each level, in the order of [`Level::ALL`].
+    /// The outcome of each level, in the order of [`Level::ALL`].
     pub outcomes: [Outcome; 4],
     /// As in [`Resolved`].
     pub stale_for: Option<Duration>,
@@ -84,7 +84,7 @@ pub struct Resolver {
     counted: Arc<Counted>,
 }
 
-/// Opens the pair of a call. There is one, and `disclosure` owns it: whoever else has a [`Resolver`] gets no pair from it.
+/// Opens the pair of a call. There is one, and `disclosure` owns it: any other holder of a [`Resolver`] gets no pair from it.
 pub struct Opener(Resolver);
 
 impl Opener {

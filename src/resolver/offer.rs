@@ -1,4 +1,4 @@
-//! What each level has to offer for a call, which offer wins, and how it is opened.
+//! The offers of the levels for a call, which offer wins, and how it is opened.
 
 use super::Call;
 use super::bundle::{AccountBundle, ServicePair, SupplierBundle};
@@ -17,7 +17,7 @@ pub(super) enum Offer<'a> {
     Stored(&'a Result<SealedPair, OpenError>),
 }
 
-/// What each level has to offer, highest priority first.
+/// The offers of the levels, highest priority first.
 pub(super) fn candidates<'a>(
     request: Candidate<Offer<'a>>,
     account: &'a AccountBundle,
@@ -65,7 +65,7 @@ pub(super) fn win<'a>(
         .ok_or_else(|| Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service })
 }
 
-/// Whose data keys sealed what a level offers for a call.
+/// The account whose data keys sealed a level's offer.
 pub(super) fn sealed_for(call: &Call, level: Level) -> AccountId {
     if level == Level::Default { AccountId::OPERATOR } else { call.account }
 }

@@ -34,7 +34,7 @@ impl Level {
     }
 }
 
-/// What a level has to offer for a call.
+/// The offer of a level for a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate<P> {
     /// Nothing. For the request's own level this reads "not provided".
@@ -47,7 +47,7 @@ pub enum Candidate<P> {
     Complete(P),
 }
 
-/// What became of a level.
+/// The outcome of a level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
@@ -82,7 +82,7 @@ impl Outcome {
 pub struct Choice<P> {
     /// The level that answers, with its pair; `None` if no level does.
     pub answer: Option<(Level, P)>,
-    /// What became of each level, in the order of [`Level::ALL`].
+    /// The outcome of each level, in the order of [`Level::ALL`].
     pub outcomes: [Outcome; 4],
 }
 

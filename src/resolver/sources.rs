@@ -27,7 +27,7 @@ pub struct Moved {
 }
 
 impl Sources {
-    /// What a connection sees.
+    /// The rows that a connection sees.
     pub async fn read(
         connection: &mut PgConnection,
         account: AccountId,

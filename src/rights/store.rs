@@ -7,14 +7,14 @@ use uuid::Uuid;
 use crate::principal::Scope;
 use crate::types::AccountId;
 
-/// What the rights were given for.
+/// The ids of the presented credential.
 pub(super) struct Presented {
     pub key: Option<Uuid>,
     pub client: Option<Uuid>,
     pub token: Option<Uuid>,
 }
 
-/// Tells which of the rows does not give the rights any more; `None` if all do. Locks them.
+/// Returns which of the rows no longer gives the rights; `None` if all do. Locks them.
 pub(super) async fn why_ended(
     connection: &mut PgConnection,
     account: AccountId,

@@ -22,7 +22,7 @@ use crate::work::Work;
 /// How many accounts get a new data key at once.
 const ACCOUNTS: i64 = 1000;
 
-/// What a rotation did.
+/// The counts of a rotation.
 #[derive(Debug, Default)]
 pub struct Rotated {
     /// How many accounts got a new data key.
@@ -33,7 +33,7 @@ pub struct Rotated {
     pub values: u64,
     /// Whether it went on with a rotation that was interrupted.
     pub resumed: bool,
-    /// What does not open, and so was left as it is.
+    /// The values that do not open, and were left as they are.
     pub faults: Vec<Fault>,
 }
 

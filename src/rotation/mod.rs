@@ -44,7 +44,7 @@ macro_rules! each_table {
 }
 use each_table;
 
-/// Whose values.
+/// The account of the values.
 #[derive(Clone, Copy, Debug)]
 pub enum Scope {
     /// Those of one account, which may be the operator's.
@@ -79,13 +79,13 @@ pub struct Progress<'a> {
 pub struct Fault {
     /// The table.
     pub table: &'static str,
-    /// Whose row it is.
+    /// The account of the row.
     pub account: AccountId,
     /// The rest of the row's key.
     pub key: Vec<String>,
     /// The column.
     pub column: &'static str,
-    /// What is wrong.
+    /// The error.
     pub why: String,
 }
 

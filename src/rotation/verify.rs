@@ -11,14 +11,14 @@ use crate::suppliers::DefaultPairs;
 use crate::types::Environment;
 use crate::vault::{DataKeyId, SealedRow};
 
-/// What was looked at, and what is wrong with it.
+/// The counts and the faults of a verification.
 #[derive(Debug, Default, Serialize)]
 pub struct Verified {
     /// Data keys that there are.
     pub data_keys: u64,
     /// Sealed values that there are.
     pub values: u64,
-    /// What does not open.
+    /// The values that do not open.
     pub faults: Vec<Fault>,
 }
 

@@ -1,4 +1,4 @@
-//! What holds for any file in the place of the directory's.
+//! Properties that hold for any file in the directory's place.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 
@@ -7,7 +7,7 @@ use std::error::Error;
 
 use super::import::{Entry, parse};
 
-/// What is read can be written and read again, and has each code once. A refusal can be shown on a terminal.
+/// Entries that were read can be written and read again, and the file has each code once. A refusal can be shown on a terminal.
 pub fn check(input: &[u8]) {
     match parse(input) {
         Ok(entries) => {

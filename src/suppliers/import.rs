@@ -36,19 +36,19 @@ pub enum ImportError {
         line: u64,
         /// The column.
         field: &'static str,
-        /// What is wrong with it.
+        /// The error.
         message: String,
     },
 }
 
-/// What an import did.
+/// The counts of an import.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Report {
     /// Suppliers that are new.
     pub created: usize,
     /// Suppliers whose name or exclusions changed.
     pub updated: usize,
-    /// Suppliers that were already as the file says.
+    /// Suppliers that were equal to those of the file.
     pub unchanged: usize,
 }
 
@@ -72,7 +72,7 @@ const COLUMNS: [&str; 3] = ["supplier_code", "supplier_name", "excluded_services
 /// No supplier's code: below `/extra/v2/credentials` it is the name of an operation, and the credentials of such a supplier
 /// would have no path of their own.
 const TAKEN: &str = "import";
-/// Progress is told after so many suppliers.
+/// Progress is reported after this many suppliers.
 const PROGRESS: usize = 1000;
 
 /// Creates and updates suppliers as a file lists them; removes none. The unit of work is the operator's. `progress` gets

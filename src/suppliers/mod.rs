@@ -28,7 +28,7 @@ pub struct Supplier {
     pub excluded_services: Vec<Service>,
 }
 
-/// The supplier of this code, or the error that says there is none.
+/// The supplier of this code, or the error that there is none.
 pub async fn get(connection: &mut PgConnection, code: &SupplierCode) -> Result<Supplier, Error> {
     match store::find(&mut *connection, code).await? {
         Some(supplier) => Ok(supplier),

@@ -1,4 +1,4 @@
-//! What this module has sealed, for those who go through all of it.
+//! The sealed values of this module, for rotation and verification.
 
 use secrecy::SecretString;
 use sqlx::postgres::PgRow;

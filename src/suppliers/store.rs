@@ -52,7 +52,7 @@ pub async fn page(pool: &PgPool, limit: i64, offset: i64) -> Result<(usize, Vec<
     Ok((usize::try_from(count).unwrap_or(0), page))
 }
 
-/// What storing a directory entry did.
+/// The outcome of storing a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
     Created,

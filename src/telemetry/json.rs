@@ -1,4 +1,4 @@
-//! Log lines as JSON: an object a line, with the event's fields beside its time, level and target. Every request is a line,
+//! Log lines as JSON: an object a line, with the event's fields after its time, level and target. Every request is a line,
 //! so it is written in one go, and only text that needs escaping goes through a serializer.
 
 use std::fmt::{self, Debug, Write};
@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
-/// The form of a line. It says for itself what it is about; spans are for traces.
+/// The form of a line. An event is complete in itself; spans are for traces.
 pub(super) struct Json;
 
 impl<S, N> FormatEvent<S, N> for Json
@@ -88,7 +88,7 @@ fn member<W: Write>(line: &mut W, name: &str, write: impl FnOnce(&mut Escaped<'_
     line.write_char('"')
 }
 
-/// What is written in here stands within the quotes of a JSON string. No character depends on its neighbours, so pieces
+/// Text written through this is within the quotes of a JSON string. No character depends on its neighbours, so pieces
 /// can be escaped one by one.
 struct Escaped<'a, W>(&'a mut W);
 

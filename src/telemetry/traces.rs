@@ -17,12 +17,12 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::registry::LookupSpan;
 use url::Url;
 
-/// Spans for traces have this target. Their level keeps them out of the way of whoever only reads logs.
+/// Spans for traces have this target. Their level keeps them out of the logs.
 const TARGET: &str = "credenza::traces";
 
 static PROVIDER: OnceLock<SdkTracerProvider> = OnceLock::new();
 
-/// What sends spans to an endpoint; none if it cannot be made, which is told on standard error, because nothing is logged
+/// The exporter of spans to an endpoint; none if it cannot be made, which is printed on standard error, because nothing is logged
 /// yet.
 pub(super) fn layer<S>(endpoint: &Url) -> Option<impl Layer<S> + use<S>>
 where

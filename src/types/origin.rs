@@ -1,4 +1,4 @@
-//! Origins of web pages (RFC 6454): where a browser says that a request comes from.
+//! Origins of web pages (RFC 6454): the value that a browser sends for the page of a request.
 
 use super::text::InvalidText;
 

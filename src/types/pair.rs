@@ -62,7 +62,7 @@ impl Pair {
     }
 }
 
-/// What arrived for one pair: either half may be missing.
+/// The received halves of one pair: either may be missing.
 #[derive(Clone, Debug, Default)]
 pub struct HalfPair {
     /// The user name, if there was one.

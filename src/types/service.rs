@@ -34,8 +34,8 @@ pub enum Service {
     Invoice,
 }
 
-/// What a default login may serve if the operator names nothing: only services that read public data. An order, an order
-/// status, a shipment notice or an invoice never runs under a shared login unless the operator says so.
+/// The services of a default login if the operator names none: only services that read public data. An order, an order
+/// status, a shipment notice or an invoice never runs under a shared login unless the operator chooses it.
 pub const DEFAULT_SERVICES: [Service; 4] = [Service::Product, Service::Med, Service::Inv, Service::Ppc];
 
 impl Service {
@@ -78,7 +78,7 @@ impl Service {
         }
     }
 
-    /// What people call it, for sentences.
+    /// Its name in sentences.
     pub const fn description(self) -> &'static str {
         match self {
             Service::Product => "Product Data Service",

@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// Longest accepted text, in Unicode code points.
 pub const MAX_CHARS: usize = 255;
 
-/// Why a text was refused. Says what is wrong and never repeats the text, which may be a secret.
+/// Why a text was refused. Names the error and never repeats the text, which may be a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidText {
     /// Zero characters.

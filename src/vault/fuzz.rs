@@ -1,4 +1,4 @@
-//! What holds for any bytes in a sealed value's place.
+//! Properties that hold for any bytes in a sealed value's place.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 

@@ -1,4 +1,4 @@
-//! What a key-encryption key does, wherever it is: it wraps data keys, and unwraps those that it wrapped. Many at once,
+//! A key-encryption key, local or in a key service: it wraps data keys, and unwraps those that it wrapped. Many at once,
 //! because one that is behind a network answers many as fast as one.
 
 use std::pin::Pin;
@@ -12,13 +12,13 @@ use crate::types::AccountId;
 /// A data key in plain.
 pub(super) type RawKey = Zeroizing<[u8; 32]>;
 
-/// What a key-encryption key is asked for, on its way.
+/// A call of a key-encryption key, as a future.
 pub(super) type Asked<'a, T> = Pin<Box<dyn Future<Output = Result<T, Error>> + Send + 'a>>;
 
 /// Which data key: whose, and which of theirs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DataKeyId {
-    /// Whose values it seals.
+    /// The account whose values it seals.
     pub account: AccountId,
     /// From 1; the highest seals, the others only open.
     pub generation: u32,
@@ -28,7 +28,7 @@ impl DataKeyId {
     /// A position before every data key.
     pub const BEFORE_ALL: Self = Self { account: AccountId(i64::MIN), generation: 0 };
 
-    /// What its wrapped form is bound to: format, account, key-encryption key, generation.
+    /// The binding of its wrapped form: format, account, key-encryption key, generation.
     pub(super) fn authenticated(self, format: u8, kek: &str) -> Vec<u8> {
         let place = Binding::new(&[b"data key", &self.generation.to_be_bytes()]);
         place.authenticated(format, self.account, kek.as_bytes()).into_vec()

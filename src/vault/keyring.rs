@@ -21,7 +21,7 @@ use crate::error::{Error, KeyServiceError};
 /// The entry that stands for the key of the key service.
 const TRANSIT_ENTRY: &str = "transit";
 
-/// Why a text is no keyring. Says what to do and never repeats a key.
+/// Why a text is no keyring. Names the remedy and never repeats a key.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyringError {
     /// There is no key in it.

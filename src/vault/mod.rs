@@ -64,7 +64,7 @@ pub struct Vault {
     data_keys: Coherent<(AccountId, u32), Arc<DataKey>>,
     /// The data key that seals; `None` if an account has none yet.
     newest: Coherent<AccountId, Option<Arc<Newest>>>,
-    /// What was unwrapped, by its wrapped form: while changes are not heard every use of a data key reads its row, and a
+    /// Unwrapped data keys by their wrapped form: without the change feed every use of a data key reads its row, and a
     /// key service must not be asked every time.
     unwrapped: Memo<Unwrapping, Arc<DataKey>>,
 }

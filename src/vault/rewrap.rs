@@ -1,5 +1,5 @@
 //! From one key-encryption key to another: every data key is unwrapped and wrapped under the first one, in batches, while
-//! everybody goes on working. What seals the values stays the same, so nothing else changes.
+//! everybody goes on working. The data keys themselves stay the same, so nothing else changes.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::postgres::{self, Tenant};
 /// How many data keys are read, and stored, at once.
 const BATCH: i64 = 1000;
 
-/// What a rewrapping did.
+/// The counts of a rewrap.
 #[derive(Debug, Default)]
 pub struct Rewrapped {
     /// Under which key all is now.
@@ -48,7 +48,7 @@ pub struct KekStatus {
 
 impl Vault {
     /// Wraps every data key under the first key-encryption key. Can be stopped at any point and begun again: it does what is
-    /// left. `progress` is told how many are done, and of how many.
+    /// left. `progress` receives how many are done, and of how many.
     pub async fn rewrap(&self, mut progress: impl FnMut(u64, u64) + Send) -> Result<Rewrapped, Error> {
         let kek = self.keyring.first()?;
         let mut done = Rewrapped::default();

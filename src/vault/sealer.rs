@@ -56,7 +56,7 @@ impl SealBudget {
 impl Vault {
     /// Returns the sealer of the account's newest data key, which is made now if there is none or if that one is to be retired.
     ///
-    /// To be asked for before a transaction begins: a key service that is slow must not hold up whoever waits for a row.
+    /// To be asked for before a transaction begins: a slow key service must not delay those that wait for a row.
     pub async fn sealer(&self, account: AccountId, now: DateTime<Utc>) -> Result<Sealer, Error> {
         self.sealer_of(SEALS_OF_A_WRITE, account, now).await
     }
@@ -121,7 +121,7 @@ impl Vault {
         Err(refused)
     }
 
-    /// What seals so many values of the account; they are counted now. To be asked for before a transaction begins, like
+    /// Returns a sealer for this many values of the account; they are counted now. To be asked for before a transaction begins, like
     /// [`Vault::sealer`].
     pub async fn seal_budget(&self, seals: u64, account: AccountId, now: DateTime<Utc>) -> Result<SealBudget, Error> {
         // An even number, so that the halves of a pair never lack a seal between two sealers.

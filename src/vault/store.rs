@@ -18,7 +18,7 @@ impl FromRow<'_, PgRow> for WrappedKey {
     }
 }
 
-/// The account's newest data key, with what tells whether it is to be retired.
+/// The account's newest data key, with the age and count that decide its retirement.
 #[derive(FromRow)]
 pub(super) struct NewestRow {
     #[sqlx(flatten)]
@@ -233,7 +233,7 @@ pub(super) async fn count(connection: &mut PgConnection, not_under: Option<&str>
         .await
 }
 
-/// What the database knows of a key-encryption key.
+/// The row of a key-encryption key.
 #[derive(FromRow)]
 pub(super) struct KekRow {
     pub id: String,
@@ -255,7 +255,7 @@ pub(super) async fn keks(connection: &mut PgConnection) -> Result<Vec<KekRow>, s
     .await
 }
 
-/// Lets data keys be wrapped under this key again; tells whether they could not before.
+/// Lets data keys be wrapped under this key again; returns whether they could not before.
 pub(super) async fn reopen(connection: &mut PgConnection, kek_id: &str) -> Result<bool, sqlx::Error> {
     let opened = sqlx::query("update key_encryption_keys set closed_at = null where id = $1 and closed_at is not null")
         .bind(kek_id)
@@ -264,7 +264,7 @@ pub(super) async fn reopen(connection: &mut PgConnection, kek_id: &str) -> Resul
     Ok(opened.rows_affected() > 0)
 }
 
-/// Closes a key under which nothing is wrapped. Waits for whoever is just wrapping under it, and counts after that.
+/// Closes a key under which nothing is wrapped. Waits for transactions that are wrapping under it, and counts after that.
 pub(super) async fn close(
     connection: &mut PgConnection,
     kek_id: &str,

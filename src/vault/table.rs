@@ -10,7 +10,7 @@ use crate::types::AccountId;
 /// A row with sealed values that belong together, such as a user name and its password.
 #[derive(Clone)]
 pub struct SealedRow {
-    /// Whose data key sealed it.
+    /// The account whose data key sealed it.
     pub account: AccountId,
     /// The rest of the primary key.
     pub key: Vec<String>,
@@ -58,7 +58,7 @@ pub trait SealedTable: Sync {
     /// The sealed columns, in the order in which they open: a later one may be bound to what an earlier one holds.
     fn columns(&self) -> &'static [&'static str];
 
-    /// What the column of this index is bound to, when those before it hold `opened`.
+    /// The binding of the column of this index, when those before it contain `opened`.
     fn binding(&self, row: &SealedRow, index: usize, opened: &[SecretString]) -> Result<Binding, OpenError>;
 
     /// Names a column in clear that does not say what its row's opened values say.
@@ -81,7 +81,7 @@ pub trait SealedTable: Sync {
         limit: i64,
     ) -> impl Future<Output = Result<Vec<SealedRow>, sqlx::Error>> + Send;
 
-    /// Stores new seals in the rows that still hold the old ones; how many did. Whoever wrote a row meanwhile is right.
+    /// Stores new seals in the rows that still hold the old ones; how many did. A row written meanwhile wins.
     fn replace(
         &self,
         connection: &mut PgConnection,

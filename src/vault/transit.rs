@@ -81,7 +81,7 @@ struct Batch {
     batch_results: Vec<Outcome>,
 }
 
-/// What became of one item. The text of an error is the engine's own; nothing but its kind is used.
+/// The outcome of one item. The text of an error is the engine's own; nothing but its kind is used.
 #[derive(Deserialize)]
 struct Outcome {
     ciphertext: Option<String>,
@@ -258,7 +258,7 @@ impl Transit {
         Ok(if *hash == self.hash(id) { Ok(key) } else { Err(OpenError::Rejected) })
     }
 
-    /// What the data key is bound to. The version is not part of it: it is known only when the engine has answered.
+    /// The binding of the data key. The version is not part of it: it is known only when the engine has answered.
     fn place(&self, id: DataKeyId) -> Vec<u8> {
         id.authenticated(TRANSIT, &self.name)
     }

@@ -29,7 +29,7 @@ pub(super) enum Wrapped {
     Transit(Ciphertext),
 }
 
-/// What the key service gives for a plaintext.
+/// The key service's ciphertext of a plaintext.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ciphertext {
     /// Version of the key.

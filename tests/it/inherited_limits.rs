@@ -82,7 +82,7 @@ async fn nobody_rotates_what_is_less_limited_than_they_are() {
 }
 
 #[tokio::test]
-async fn what_an_outside_token_makes_ends_within_the_operators_bound() {
+async fn keys_and_clients_made_with_an_outside_token_end_within_the_operators_bound() {
     let app = TestApp::start_with(|settings| {
         believing(file_of(&[FOREIGN_RSA.jwk("rsa-1")]))(settings);
         settings.outside_issuer.as_mut().unwrap().made_keys_last = Duration::from_hours(1);

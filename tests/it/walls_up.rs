@@ -103,7 +103,7 @@ async fn a_wall_that_is_down_is_refused_and_named() {
 }
 
 #[tokio::test]
-async fn a_server_without_fsync_is_refused_unless_its_name_says_that_its_data_may_be_lost() {
+async fn a_server_without_fsync_is_refused_unless_its_name_permits_the_loss_of_data() {
     let mut options = cluster::options(false);
     let server = embedded_postgres::Embedded::start(options.clone(), &mut |_| ()).await.unwrap();
     cluster::prepare(&server).await;

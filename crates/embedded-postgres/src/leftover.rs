@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::Error;
 use crate::socket::PORT;
 
-/// Longest time for a server to finish its work before it is told to drop it.
+/// Longest time for a server to finish its work before it gets the signal to drop it.
 pub(crate) const GENTLE: Duration = Duration::from_secs(10);
 
 /// Longest time for a server to drop its work. Postgres itself kills a process that hangs after five seconds.
@@ -69,7 +69,7 @@ fn first_pid(file: &Path) -> Result<Option<Pid>, Error> {
     }
 }
 
-/// Tells whether that process is the server of this very cluster, and alive. A zombie is not.
+/// Returns whether that process is the server of this very cluster, and alive. A zombie is not.
 async fn is_server_of(pid: Pid, data: &Path) -> bool {
     if Path::new("/proc/self/stat").exists() {
         // A server works in its data directory, and the link follows when a folder above is renamed. The link of a

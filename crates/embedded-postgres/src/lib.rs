@@ -64,7 +64,7 @@ pub fn data_dir(path: &Path) -> Result<PathBuf, Error> {
     Home::data_dir(path)
 }
 
-/// A running server. Dropped without [`Embedded::stop`], it is told to end, without a wait for that.
+/// A running server. Dropped without [`Embedded::stop`], it gets the signal to end, without a wait for that.
 pub struct Embedded {
     server: Server,
     home: Home,
@@ -72,7 +72,7 @@ pub struct Embedded {
     socket: String,
     password: Password,
     log: PathBuf,
-    /// Released last, after the server was told to end.
+    /// Released last, after the server got the signal to end.
     _lock: Lock,
 }
 
@@ -171,7 +171,7 @@ impl Embedded {
         &self.log
     }
 
-    /// Completes when the server has ended without being told to: it was killed, or its log has the reason.
+    /// Completes when the server has ended by itself: it was killed, or its log has the reason.
     pub async fn ended(&mut self) {
         self.server.ended().await;
     }

@@ -180,12 +180,12 @@ async fn end(child: &mut Child, pid: Pid) -> Result<(), Error> {
     Err(Error::Stuck { pid: pid.as_raw_pid() })
 }
 
-/// Tells whether the server is up and refuses the login: class 28 of SQLSTATE.
+/// Returns whether the server is up and refuses the login: class 28 of SQLSTATE.
 fn is_refusal(error: &sqlx::Error) -> bool {
     error.as_database_error().and_then(sqlx::error::DatabaseError::code).is_some_and(|code| code.starts_with("28"))
 }
 
-/// Tells whether a complaint passes by itself: a former server is a zombie yet, or its last processes are ending.
+/// Returns whether a complaint passes by itself: a former server is a zombie yet, or its last processes are ending.
 fn is_passing(log: &str) -> bool {
     log.contains("pre-existing shared memory block") || (log.contains("lock file") && log.contains("already exists"))
 }

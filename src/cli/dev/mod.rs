@@ -1,4 +1,4 @@
-//! `credenza dev`: everything on this machine, with nothing set up. Not for production: the secrets lie beside the data.
+//! `credenza dev`: everything on this machine, with nothing set up. Not for production: the secrets are next to the data.
 
 mod database;
 mod demo;

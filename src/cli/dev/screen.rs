@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::demo::Demo;
 
-/// What a started installation is reached by.
+/// The addresses and keys of a started installation.
 pub(super) struct Screen<'a> {
     pub url: String,
     pub internal_url: String,

@@ -1,4 +1,4 @@
-//! The database: its version, our role, the schema, its clock, and whether changes are heard.
+//! The database: its version, our role, the schema, its clock, and whether notifications arrive.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn unreachable(error: &anyhow::Error) -> Finding {
     Finding::wrong("database", error::chain(error.as_ref()), advice)
 }
 
-/// Tells whether the server, the database or the role has as many connections as it may have (SQLSTATE 53300).
+/// Returns whether the server, the database or the role has as many connections as it may have (SQLSTATE 53300).
 fn has_no_room(error: &anyhow::Error) -> bool {
     let database = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
     database.is_some_and(|error| error.code().as_deref() == Some("53300"))
@@ -65,7 +65,7 @@ pub(super) async fn walls(connection: &mut PgConnection) -> Finding {
     }
 }
 
-/// Tells every breach, with the way out of the first.
+/// Reports every breach, with the remedy of the first.
 fn down(check: &'static str, breaches: &[Breach]) -> Finding {
     let found: Vec<_> = breaches.iter().map(ToString::to_string).collect();
     Finding::wrong(check, found.join("; "), breaches.first().map_or("", Breach::advice))

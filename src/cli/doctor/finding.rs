@@ -1,4 +1,4 @@
-//! What a check found, as a line for people and as JSON.
+//! The result of a check, as a line for people and as JSON.
 
 use std::fmt;
 

@@ -26,7 +26,7 @@ pub(super) struct Options {
     json: bool,
 }
 
-/// What is looked at behind the settings, in order.
+/// The checks after those of the settings, in order.
 const BEHIND_SETTINGS: &[&str] = &[
     "statements",
     "database",
@@ -57,7 +57,7 @@ pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()
     Ok(())
 }
 
-/// All checks. What cannot be looked at because something before it is wrong is told as skipped.
+/// All checks. A check that depends on a failed one is reported as skipped.
 async fn examine(source: &Source, key: Option<&secrecy::SecretString>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let config = Config::load(source);

@@ -1,4 +1,4 @@
-//! What the rows of a file change, and how that is stored.
+//! Computes the changes of a file's rows, and stores them.
 //!
 //! Stored values are opened, and new ones sealed, before the transaction begins, like those of single writes. Then the rows
 //! are locked and looked at again. If somebody has written one of them meanwhile, all of it is done once more, with the rows
@@ -43,7 +43,7 @@ pub(super) struct Import<'c, 'r, T> {
     pub rows: &'r [Row<T>],
 }
 
-/// What is to be done: changes by the index of their row.
+/// The changes to store, by the index of their row.
 struct Plan<T: Importable> {
     changes: Vec<(usize, T::Change)>,
     report: Report,
@@ -56,7 +56,7 @@ impl<T: Importable> Plan<T> {
     }
 }
 
-/// What was done before the rows were locked.
+/// The work done before the rows were locked.
 enum Prepared<T: Importable> {
     /// All of it, by what was found then.
     Sealed { found: Found<T::Stored>, sealed: Vec<(usize, T::Sealed)>, report: Report },

@@ -1,4 +1,4 @@
-//! What holds for any file of credentials.
+//! Properties that hold for any file of credentials.
 
 #![allow(clippy::missing_panics_doc, reason = "a panic is what a fuzzer looks for")]
 
@@ -9,8 +9,8 @@ use super::rows::{BASE, Keyed, Parsed, Row, Rows, SERVICE, parse};
 use crate::credentials::{BaseUpdate, ServiceUpdate};
 use crate::types::{HalfPair, Password, Username};
 
-/// What is read can be written and read again; no row is about what another one is about; every row is read or refused, in
-/// order; what is read as CSV is what another reader of CSV reads. A refusal names a column and repeats no value.
+/// Rows that were read can be written and read again; no row is about what another one is about; every row is read or refused, in
+/// order; another reader of CSV reads the same. A refusal names a column and repeats no value.
 pub fn check(input: &[u8]) {
     let Parsed { count, rows, errors } = parse(input);
     let lines = match &rows {

@@ -1,4 +1,4 @@
-//! What the two kinds of rows have in common: what is asked of a row for it to be imported.
+//! The common interface of the two kinds of rows of an import.
 
 use sqlx::PgConnection;
 
@@ -16,12 +16,12 @@ pub(super) enum Lock {
     Yes,
 }
 
-/// What there is for each row of a file.
+/// The stored state for each row of a file.
 #[derive(PartialEq)]
 pub(super) struct Found<S> {
     /// Whether there is what it rests on: its supplier, or its base credentials.
     pub has_ground: Vec<bool>,
-    /// What is stored.
+    /// The stored values.
     pub stored: Vec<Option<S>>,
 }
 
@@ -45,11 +45,11 @@ impl<S> Found<S> {
 pub(super) trait Importable: Keyed + Sized + Sync {
     /// The row as it is stored.
     type Stored: PartialEq + Send + Sync;
-    /// What is to be sealed.
+    /// The values to seal.
     type Change: Send + Sync;
     /// The same, sealed.
     type Sealed: Send + Sync;
-    /// What is missing when a row has no ground.
+    /// The error of a row without its parent.
     const GROUND: Missing;
 
     /// The supplier.
@@ -63,7 +63,7 @@ pub(super) trait Importable: Keyed + Sized + Sync {
         lock: Lock,
     ) -> impl Future<Output = Result<Found<Self::Stored>, sqlx::Error>> + Send;
 
-    /// What the row changes; nothing if it says what is stored. The inner error is about its fields.
+    /// The change that the row makes; none if it equals the stored one. The inner error is about its fields.
     fn change(
         &self,
         vault: &Vault,

@@ -1,6 +1,6 @@
 //! Import a file of credentials: very many rows at once, all or nothing.
 //!
-//! - [`records`] and [`rows`]: what the file says, without asking anybody.
+//! - [`records`] and [`rows`]: the rows of the file, before any look at the database.
 //! - [`carry_out`]: what it changes, and how that is stored, for rows of either kind.
 //! - [`importable`], [`base`] and [`service`]: the two kinds, and what they have in common.
 
@@ -41,7 +41,7 @@ pub const SERVICE_COLUMNS: [&str; 5] = rows::SERVICE;
 /// How an import is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Store what the file says.
+    /// Store the rows of the file.
     Store,
     /// Only tell what storing it would do. Nothing is changed, not even counted.
     DryRun,
@@ -50,16 +50,16 @@ pub enum Mode {
 /// How far an import is: what was done with how many rows, and of how many.
 pub type Progress<'a> = &'a mut (dyn FnMut(&'static str, u64, u64) + Send);
 
-/// What came of an import.
+/// The outcome of an import.
 pub enum Imported<'a> {
-    /// What it did, with the work to be committed, also if nothing changes. There is no work for a dry run, or if something
+    /// The report, with the work to be committed, also if nothing changes. There is no work for a dry run, or if something
     /// is wrong with the file.
     Done(Report, Option<Box<Work<'a>>>),
     /// The request was carried out before, with this outcome.
     Before(Outcome),
 }
 
-/// Stores what a file says, or reports what is wrong with it: the same rules as for single writes, one audit event for each
+/// Stores the rows of a file, or reports its errors: the same rules as for single writes, one audit event for each
 /// row that changes, and all of it or nothing. Rows that say what is stored already change nothing.
 ///
 /// The work is begun here, up to three times, because stored values are opened and new ones sealed before it begins.

@@ -1,7 +1,7 @@
 //! Comma-separated values to the letter of RFC 4180, with line ends of either kind.
 //!
 //! To the letter, because what is read here are passwords: the readers at hand take `"a"b` for `ab` and a quote that is
-//! never closed for the rest of the file. What is not CSV is refused, with its place. They serve as the oracle of the
+//! never closed for the rest of the file. Text that is not CSV is refused, with its place. They serve as the oracle of the
 //! tests instead.
 
 use secrecy::SecretString;
@@ -31,7 +31,7 @@ impl Field<'_> {
         self.text == text
     }
 
-    /// What it says.
+    /// Its text.
     pub fn text(&self) -> SecretString {
         if self.is_doubled {
             let text = Zeroizing::new(self.text.replace("\"\"", "\""));
@@ -59,7 +59,7 @@ pub(super) struct Records<'a> {
     line: u64,
 }
 
-/// What ends a field.
+/// The characters that end a field.
 enum End {
     Comma,
     Record,

@@ -1,13 +1,13 @@
-//! What came of an import.
+//! The outcome of an import.
 
 use serde::Serialize;
 
 use crate::error::FieldError;
 
-/// Most errors that are listed. Whoever has more has made one mistake many times.
+/// Most errors that are listed. More than these are usually one mistake made many times.
 pub const MOST_ERRORS: usize = 100;
 
-/// What an import did, or would do. With errors it did nothing.
+/// The counts of an import, carried out or previewed. With errors it did nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Report {
     /// Rows of the file, without the one that names the columns.
@@ -16,13 +16,13 @@ pub struct Report {
     pub created: u64,
     /// Credentials that were changed.
     pub updated: u64,
-    /// Credentials that were as the file says.
+    /// Credentials that were equal to those of the file.
     pub unchanged: u64,
-    /// What is wrong with the file, by row.
+    /// The errors of the file, by row.
     pub errors: RowErrors,
 }
 
-/// What is wrong with rows: the first ones, and how many there are in all.
+/// The errors of rows: the first ones, and how many there are in all.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct RowErrors {
@@ -33,14 +33,14 @@ pub struct RowErrors {
     pub count: u64,
 }
 
-/// What is wrong with a field of a row. Never holds the value.
+/// An error in a field of a row. Never holds the value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RowError {
     /// The line on which the row begins, as an editor numbers it: the names of the columns are usually in row 1.
     pub row: u64,
     /// The column; `row` if it is about the whole of the row.
     pub field: String,
-    /// What is wrong, as for a request with this field.
+    /// The message, as for a request with this field.
     pub message: String,
 }
 

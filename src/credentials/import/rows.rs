@@ -19,13 +19,13 @@ pub(super) const SERVICE: [&str; 5] = ["supplier_code", "service", "environment"
 /// The field that errors of a whole row are about.
 const ROW: &str = "row";
 
-/// What a file says.
+/// The rows of a file.
 pub(super) struct Parsed {
     /// How many rows it has, without the one that names the columns.
     pub count: u64,
     /// Those that say what can be.
     pub rows: Rows,
-    /// What is wrong with the others.
+    /// The errors of the others.
     pub errors: RowErrors,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Row<T> {
 /// for each other and not each for the other.
 pub(super) type Key = (SupplierCode, Option<(Service, Environment)>);
 
-/// What is about one row of the account's.
+/// The lines about one row of the account.
 pub(super) trait Keyed {
     fn key(&self) -> Key;
 }
@@ -103,7 +103,7 @@ enum Kind {
 /// Where each column of a kind is, in the order of its list.
 type Columns = [usize; 5];
 
-/// Tells the two kinds apart. Columns may come in any order.
+/// Distinguishes the two kinds. Columns may come in any order.
 fn columns(header: &Record<'_>) -> Option<(Kind, Columns)> {
     let places = |names: [&str; 5]| {
         let mut places = Columns::default();
@@ -191,7 +191,7 @@ fn supplier_code(errors: &mut FieldErrors, field: Field<'_>) -> Option<SupplierC
     errors.required(BASE[0], text(field), |code| SupplierCode::parse(code.expose_secret()))
 }
 
-/// What a cell says. An empty one leaves its field out.
+/// The value of a cell. An empty one leaves its field out.
 fn text(field: Field<'_>) -> Option<SecretString> {
     (!field.is_empty()).then(|| field.text())
 }

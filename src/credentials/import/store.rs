@@ -1,6 +1,6 @@
 //! Very many rows of `supplier_credentials` and `service_credentials` at once.
 //!
-//! Positions are those of the arrays that are bound, from 1. What locks does so in the order of keys.
+//! Positions are those of the arrays that are bound, from 1. Rows are locked in the order of keys.
 
 use chrono::{DateTime, Utc};
 use sqlx::{FromRow, PgConnection};
@@ -46,7 +46,7 @@ pub(super) struct Placed<T> {
     pub columns: T,
 }
 
-/// Who changes rows, and when.
+/// The actor and the time of a change.
 #[derive(Clone, Copy)]
 pub(super) struct Stamp<'a> {
     pub by: &'a str,

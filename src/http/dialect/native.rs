@@ -158,7 +158,7 @@ fn validation(fields: &[FieldError]) -> ErrorBody {
     }
 }
 
-/// Returns an answer that says no more than its status.
+/// Returns an answer without more than its status.
 pub(super) fn plain(status: StatusCode) -> (StatusCode, ErrorBody) {
     plain_with(status, sentence(status).to_owned())
 }

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use super::native;
 use crate::http::error::{HttpError, Refusal};
 
-/// Why a client's request is refused, as RFC 6749 §5.2 tells the reasons apart.
+/// Why a client's request is refused, by the codes of RFC 6749 §5.2.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::http) enum OAuthRefusal {
     /// Something is missing, there twice, or wrong.

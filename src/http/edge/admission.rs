@@ -10,7 +10,7 @@ use crate::http::listener::Listener;
 use crate::principal::Principal;
 use crate::types::AccountId;
 
-/// Whose requests those of a principal are counted with.
+/// Returns the holder that the requests of a principal are counted for.
 pub(in crate::http) fn holder(principal: &Principal) -> Holder {
     principal.key_id.map_or(Holder::Account(principal.acting_account), Holder::Key)
 }

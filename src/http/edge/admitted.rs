@@ -10,7 +10,7 @@ use crate::error::Error;
 static X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 static X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 
-/// What a request was given, until its answer is made.
+/// The room and the turn of a request, until its answer is made.
 pub(in crate::http) struct Admitted {
     slots: Slots,
     slot: Mutex<Option<Slot>>,
@@ -36,7 +36,7 @@ impl Admitted {
         Ok(())
     }
 
-    /// Tells the client what its key has left.
+    /// Adds the headers with the rest of the key's rate.
     pub fn write_headers(&self, headers: &mut HeaderMap) {
         if let Some(Allowance { limit, remaining }) = self.allowance.get() {
             headers.insert(X_RATELIMIT_LIMIT.clone(), (*limit).into());

@@ -1,4 +1,4 @@
-//! What is known of a request apart from its contents.
+//! The context of a request, apart from its contents.
 
 use std::sync::{Arc, OnceLock};
 
@@ -25,9 +25,9 @@ pub(in crate::http) struct RequestContext {
     pub family: Family,
     /// The peer's address.
     pub client_address: Option<ClientAddress>,
-    /// Who calls, once that is known.
+    /// The caller, once authenticated.
     pub principal: OnceLock<Arc<Principal>>,
-    /// What it was given.
+    /// The room and the turn of the request.
     pub admitted: Admitted,
 }
 

@@ -17,7 +17,7 @@ use crate::http::edge::context::RequestContext;
 use crate::http::error::HttpError;
 use crate::principal::AuthMethod;
 
-/// What a page may read of an answer beside its body.
+/// The headers that a page may read of an answer.
 const READABLE: HeaderValue =
     HeaderValue::from_static("X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After");
 

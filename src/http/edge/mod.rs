@@ -40,7 +40,7 @@ use crate::telemetry;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// What the edge of a listener works with.
+/// The dependencies of the edge of a listener.
 pub(in crate::http) struct Edge {
     app: Arc<App>,
     listener: Listener,
@@ -64,7 +64,7 @@ impl Edge {
     }
 }
 
-/// Paths that answer also when there is no room: whoever asks there wants to know about it.
+/// Paths that answer also when there is no room: their callers ask about just that.
 const ALWAYS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
 /// The middleware around both routers.
@@ -166,7 +166,7 @@ fn known_method(method: &Method) -> &str {
     if known.contains(method) { method.as_str() } else { "-" }
 }
 
-/// Tells a trace what became of a request. Ids and numbers only.
+/// Records the outcome of a request in a trace. Ids and numbers only.
 fn note_in(span: &Span, context: &RequestContext, response: &Response) {
     if span.is_disabled() {
         return;

@@ -45,7 +45,7 @@ impl Rejection {
 }
 
 impl HttpError {
-    /// What kind of rejection this is, if it is one.
+    /// Returns the kind of rejection, if it is one.
     pub(in crate::http) fn rejection(&self) -> Option<Rejection> {
         match self {
             HttpError::Domain(error) => of(error),

@@ -221,7 +221,7 @@ fn texts<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<Vec<&'a str>> 
     headers.get_all(name).iter().map(|value| value.to_str().ok()).collect()
 }
 
-/// The account that the request wants to act for. Anything but one id is somebody that the caller may not act for.
+/// The account that the request is to act for. Anything but one id is somebody that the caller may not act for.
 fn account_named(headers: &HeaderMap) -> Result<Option<AccountId>, Error> {
     let mut named = headers.get_all(&X_ACCOUNT_ID).iter();
     let Some(first) = named.next() else { return Ok(None) };

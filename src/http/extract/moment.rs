@@ -1,4 +1,4 @@
-//! Moments in JSON, to the letter of RFC 3339 §5.6, as JSON Schema's `date-time` wants them. chrono reads more: a blank in
+//! Moments in JSON, to the letter of RFC 3339 §5.6, as JSON Schema's `date-time` requires them. chrono reads more: a blank in
 //! place of the `T`, `UTC` in place of the `Z`, a minus that is none of ASCII.
 
 use std::fmt;

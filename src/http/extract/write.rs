@@ -20,7 +20,7 @@ use crate::preview::Preview;
 use crate::types::{AccountId, SupplierCode};
 use crate::work::{Begun, Work};
 
-/// Says that an answer is that of an earlier request with the same key.
+/// Marks an answer as that of an earlier request with the same key.
 static IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 
 /// A write on its way. Dropping it takes it back.
@@ -41,7 +41,7 @@ pub enum Instead {
 
 /// A body that is the answer to a write.
 pub(in crate::http) trait Made: Serialize {
-    /// The same as it may be stored, for whoever asks again.
+    /// The same in the form that is stored for repetitions.
     fn without_secrets(self) -> Self;
 }
 

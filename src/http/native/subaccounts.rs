@@ -131,7 +131,7 @@ pub struct UpdateBody {
     is_active: Option<Option<bool>>,
 }
 
-/// Tells null from absent.
+/// Distinguishes null from absent.
 #[allow(clippy::option_option, reason = "that is what it is for")]
 fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)

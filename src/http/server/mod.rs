@@ -91,7 +91,7 @@ impl Listeners {
         Ok((self.public.local_addr()?, self.internal.local_addr()?))
     }
 
-    /// Serves until `stop` completes. Then goes on for a moment, but says that it is not ready; then takes no new
+    /// Serves until `stop` completes. Then goes on for a moment, but answers that it is not ready; then takes no new
     /// connections and lets requests under way end; then cuts off those that did not. Dropped, it cuts them off at once.
     pub async fn serve(self, app: Arc<App>, shutdown: Shutdown, stop: impl Future<Output = ()>) {
         let (stopping, stopped) = watch::channel(false);

@@ -37,7 +37,7 @@ pub enum TlsError {
     Pem {
         /// The file.
         path: PathBuf,
-        /// What was looked for.
+        /// The kind of entry that was looked for.
         what: &'static str,
         /// Why not.
         source: pem::Error,
@@ -73,7 +73,7 @@ pub enum TlsError {
 /// TLS of one listener.
 pub struct Tls {
     files: TlsFiles,
-    /// What new connections begin with. Each has sessions of its own, so that nobody resumes one past a change of the
+    /// The configuration of new connections. Each has sessions of its own, so that nobody resumes one past a change of the
     /// authorities.
     current: watch::Sender<Arc<ServerConfig>>,
 }
@@ -91,7 +91,7 @@ impl Tls {
         Ok(())
     }
 
-    /// Makes a connection secure, or not: then the client was told as far as it can understand.
+    /// Makes a connection secure, or not: then the client got an answer in its protocol.
     pub(super) async fn accept(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
         let config = Arc::clone(&self.current.borrow());
         let handshake = async {

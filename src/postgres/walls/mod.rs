@@ -78,7 +78,7 @@ impl Breach {
     }
 }
 
-/// Tells whether a commit of our role may be lost by a crash of the server, which a server of tests may.
+/// Returns whether a commit of our role may be lost by a crash of the server, which a server of tests may.
 pub async fn commits_may_be_lost(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select current_setting('synchronous_commit') = 'off' and current_setting('cluster_name') <> $1")
         .bind(SCRATCH)

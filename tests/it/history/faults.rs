@@ -71,7 +71,7 @@ impl Nemesis {
         Duration::from_millis(self.random.random_range(milliseconds))
     }
 
-    /// Lets time pass, but not beyond the run; tells whether that goes on.
+    /// Lets time pass, but not beyond the run; returns whether that goes on.
     async fn lasts(&self, time: Duration) -> bool {
         timeout(time, self.world.is_over()).await.is_err()
     }

@@ -148,7 +148,7 @@ impl World {
         registers.chain(secrets.iter().cloned()).collect()
     }
 
-    /// Reads from an instance, for so long at most; tells whether it answered.
+    /// Reads from an instance, for so long at most; returns whether it answered.
     pub async fn read(&self, instance: usize, question: &Question, patience: Duration) -> bool {
         let (endpoint, method, path, body) = question.request(&self.instances[instance], &self.names);
         // Everybody comes from elsewhere, or one would be told to slow down for presenting what was revoked.

@@ -45,7 +45,7 @@ impl Endpoint {
         self.send("GET", path, None).await.unwrap()
     }
 
-    /// Tells whether the service is ready, and answers from memory.
+    /// Returns whether the service is ready, and answers from memory.
     pub async fn is_at_full_speed(&self) -> bool {
         let answer = self.get("/readyz").await;
         answer.status == 200 && !answer.body.contains("degraded")

@@ -2,6 +2,7 @@
 //! Metrics: in the form that Prometheus reads. Traces: to an OTLP endpoint, in builds with the feature `otel`.
 
 mod json;
+mod queue;
 #[cfg(feature = "otel")]
 mod traces;
 
@@ -21,13 +22,13 @@ pub fn init(logging: &Logging) {
     metrics();
     let format = match logging.format {
         LogFormat::Json => {
-            tracing_subscriber::fmt::layer().event_format(json::Json).with_writer(std::io::stderr).boxed()
+            tracing_subscriber::fmt::layer().event_format(json::Json).with_writer(queue::to_stderr().clone()).boxed()
         }
         LogFormat::Text => {
             // Colours are for a terminal; in a file they are noise.
             tracing_subscriber::fmt::layer()
                 .with_ansi(std::io::stderr().is_terminal())
-                .with_writer(std::io::stderr)
+                .with_writer(queue::to_stderr().clone())
                 .boxed()
         }
     };
@@ -54,10 +55,16 @@ pub fn request_span<'a>(_method: &str, _route: &str, _header: impl Fn(&str) -> O
     tracing::Span::none()
 }
 
-/// Sends what is not sent yet. At the end of the program.
+/// Writes and sends the rest, at the end of the program.
 pub fn finish() {
+    queue::flush();
     #[cfg(feature = "otel")]
     traces::finish();
+}
+
+/// Returns how many log lines were dropped, because nobody read standard error in time.
+pub fn dropped_lines() -> u64 {
+    queue::dropped()
 }
 
 /// Upper bounds of histograms of seconds: from what memory takes to what a lease takes.
@@ -105,6 +112,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("credenza_changes_heard_total", "Messages of the change feed, by kind"),
     ("credenza_lease_remaining_seconds", "How long this instance may answer from memory if nothing more is heard"),
     ("credenza_listener_connected", "1 if the change feed is connected"),
+    ("credenza_log_lines_dropped_total", "Log lines that nobody read in time"),
     ("credenza_pool_connections", "Connections to the database"),
     ("credenza_pool_connections_limit", "Most connections to the database"),
     ("credenza_pool_idle_connections", "Connections to the database that nobody uses now"),

@@ -11,6 +11,7 @@ mod completions;
 mod default_credentials;
 mod dev;
 mod doctor;
+mod hardening;
 mod help;
 mod import;
 mod keys;
@@ -113,6 +114,9 @@ pub fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
+    if let Err(error) = hardening::protect_memory() {
+        return fail(&anyhow::Error::new(error).context("the memory of this process cannot be protected"));
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("the runtime could not be started")),
@@ -239,6 +243,8 @@ fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 fn secret_from_stdin(what: &str) -> anyhow::Result<secrecy::SecretString> {
     let mut text = zeroize::Zeroizing::new(String::new());
     io::stdin().read_to_string(&mut text).with_context(|| format!("{what} could not be read from standard input"))?;
-    let text = text.strip_suffix('\n').unwrap_or(&text);
+    // Some shells put a byte order mark before everything that they pipe.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    let text = text.strip_suffix('\n').unwrap_or(text);
     Ok(text.strip_suffix('\r').unwrap_or(text).into())
 }

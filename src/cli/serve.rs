@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
-use rustix::process::{Resource, Rlimit, setrlimit};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection, PgConnection};
 use tokio::signal::unix::{SignalKind, signal};
@@ -17,9 +16,6 @@ use crate::postgres;
 use crate::telemetry;
 
 pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
-    // A core file would hold passwords.
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })
-        .context("core dumps cannot be forbidden")?;
     let config = Config::load(source)?;
     let pool = postgres::pool(&config.database, config.database_connections);
     let app = Arc::new(App::new(pool, Clock::system(), config.secrets, config.settings));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::{ConfigError, Source};
-use crate::oauth::{JwksSource, OutsideSettings};
+use crate::oauth::{self, JwksSource, OutsideSettings};
 
 /// How long keys last that are made with a token of the issuer, unless the operator sets another.
 const MADE_KEYS_LAST: Duration = Duration::from_hours(24);
@@ -38,13 +38,15 @@ pub(super) fn outside_issuer(source: &Source) -> Result<Option<OutsideSettings>,
             JwksSource::Url(url)
         }
         (None, Some(path)) => {
-            // Later it may change, or be away for a moment; now it is most likely misspelt.
-            let readable = std::fs::File::open(path);
-            readable.map_err(|source| ConfigError::File {
-                what: "CREDENZA_OIDC_JWKS_FILE",
-                path: path.into(),
-                source,
-            })?;
+            // Later it may change, or be away for a moment; now it is most likely misspelt, or another file.
+            const NAME: &str = "CREDENZA_OIDC_JWKS_FILE";
+            let text = std::fs::read(path);
+            let text = text.map_err(|source| ConfigError::File { what: NAME, path: path.into(), source })?;
+            match oauth::parse_key_set(&text) {
+                Ok(set) if !set.keys.is_empty() => {}
+                Ok(_) => return Err(ConfigError::Wrong(NAME, format!("`{path}` is a JWK set without a key"))),
+                Err(error) => return Err(ConfigError::Wrong(NAME, format!("`{path}` is not a JWK set: {error}"))),
+            }
             JwksSource::File(path.into())
         }
         _ => {

@@ -71,7 +71,7 @@ impl Source {
             (None, Some(path)) => {
                 let text = std::fs::read_to_string(path).map(Zeroizing::new);
                 let text = text.map_err(|source| ConfigError::File { what: file, path: path.into(), source })?;
-                Ok(Some(text.trim().into()))
+                Ok(Some(without_mark(&text).trim().into()))
             }
             (None, None) => Ok(None),
         }
@@ -84,6 +84,11 @@ impl Source {
             Some(value) => value.parse().map_err(|_| ConfigError::Wrong(name, format!("is not {form}"))),
         }
     }
+}
+
+/// Returns a text without the byte order mark that some editors put before it.
+fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 fn read_env_file(path: &Path) -> Result<HashMap<String, SecretString>, ConfigError> {
@@ -101,7 +106,7 @@ pub(super) fn parse_env_file(path: &Path, text: &str) -> Result<HashMap<String, 
             && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
     };
     let mut values = HashMap::new();
-    for (index, line) in text.lines().enumerate() {
+    for (index, line) in without_mark(text).lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
             continue;

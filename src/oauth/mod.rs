@@ -10,7 +10,7 @@ mod store;
 mod tokens;
 
 pub use claims::{Claims, check_expiry, read_header};
-pub use outside::{JwksSource, OutsideIssuer, OutsideSettings};
+pub use outside::{JwksSource, OutsideIssuer, OutsideSettings, parse_key_set};
 pub use revoke::{Origin, TokenToRevoke, revoke};
 pub use sealed_store::SigningKeys;
 pub use signing_keys::{NewSigningKey, rotate as rotate_signing_key};

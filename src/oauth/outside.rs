@@ -200,9 +200,14 @@ impl OutsideIssuer {
     }
 }
 
+/// Reads a JWK set. Some editors put a byte order mark before it.
+pub fn parse_key_set(text: &[u8]) -> Result<JwkSet, serde_json::Error> {
+    serde_json::from_slice(text.strip_prefix("\u{feff}".as_bytes()).unwrap_or(text))
+}
+
 async fn fetch(source: &JwksSource) -> Result<JwkSet, Box<dyn std::error::Error + Send + Sync>> {
     match source {
-        JwksSource::File(path) => Ok(serde_json::from_slice(&tokio::fs::read(path).await?)?),
+        JwksSource::File(path) => Ok(parse_key_set(&tokio::fs::read(path).await?)?),
         JwksSource::Url(url) => {
             let redirects = reqwest::redirect::Policy::none();
             // Keys decide who is believed: no proxy of the environment stands between the issuer and us.

@@ -69,6 +69,7 @@ mod key_rotation_speed;
 mod key_service;
 mod leases;
 mod limits;
+mod log_queue;
 mod lost_feed;
 mod me;
 mod metrics;

@@ -126,6 +126,39 @@ async fn core_dumps_are_forbidden() {
     service.program.stop().await.done();
 }
 
+/// By a command that waits for standard input. As root under another account: root itself may read everything.
+#[tokio::test]
+async fn the_memory_of_every_command_is_closed_to_its_own_user() {
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_credenza"));
+    command.args(["doctor", "--key-stdin"]).stdin(std::process::Stdio::piped());
+    command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    let is_root = rustix::process::geteuid().is_root();
+    if is_root {
+        std::os::unix::process::CommandExt::uid(&mut command, 65534);
+    }
+    let Ok(mut child) = command.spawn() else {
+        skip!("the account `nobody` may not run the program here");
+        return;
+    };
+    let process = std::path::PathBuf::from(format!("/proc/{}", child.id()));
+    if !process.exists() {
+        skip!("no /proc to look at a process in");
+        return;
+    }
+    eventually("it is closed", async || {
+        let memory = process.join("mem");
+        // The system gives the files of such a process to root.
+        let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(&memory).unwrap());
+        if is_root { owner == 0 } else { std::fs::File::open(&memory).is_err() }
+    })
+    .await;
+    let limits = std::fs::read_to_string(process.join("limits")).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"], "{core}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 #[tokio::test]
 async fn an_address_in_use_is_named() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -110,7 +110,8 @@ async fn a_database_that_lets_nobody_in_is_named_without_the_password() {
 #[tokio::test]
 async fn secrets_come_from_files_as_well() {
     let installation = Installation::new().await;
-    let pepper = file("pepper", &format!("{}\n", installation.setting("CREDENZA_KEY_PEPPER")));
+    // With the byte order mark that some editors put before a text.
+    let pepper = file("pepper", &format!("\u{feff}{}\n", installation.setting("CREDENZA_KEY_PEPPER")));
     let with_file = installation.without("CREDENZA_KEY_PEPPER").with("CREDENZA_KEY_PEPPER_FILE", &pepper);
     with_file.serve().await.program.stop().await.done();
 
@@ -121,7 +122,7 @@ async fn secrets_come_from_files_as_well() {
 #[tokio::test]
 async fn an_env_file_is_enough() {
     let installation = Installation::new().await;
-    let text = format!("# Settings\n\n{}", installation.env_file());
+    let text = format!("\u{feff}# Settings\n\n{}", installation.env_file());
     let service = Service::start(credenza(["--env-file", &file("env", &text), "serve"])).await;
     service.public.get("/healthz").await.expect(200);
     service.program.stop().await.done();
@@ -168,6 +169,18 @@ async fn settings_that_contradict_each_other_are_refused_with_the_way_out() {
     without.run(&["serve"]).await.refused(1, "CREDENZA_OIDC_ISSUER is not set, but CREDENZA_OIDC_JWKS_FILE is");
     let nowhere = without.with("CREDENZA_OIDC_ISSUER", "https://id.example").with("CREDENZA_OIDC_AUDIENCE", "us");
     nowhere.run(&["serve"]).await.refused(1, "CREDENZA_OIDC_JWKS_FILE `/jwks.json` cannot be read");
+    for (text, part) in
+        [("<html>404</html>", "is not a JWK set"), ("", "is not a JWK set"), (r#"{"keys":[]}"#, "without a key")]
+    {
+        let wrong = nowhere.with("CREDENZA_OIDC_JWKS_FILE", &file("jwks", text));
+        wrong.run(&["serve"]).await.refused(1, part);
+        let doctor = wrong.run(&["doctor"]).await;
+        assert!(doctor.stdout.contains("WRONG    settings     CREDENZA_OIDC_JWKS_FILE"), "{doctor:?}");
+    }
+    let set = r#"{"keys":[{"kty":"EC","crv":"P-256","kid":"a","use":"sig",
+        "x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}"#;
+    let marked = nowhere.with("CREDENZA_OIDC_JWKS_FILE", &file("jwks", &format!("\u{feff}{set}")));
+    marked.serve().await.program.stop().await.done();
 }
 
 #[tokio::test]

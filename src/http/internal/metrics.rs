@@ -58,6 +58,7 @@ fn tell_admission(app: &App) {
 fn tell_process() {
     gauge!("credenza_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
     let cpu = Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).unwrap_or_default();
+    counter!("credenza_log_lines_dropped_total").absolute(telemetry::dropped_lines());
     counter!("process_cpu_seconds_total").absolute(cpu.as_secs());
     if let Some(bytes) = resident_memory() {
         gauge!("process_resident_memory_bytes").set(bytes);

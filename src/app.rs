@@ -108,7 +108,7 @@ impl Stopping {
 }
 
 impl App {
-    /// Puts the parts together. The resolver's cache has the budget of the settings; the small caches beside it have
+    /// Puts the parts together. The resolver's cache has the budget of the settings; the small caches have
     /// budgets of their own, of which most installations never fill a tenth.
     pub fn new(database: Pool, clock: Clock, secrets: Secrets, settings: Settings) -> Self {
         let small = |mebibytes: u64| Limits { bytes: mebibytes << 20, ..settings.cache };

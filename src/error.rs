@@ -400,7 +400,7 @@ pub fn stopped(error: tokio::task::JoinError) -> Error {
 }
 
 /// An error with everything behind it, in one line, for logs and terminals. Some libraries repeat their source in their own
-/// message; it is said once.
+/// message; it is printed once.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

@@ -34,7 +34,7 @@ pub struct AdmissionSettings {
     pub request_timeout: Duration,
 }
 
-/// Says how many connections a listener has, and how long one may do nothing.
+/// Returns how many connections a listener has, and how long one may do nothing.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionSettings {
     /// Most connections of a listener, where the system's limit of open files does not ask for fewer.

@@ -29,7 +29,7 @@ impl LastUse {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((account, key), now);
     }
 
-    /// Writes what was noted. What cannot be written is noted again, unless something newer was meanwhile.
+    /// Writes what was noted. Uses that cannot be written are kept, unless something newer was meanwhile.
     pub async fn write(&self, pool: &PgPool) {
         let noted = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         if noted.is_empty() {

@@ -1,4 +1,4 @@
-//! API keys: made, listed, rotated, revoked. (Who a presented key belongs to is `auth`'s business.)
+//! API keys: made, listed, rotated, revoked. (The owner of a presented key is `auth`'s business.)
 
 mod last_use;
 mod rotate;
@@ -94,7 +94,7 @@ pub async fn create(work: &mut Work<'_>, new: &NewKey) -> Result<(KeySummary, Ap
     Ok((summary, key))
 }
 
-/// Stores a key that was made elsewhere, unless it is stored already, in whatever state. For `dev`, whose keys are kept
+/// Stores a key that was made elsewhere, unless it is stored already, in any state. For `dev`, whose keys are kept
 /// in a file.
 pub async fn ensure(work: &mut Work<'_>, new: &NewKey, key: &ApiKey) -> Result<(), Error> {
     let hash = work.context().pepper.hash(key);

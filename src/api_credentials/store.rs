@@ -31,7 +31,7 @@ pub(crate) struct StoredKey {
 }
 
 impl StoredKey {
-    /// What narrows it.
+    /// Its limits.
     pub fn limits(&self) -> Limits {
         Limits { allowed_ips: self.allowed_ips.clone(), expires_at: self.expires_at }
     }
@@ -75,7 +75,7 @@ fn kind(stored: &str) -> Kind {
     if stored == Kind::Public.as_str() { Kind::Public } else { Kind::Private }
 }
 
-/// The key with this hash, whatever its state. The only query on a tenant's rows that does not know the tenant yet.
+/// The key with this hash, in any state. The only query on a tenant's rows that does not know the tenant yet.
 pub(crate) async fn find_by_hash(
     executor: impl PgExecutor<'_>,
     hash: &KeyHash,

@@ -5,7 +5,7 @@
 use super::{ApiKey, BASE62, Kind, checksum};
 
 /// Only what has a key's form is one, and it is that text; a key with one other character is none. Neither debug output
-/// nor a refusal tells what was presented.
+/// nor a refusal reveals the presented text.
 pub fn check(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     if let Ok(key) = ApiKey::parse(&text) {

@@ -1,5 +1,5 @@
 //! Failed attempts, counted by client address. Nobody guesses a random key, so this protects resources and not keys: an
-//! address that goes on failing is told to slow down, while keys that are good and in use go on working from there.
+//! address that goes on failing gets 429, while keys that are good and in use go on working from there.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;

@@ -118,7 +118,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Tells every instance, this one included, that a change will never be committed. If that cannot be sent, their holds end
+    /// Announces to every instance, this one included, that a change will never be committed. If that cannot be sent, their holds end
     /// after a while.
     async fn never_committed(&self, change: Uuid, members: &[Member]) {
         self.trust.release(change);

@@ -102,7 +102,7 @@ where
     }
 
     /// Returns what the work makes of the value in memory and of what is pinned to it, if all of that is current when the work
-    /// is done. Counts as a hit of this cache only, whatever else would have been asked.
+    /// is done. Counts as a hit of this cache only.
     pub async fn answer<H, T>(
         &self,
         owner: &Owner,
@@ -232,8 +232,8 @@ where
     }
 }
 
-/// Waits for a load no longer than its statement may take: on a network that is gone it would never end, and whoever shares
-/// it would wait with it.
+/// Waits for a load no longer than its statement may take: on a network that is gone it would never end, and its other
+/// callers would wait with it.
 async fn within_limit<V>(load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
     timeout(STATEMENT_LIMIT, load).await.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
 }

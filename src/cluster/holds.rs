@@ -9,9 +9,9 @@ use uuid::Uuid;
 use super::generations::Generations;
 use super::owner::Owner;
 
-/// A hold without an end message expires: its writer died. Until then the owners' reads go to the database.
-/// Longer than a transaction of ours can stand idle and its commit can take together, and a writer that took longer than
-/// this says so to everybody after its commit.
+/// A hold without an end message expires: its writer died. Until then the owners' reads go to the database. Longer than
+/// a transaction of ours can stand idle and its commit can take together, and a writer that took longer than this
+/// announces it after its commit.
 pub(super) const LONGEST: Duration = Duration::from_secs(30);
 
 /// So many changes that are done are remembered, because a hold can be announced twice, the second time too late.

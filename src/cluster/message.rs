@@ -1,4 +1,4 @@
-//! What instances, and the database's triggers (`migrations/0008_changes.sql`, `0013_instances.sql`), say to each other.
+//! The messages of instances and the database's triggers (`migrations/0008_changes.sql`, `0013_instances.sql`), to each other.
 //! Everything is sent on one channel, because the order counts: Postgres delivers in the order of commits.
 
 use std::fmt;

@@ -55,9 +55,9 @@ impl Trust {
         Some(Reading { stripe, generation: self.generation(stripe)? })
     }
 
-    /// Whether what a cache had under the reading's generation may be answered. To be asked *after* the cache was read: the
-    /// process may have been stopped in between. First the lease, then the generation once more: whatever has to be heard
-    /// for the lease to last until now is in the generation by now.
+    /// Whether what a cache had under the reading's generation may be answered. To be asked *after* the cache was read:
+    /// the process may have been stopped in between. First the lease, then the generation once more: each announcement
+    /// that precedes the renewal of the lease is in the generation by now.
     pub fn confirms(&self, reading: Reading) -> bool {
         self.confirms_each(self.now(), [&reading])
     }

@@ -16,8 +16,8 @@ const SECRETS: [(&str, &str); 3] = [
     ("CREDENZA_AUDIT_KEY", "CREDENZA_AUDIT_KEY_FILE"),
 ];
 
-/// Refuses a secret that serves two purposes: a leak in one place would be one in the other. What is no
-/// base64 is left to whoever reads that setting.
+/// Refuses a secret that serves two purposes: a leak in one place would be one in the other. A value that is no base64
+/// is left to the code that reads that setting.
 pub(super) fn check(source: &Source) -> Result<(), ConfigError> {
     let mut seen: Vec<(&str, Zeroizing<Vec<u8>>)> = Vec::new();
     for (name, file) in SECRETS {

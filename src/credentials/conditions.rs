@@ -92,8 +92,8 @@ impl Held<'_> {
         }
     }
 
-    /// Refuses to change an existing row if the caller asks for a new one: `If-None-Match: *`. Who created a row, the
-    /// statement knows that tried: there was nothing to lock.
+    /// Refuses to change an existing row if the caller asks for a new one: `If-None-Match: *`. Only the statement that
+    /// tried knows whether it created the row: there was nothing to lock.
     pub fn require_new(&self, created: bool) -> Result<(), Error> {
         match &self.conditions.if_none_match {
             Some(Tags::Any) if !created => Err(Error::PreconditionFailed),

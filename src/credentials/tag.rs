@@ -11,8 +11,8 @@ use uuid::Uuid;
 const SHOWN: usize = 16;
 
 /// Names one state of what an account has configured for a supplier. Two states differ in their tags if they differ in
-/// anything that is shown or in a password; the tag is made of random numbers and of the supplier's name, and tells nothing
-/// of either.
+/// anything that is shown or in a password; the tag is made of random numbers and of the supplier's name, and reveals
+/// nothing of either.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag(String);
 

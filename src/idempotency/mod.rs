@@ -1,4 +1,4 @@
-//! Requests that may be sent again: a write under an `Idempotency-Key` happens once, and whoever repeats it gets the answer
+//! Requests that may be sent again: a write under an `Idempotency-Key` happens once, and a repetition gets the answer
 //! of the first time.
 //!
 //! The outcome is stored in the transaction of the write, so there is none without the other. The lock of a key lasts as

@@ -1,4 +1,4 @@
-//! The table `idempotency_keys`, by the functions of `migrations/0051_idempotency_keys.sql`: whoever asks may be another
+//! The table `idempotency_keys`, by the functions of `migrations/0051_idempotency_keys.sql`: the caller may be another
 //! account than the transaction's.
 
 use chrono::{DateTime, Utc};

@@ -62,8 +62,8 @@ impl KeySet {
     }
 }
 
-/// Loads the keys. Each verifier is derived from the private half that was sealed for its row: what stands in clear beside it
-/// is not believed, because whoever writes the table could have put it there.
+/// Loads the keys. Each verifier is derived from the private half that was sealed for its row: the columns in clear are
+/// not believed, because anybody who writes the table could have put it there.
 pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<KeySet, Error> {
     let mut set = KeySet { signer: None, verifiers: Vec::new() };
     for SigningKeyRow { kid, private_key, retired_at, expires_at } in store::signing_keys(pool).await? {

@@ -124,8 +124,8 @@ pub(super) async fn insert_secret(
     Ok(())
 }
 
-/// Lets every secret of a client end at a moment, or earlier if it was to end earlier; forgets those that have ended. Tells
-/// how many are left.
+/// Lets every secret of a client end at a moment, or earlier if it was to end earlier; forgets those that have ended.
+/// Returns how many are left.
 pub(super) async fn expire_secrets(
     connection: &mut PgConnection,
     account: AccountId,

@@ -26,7 +26,7 @@ begin
     execute format('revoke update, delete on audit_events from %I', application);
     execute format('revoke delete on audit_heads from %I', application);
     execute format('revoke insert, update, delete on audit_former_writers from %I', application);
-    -- The same limits as in with_limits (pool.rs), for sessions through a pooler, which does not pass on what a client asks for
+    -- The same limits as in with_limits (limits.rs), for sessions through a pooler, which does not pass on what a client asks for
     -- when it connects.
     begin
         foreach setting in array array[

@@ -1,6 +1,7 @@
 //! Postgres: the pool, the tenant of a transaction, the migrations, roles, and the meaning of errors.
 
 pub mod bootstrap;
+mod limits;
 mod migrate;
 mod pool;
 mod pooler;
@@ -10,8 +11,9 @@ mod servers;
 mod tenant;
 pub mod walls;
 
+pub use limits::{STATEMENT_LIMIT, with_limits, within_limit};
 pub use migrate::{MigrateError, SchemaState, Step, grant_application_role, migrate, migrate_in_steps, schema_state};
-pub use pool::{Pool, STATEMENT_LIMIT, with_limits, within_limit};
+pub use pool::Pool;
 pub use pooler::mixes_up_statements;
 pub use role::{Unbound, unbound, unreadable_table};
 pub use server::{OLDEST_SERVER, Server, server};
@@ -23,7 +25,7 @@ pub fn pool(servers: impl Into<Servers>, max_connections: u32) -> Pool {
     Pool::new(&servers.into(), max_connections)
 }
 
-/// Returns whether an error says that the database cannot be reached or cannot do its work just now, so that the same request
+/// Returns whether an error means that the database cannot be reached or cannot do its work just now, so that the same request
 /// makes sense later.
 pub fn is_unavailable(error: &sqlx::Error) -> bool {
     match error {
@@ -70,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_passes_by_itself_is_told_from_what_does_not() {
+    fn passing_faults_are_distinguished_from_lasting_ones() {
         for code in ["08006", "53300", "57P01", "57P03", "57014", "25006", "25P03", "55P03", "40001"] {
             assert!(is_unavailable_code(code), "{code}");
         }

@@ -6,7 +6,7 @@ use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 use tokio::time::timeout;
 
-use super::pool::with_limits;
+use super::limits::with_limits;
 
 /// Longest time for all of it.
 const PATIENCE: Duration = Duration::from_secs(5);

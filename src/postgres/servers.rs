@@ -9,7 +9,7 @@ use sqlx::{ConnectOptions, Connection, PgConnection, PgPool, Row};
 use tokio::time::timeout;
 use url::Url;
 
-use super::pool::with_limits;
+use super::limits::with_limits;
 
 /// Longest wait for one of several servers.
 const CONNECT: Duration = Duration::from_secs(2);

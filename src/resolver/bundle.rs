@@ -1,5 +1,5 @@
-//! The cached units: everything that an account stores for a supplier in one entry, and everything that the operator says
-//! about a supplier in another. Both hold ciphertext; the choice runs over the two on each call.
+//! The cached units: everything that an account stores for a supplier in one entry, and everything that the operator
+//! stores about a supplier in another. Both hold ciphertext; the choice runs over the two on each call.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ pub(super) struct Entry {
     pub extras: Pinned<Extras>,
 }
 
-/// What a resolve needs with the bundle of an account that is active: cheaper to pin than to look up.
+/// The values that a resolve needs with the bundle of an account that is active: cheaper to pin than to look up.
 pub(super) struct Extras {
     pub supplier: Arc<SupplierBundle>,
     pub keys: WeakDataKeys,

@@ -1,7 +1,7 @@
 //! Through everything that is sealed: from one key-encryption key to another, from old data keys to new ones, and to see
 //! whether it opens. All of it while the service works, in batches, and so that it can be killed anywhere and run again.
 //!
-//! Which tables there are, and what their values are bound to, is said by the modules that own them; this one goes
+//! Which tables there are, and what their values are bound to, is defined by the modules that own them; this one goes
 //! through their [`SealedTable`](crate::vault::SealedTable)s.
 
 mod data_keys;

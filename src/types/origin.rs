@@ -7,8 +7,8 @@ use super::text::InvalidText;
 pub struct Origin(String);
 
 impl Origin {
-    /// Takes an origin as browsers write it: in lower case, nothing behind the port. What a browser would never send
-    /// could never match, so it is refused.
+    /// Takes an origin as browsers write it: in lower case, nothing behind the port. A form that no browser sends could
+    /// never match, so it is refused.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         super::text::check(text)?;
         let url = url::Url::parse(text).map_err(|_| InvalidText::NotAnOrigin)?;

@@ -41,7 +41,7 @@ impl DataKeys {
         self.find(account, sealed.generation())?.open(account, sealed, binding)
     }
 
-    /// Seals a text for one place, under the account's newest data key. The inner error says that this key does not open.
+    /// Seals a text for one place, under the account's newest data key. The inner error means that this key does not open.
     pub fn seal(
         &self,
         account: AccountId,
@@ -71,7 +71,7 @@ impl DataKeys {
     }
 }
 
-/// Data keys that are in memory for as long as the vault's cache has them, whoever holds this.
+/// Data keys that are in memory for as long as the vault's cache has them.
 #[derive(Clone, Default)]
 pub struct WeakDataKeys(SmallVec<[(DataKeyId, Weak<DataKey>); 2]>);
 

@@ -62,7 +62,7 @@ pub(super) trait Kek: Send + Sync {
     /// Wraps data keys; as many, in the same order.
     fn wrap<'a>(&'a self, keys: &'a [(DataKeyId, RawKey)]) -> Asked<'a, Vec<WrappedKey>>;
 
-    /// Unwraps data keys that it owns; as many, in the same order. An error of the whole says that the key cannot be had
+    /// Unwraps data keys that it owns; as many, in the same order. An error of the whole means that the key cannot be had
     /// just now; an error of one, that this one does not open.
     fn unwrap<'a>(&'a self, keys: &'a [&'a WrappedKey]) -> Asked<'a, Vec<Result<RawKey, OpenError>>>;
 

@@ -57,7 +57,7 @@ impl Keyring {
         Self::with_key_service(Some(text), None)
     }
 
-    /// The same with a key service. Its key stands where the list says `transit`, and first if the list does not say.
+    /// The same with a key service. The list names the place of its key with `transit`; without that, it is the first.
     pub fn with_key_service(text: Option<&SecretString>, transit: Option<Transit>) -> Result<Self, KeyringError> {
         let mut transit: Option<Arc<dyn Kek>> = transit.map(|transit| Arc::new(transit) as _);
         let mut keks: Vec<Arc<dyn Kek>> = Vec::new();

@@ -133,8 +133,8 @@ impl Vault {
         Ok(statuses)
     }
 
-    /// Closes every key-encryption key but this one, as far as nothing needs them: nothing can be wrapped under them any
-    /// more, whoever tries.
+    /// Closes every key-encryption key but this one, as far as nothing needs them: nothing can be wrapped under them
+    /// any more, by any process.
     pub async fn close_others(
         &self,
         connection: &mut PgConnection,

@@ -1,6 +1,6 @@
-//! Every operation × every kind of caller, as one table that people can read: `access_matrix.txt`. A request says
-//! nothing and aims at nothing, so that whoever may do it is told 400 or 404 and nothing changes; whoever may not is
-//! refused before.
+//! Every operation × every kind of caller, as one table that people can read: `access_matrix.txt`. A request is empty
+//! and has no target, so that a permitted caller gets 400 or 404 and nothing changes; any other caller is refused
+//! before.
 
 use std::fmt::Write;
 use std::fs;
@@ -18,7 +18,7 @@ use crate::support::{Answer, Caller, TestApp};
 
 const SNAPSHOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/access_matrix.txt");
 
-/// What 403 can say, by the letter that stands for it in the table.
+/// The sentences of 403, by the letter that stands for it in the table.
 const SENTENCES: [(char, &str); 12] = [
     ('N', "Not authenticated"),
     ('K', "Invalid API key"),
@@ -141,7 +141,7 @@ async fn tokens(app: &TestApp) -> Vec<Column<'_>> {
     ]
 }
 
-/// The status, or the letter of what 403 says.
+/// The status, or the letter of the sentence of 403.
 fn cell(operation: &Operation, answer: &Answer) -> String {
     if answer.status != 403 {
         return answer.status.as_u16().to_string();

@@ -1,4 +1,4 @@
-//! `allowed_ips`: where a key works from. The address is the peer's, or what a trusted proxy says.
+//! `allowed_ips`: where a key works from. The address is the peer's, or the one that a trusted proxy sends.
 
 use credenza::http::Listener;
 use serde_json::json;
@@ -64,7 +64,7 @@ async fn an_ipv4_address_written_as_ipv6_counts_as_ipv4() {
     assert!(!works(&all_v6.from("::ffff:192.0.2.1")).await);
 }
 
-/// Whoever makes a form from the document's pattern must not be surprised, in either direction.
+/// A form that is made from the document's pattern accepts the same ranges as the service.
 #[tokio::test]
 async fn the_documents_pattern_and_the_service_read_the_same_ranges() {
     let app = TestApp::start().await;

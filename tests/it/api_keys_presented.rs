@@ -1,4 +1,4 @@
-//! How a caller may present a key: in its own header, in the reseller's form, or beside a token of the same account.
+//! How a caller may present a key: in its own header, in the reseller's form, or with a token of the same account.
 
 use axum::http::Method;
 use base64::Engine;

@@ -182,7 +182,7 @@ fn no_status_of_http_is_below_http() {
     assert_eq!(wrong, Vec::<String>::new());
 }
 
-/// `==` stops at the first byte that differs, and how long it took tells which one that was. So what is secret is found
+/// `==` stops at the first byte that differs, and the time that it took reveals which one that was. So what is secret is found
 /// by its hash, and its type cannot be compared.
 #[test]
 fn secrets_cannot_be_compared() {

@@ -1,4 +1,4 @@
-//! Who may not in: every refusal is 403 with a sentence, and every bad key gets the same one.
+//! Refused callers: every refusal is 403 with a sentence, and every bad key gets the same one.
 
 use std::time::Duration;
 

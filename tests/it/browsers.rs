@@ -1,4 +1,4 @@
-//! What a web page may do: look at the directory with a public key, from an origin that the key's account allows. Everything
+//! The rights of a web page: to look at the directory with a public key, from an origin that the key's account allows. Everything
 //! else is for servers, and a page cannot even read that it was refused.
 
 use axum::body::Body;

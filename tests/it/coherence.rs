@@ -1,4 +1,4 @@
-//! The cache by itself: no read that begins after a write was acknowledged sees the older value, whatever loads were under
+//! The cache by itself: no read that begins after a write was acknowledged sees the older value, with any loads under
 //! way. One script, played with the service's cache and with plain moka, so that it is known to notice the difference.
 
 use std::pin::Pin;
@@ -69,12 +69,12 @@ impl Store {
     }
 }
 
-/// What the script needs of a cache of one entry.
+/// The interface of a cache of one entry that the script needs.
 trait OneEntry: Clone + Send + 'static {
     fn read<L>(self, load: impl Fn() -> L + Send + Sync + 'static) -> impl Future<Output = u32> + Send
     where
         L: Future<Output = u32> + Send + 'static;
-    /// What a write does after its commit and before it is acknowledged.
+    /// The work of a write after its commit and before it is acknowledged.
     fn invalidate(&self) -> impl Future<Output = ()>;
 }
 
@@ -128,7 +128,7 @@ impl OneEntry for PlainMoka {
     }
 }
 
-/// What readers saw who began after the write of 2 was acknowledged: one while the older load was still under way, one
+/// The values of readers that began after the write of 2 was acknowledged: one while the older load was still under way, one
 /// when it had ended.
 async fn a_load_that_outlasts_a_write(cache: impl OneEntry) -> [u32; 2] {
     let store = Store::new();

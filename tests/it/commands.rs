@@ -1,5 +1,5 @@
-//! The command line as a whole: exit codes (0 done, 1 the work failed, 2 wrong usage), `migrate`, `keys`, and what every
-//! command says when it cannot work.
+//! The command line as a whole: exit codes (0 done, 1 the work failed, 2 wrong usage), `migrate`, `keys`, and the
+//! messages of commands that cannot work.
 
 use sqlx::{ConnectOptions, query};
 

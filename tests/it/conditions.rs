@@ -268,7 +268,7 @@ async fn a_condition_that_cannot_be_read_is_refused_and_nothing_happens() {
     assert_eq!(everything(&app).await, before);
 }
 
-/// Who waits for a lock must not decide by what it saw before it waited: whatever the other one changed, also where it
+/// A write that waited for a lock must not decide by its older view: not after any change of the other, also where it
 /// never asks for the lock of the base row.
 #[tokio::test]
 async fn a_condition_is_checked_after_the_change_that_it_waited_for() {
@@ -302,7 +302,7 @@ async fn a_condition_is_checked_after_the_change_that_it_waited_for() {
     }
 }
 
-/// Whoever looks for it finds nothing to see and nothing to lock; only the statement that stores meets it.
+/// A query for it finds nothing to see and nothing to lock; only the statement that stores meets it.
 #[tokio::test]
 async fn an_insert_that_is_not_committed_yet_counts_for_if_none_match() {
     let app = TestApp::start().await;

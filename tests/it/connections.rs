@@ -1,5 +1,5 @@
-//! Connections to the real program: clients that close their half, send nothing, read nothing, or send more than is wanted,
-//! and clients that are still connected when the service stops.
+//! Connections to the real program: clients that close their half, send nothing, read nothing, or send too much, and
+//! clients that are still connected when the service stops.
 
 use std::time::Duration;
 
@@ -246,7 +246,7 @@ async fn answers_on_kept_connections_ask_to_close_from_the_signal_on() {
     program.end().await.done();
 }
 
-/// Clients under load, each with a connection that it keeps until it is told to close it.
+/// Clients under load, each with a connection that it keeps until an answer asks to close it.
 #[tokio::test]
 async fn no_request_is_lost_on_a_kept_connection_when_the_service_stops() {
     let service = Installation::new().await.with("CREDENZA_SHUTDOWN_GRACE", "1s").serve().await;

@@ -1,4 +1,4 @@
-//! What a crash leaves: no server, and every write that was acknowledged.
+//! The state after a crash: no server, and every write that was acknowledged.
 
 use std::collections::HashMap;
 use std::sync::Arc;

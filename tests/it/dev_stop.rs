@@ -1,4 +1,4 @@
-//! How `credenza dev` ends when it is told to, or when it cannot start: with an exit code that says which, and with
+//! How `credenza dev` ends on a signal, or when it cannot start: with an exit code for each, and with
 //! nothing left behind.
 
 use std::net::TcpListener;

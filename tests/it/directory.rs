@@ -1,4 +1,4 @@
-//! The directory over REST: what it says, page by page, and about each supplier's services.
+//! The directory over REST: its entries, page by page, and about each supplier's services.
 
 use credenza::api_key::Kind;
 use credenza::types::{AccountId, Environment, Service};

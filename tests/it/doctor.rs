@@ -1,4 +1,4 @@
-//! `credenza doctor`: says that all is well when it is, and finds each thing that can be wrong.
+//! `credenza doctor`: reports that all is well when it is, and finds each thing that can be wrong.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use crate::support::cluster::{PASSWORD, empty_database, server};
 use crate::support::installation::Installation;
 use crate::support::program::eventually;
 
-/// The checks by name, with the whole of what each found. The exit code says whether something is wrong.
+/// The checks by name, with the whole of what each found. The exit code shows whether something is wrong.
 async fn doctor(installation: &Installation, key: Option<&str>) -> BTreeMap<String, Value> {
     let arguments: &[&str] = if key.is_some() { &["doctor", "--json", "--key-stdin"] } else { &["doctor", "--json"] };
     let finished = installation.run_with(arguments, key.unwrap_or_default()).await;

@@ -1,4 +1,4 @@
-//! An address that goes on failing is told to slow down, and costs the database nothing; keys that are good go on working.
+//! An address that goes on failing gets 429, and costs the database nothing; keys that are good go on working.
 
 use credenza::api_key::{ApiKey, Kind};
 use credenza::types::ClientAddress;

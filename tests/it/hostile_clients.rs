@@ -18,7 +18,7 @@ const PATIENCE: Duration = Duration::from_mins(2);
 /// A request whose body is read before anybody asks who sends it.
 const WITH_A_BODY: &str = "POST /oauth/introspect HTTP/1.1\r\nHost: here\r\nContent-Type: application/json\r\n";
 
-/// Sends as much as the service takes, and tells all that it answers until it closes the connection.
+/// Sends as much as the service takes, and returns all that it answers until it closes the connection.
 async fn answer_to(service: &Service, bytes: &[u8]) -> String {
     let (mut from, mut to) = service.public.connect().await.into_split();
     // Whoever is refused early may be cut off before everything is sent.

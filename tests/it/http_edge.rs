@@ -1,4 +1,4 @@
-//! The edge: whatever arrives, the answer is JSON that says what is wrong without repeating it, carries a request id and
+//! The edge: for every request, the answer is JSON that names the error without repeating it, carries a request id and
 //! may not be stored.
 
 use std::sync::Arc;

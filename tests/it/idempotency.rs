@@ -51,7 +51,7 @@ async fn everything(app: &TestApp) -> Vec<Vec<Value>> {
     all
 }
 
-/// What makes something: every POST of an account. Those of `/oauth` are a client's, and make nothing that lasts.
+/// The creating operations: every POST of an account. Those of `/oauth` are a client's, and make nothing that lasts.
 fn makers() -> Vec<Operation> {
     let all = operations::all().into_iter();
     all.filter(|one| one.method == Method::POST && one.route.starts_with("/extra/v2/")).collect()

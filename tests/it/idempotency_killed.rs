@@ -1,4 +1,4 @@
-//! `Idempotency-Key` across the deaths of the program: what was not committed is done by whoever asks again, and what was
+//! `Idempotency-Key` across the deaths of the program: what was not committed is done by the next request, and what was
 //! committed is answered again.
 
 use rustix::process::Signal;

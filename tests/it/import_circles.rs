@@ -21,7 +21,7 @@ const KNOWN: &[&[&str]] = &[
 /// The files by module path: `cluster/feed.rs` is `cluster::feed`, `cluster/mod.rs` is `cluster`.
 struct Files {
     by_module: BTreeMap<String, String>,
-    /// What a file re-exports: name to the full path of its origin.
+    /// The re-exports of a file: name to the full path of its origin.
     reexports: BTreeMap<String, BTreeMap<String, String>>,
 }
 

@@ -61,7 +61,7 @@ async fn stored(app: &TestApp, account: AccountId) -> Vec<Value> {
     rows
 }
 
-/// What was recorded of an account: action, supplier, service, environment, who.
+/// The records of an account: action, supplier, service, environment, who.
 async fn events(app: &TestApp, account: AccountId) -> Vec<String> {
     let text = "concat_ws(' ', action, supplier_code, service, environment, user_email)";
     let of_credentials = format!("account_id = {account} and action ~ 'credentials.(created|updated)'");

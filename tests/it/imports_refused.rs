@@ -1,4 +1,4 @@
-//! Files that are not imported: nothing of them is stored, every wrong row is told, and no value is repeated.
+//! Files that are not imported: nothing of them is stored, every wrong row is named, and no value is repeated.
 
 use axum::body::Body;
 use axum::http::HeaderValue;

@@ -1,4 +1,4 @@
-//! What narrows a credential narrows what is made with it: nobody makes, or is shown by a rotation, what is less limited than
+//! The limits of a credential hold for all that is made with it: nobody makes, or is shown by a rotation, what is less limited than
 //! they are.
 
 use std::time::Duration;

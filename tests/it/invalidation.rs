@@ -1,5 +1,5 @@
 //! Every kind of write reaches what is cached: the service's own writes before they are acknowledged, all others, another
-//! process's and a person's with psql, as soon as the change feed has heard of them.
+//! process's and a person's with psql, as soon as the change feed has received them.
 
 use std::time::Instant;
 
@@ -138,7 +138,7 @@ async fn plain_sql_is_seen_soon() {
     }
 }
 
-/// Whoever asks with a key of their own is refused with it. An operator's key goes on working, so it is the resolve itself that
+/// A caller with a key of that account is refused. An operator's key goes on working, so it is the resolve itself that
 /// has to notice.
 #[tokio::test]
 async fn nobody_resolves_for_an_account_that_is_not_active_or_whose_parent_is_not() {

@@ -18,7 +18,7 @@ const KEYS: &str = "CREDENZA_MASTER_KEYS";
 const ACCOUNTS: usize = 6;
 const SUPPLIERS: [&str; 5] = ["HIT", "PCNA", "SanMar", "SS", "CAP"];
 
-/// Writes to one account, each time with the next number as password, until it is told to stop; tells the last number that
+/// Writes to one account, each time with the next number as password, until it gets the signal to stop; returns the last number that
 /// was acknowledged for each supplier, and the one that may or may not have been stored.
 async fn write(service: Arc<Service>, key: String, stop: Arc<AtomicBool>) -> Vec<(usize, usize)> {
     let public = service.public.with_key(&key);

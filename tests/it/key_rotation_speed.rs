@@ -1,4 +1,4 @@
-//! What rewrapping and resealing cost: `cargo test --release --test it key_rotation_speed -- --ignored --nocapture`.
+//! The cost of rewrapping and resealing: `cargo test --release --test it key_rotation_speed -- --ignored --nocapture`.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Who asks too much is told so, and nobody else notices: the rate of a key, the turns of an account, the room on a listener,
+//! A caller that asks too much is refused, and no other is affected: the rate of a key, the turns of an account, the room on a listener,
 //! the time of a request.
 
 use std::convert::Infallible;
@@ -28,12 +28,12 @@ async fn with(change: impl FnOnce(&mut AdmissionSettings)) -> TestApp {
     TestApp::start_with(|settings: &mut Settings| change(&mut settings.admission)).await
 }
 
-/// What an answer says of its key: limit and remaining.
+/// The rate headers of an answer: limit and remaining.
 fn allowance(answer: &Answer) -> (Option<&str>, Option<&str>) {
     (answer.header("x-ratelimit-limit"), answer.header("x-ratelimit-remaining"))
 }
 
-/// A body of which nothing ever arrives. Tells when somebody waits for it.
+/// A body of which nothing ever arrives. Completes when somebody waits for it.
 struct Endless(Arc<Notify>);
 
 impl HttpBody for Endless {
@@ -46,7 +46,7 @@ impl HttpBody for Endless {
     }
 }
 
-/// A write whose body never arrives, and who tells when it is waited for.
+/// A write whose body never arrives, and a signal for when it is waited for.
 fn slow_write(caller: &Caller<'_>) -> (Request<Body>, Arc<Notify>) {
     let mut request = caller.request(Method::POST, PATH, Some(json!({})));
     let waited_for = Arc::new(Notify::new());

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::installation::{Installation, Service};
 use crate::support::program::eventually;
 
-/// What a service counts only when something is wrong, or when there are several.
+/// Metrics that a service counts only when something is wrong, or when there are several.
 const RARE: [&str; 3] =
     ["credenza_acknowledgement_wait_seconds", "credenza_cache_drops_total", "credenza_stale_answers_total"];
 

@@ -1,4 +1,4 @@
-//! What is not there: each operation's own sentence, and the code that was perhaps meant.
+//! Missing things: each operation's own sentence, and the code that was perhaps meant.
 
 use axum::http::Method;
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! A client's new secret: beside the old one for a while, then alone, and only for those who have the client's rights.
+//! A client's new secret: with the old one for a while, then by itself, and only for those who have the client's rights.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The life of a token: what stands in it, how it verifies elsewhere, when it ends, and what is told about it.
+//! The life of a token: what stands in it, how it verifies elsewhere, when it ends, and its introspection.
 
 use std::time::Duration;
 

@@ -30,7 +30,7 @@ fn expect_refusal(answer: &Answer, status: u16, error: &str) {
     expect_not_stored(answer);
 }
 
-/// RFC 6749 §5.1 wants both headers.
+/// RFC 6749 §5.1 requires both headers.
 #[track_caller]
 fn expect_not_stored(answer: &Answer) {
     answer.expect_edge_headers();

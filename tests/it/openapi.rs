@@ -133,7 +133,7 @@ fn assert_examples(place: &str, content: &Value) {
     }
 }
 
-/// Whoever reads an example takes it for an answer.
+/// A reader takes an example for an answer.
 #[test]
 fn the_examples_are_answers_that_could_be_given() {
     for document in BOTH.map(document) {

@@ -89,7 +89,7 @@ async fn a_wrong_method_is_answered_with_the_allowed_ones() {
     }
 }
 
-/// An option that is ignored on a write is damage done; a probe that adds something of its own is told the same as without.
+/// An option that is ignored on a write is damage done; a probe that adds something of its own gets the same answer as without.
 #[tokio::test]
 async fn unknown_parameters_are_refused_where_a_key_is_needed_and_ignored_elsewhere() {
     let app = TestApp::start().await;

@@ -62,7 +62,7 @@ fn worlds() -> impl Strategy<Value = World> {
         })
 }
 
-/// What the rules say of a call: what became of each level. The one that is `used` answers.
+/// The outcome of each level of a call, by the rules. The one that is `used` answers.
 fn rules(world: &World, with_request: bool, service: &str, environment: &str) -> [&'static str; 4] {
     let request = match world.request.as_ref().filter(|_| with_request).map_or(0, Vec::len) {
         0 => "not_provided",

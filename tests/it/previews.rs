@@ -1,4 +1,4 @@
-//! `dry_run`: a write that says what it would change, refuses what the write would refuse, and leaves nothing.
+//! `dry_run`: a write that answers what it would change, refuses what the write would refuse, and leaves nothing.
 
 use axum::http::Method;
 use credenza::principal::Scope;
@@ -49,7 +49,7 @@ async fn sources(caller: &Caller<'_>) -> Vec<Value> {
     explained.as_array().unwrap().iter().map(fields).collect()
 }
 
-/// What has changed between two explanations, as a preview says it.
+/// The changes between two explanations, as a preview answers them.
 fn difference(before: &[Value], after: &[Value]) -> Vec<Value> {
     let changed = before.iter().zip(after).filter(|(before, after)| before != after);
     let say = |(before, after): (&Value, &Value)| json!({"service": before[0], "environment": before[1], "from": before[2], "to": after[2]});
@@ -200,7 +200,7 @@ async fn a_parent_can_preview_for_its_sub_account() {
     acting.get(HIT).await.expect(200);
 }
 
-/// Whoever asks while another change is on its way is told about the state that follows it.
+/// A preview during another change answers about the state that follows it.
 #[tokio::test]
 async fn a_preview_waits_for_a_change_that_comes_first() {
     let app = TestApp::start().await;

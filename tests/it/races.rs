@@ -18,7 +18,7 @@ async fn count(app: &TestApp, query: &str) -> i64 {
     app.rows(&format!("select count(*) from {query}")).await[0]["count"].as_i64().unwrap()
 }
 
-/// What the events say there should be, row kind by row kind, against what there is.
+/// The rows that there should be by the events, row kind by row kind, against what there is.
 async fn assert_events_add_up(app: &TestApp) {
     for (kind, table) in [("credentials", "supplier_credentials"), ("service_credentials", "service_credentials")] {
         let made = count(app, &format!("audit_events where action = '{kind}.created'")).await;

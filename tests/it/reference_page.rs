@@ -17,7 +17,7 @@ async fn page() -> (String, String) {
     (answer.body, policy)
 }
 
-/// What stands behind each occurrence of something, up to the next quotation mark.
+/// The text after each occurrence of something, up to the next quotation mark.
 fn behind<'a>(page: &'a str, what: &str) -> Vec<&'a str> {
     page.split(what).skip(1).map(|rest| rest.split('"').next().unwrap()).collect()
 }

@@ -1,5 +1,5 @@
-//! A refusal takes as long for a secret that exists as for one that does not. Each kind is asked in turn, so that whatever
-//! slows the machine down slows all of them, and medians are compared, which single hiccups do not move.
+//! A refusal takes as long for a secret that exists as for one that does not. Each kind is asked in turn, so that other
+//! work on the machine slows all of them, and medians are compared, which single hiccups do not move.
 //! `refusals_from_memory.rs` has the coarser half: no kind asks the database more often.
 
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! A secret that was revoked and one that never was take the same way, so that time tells nobody which it is: one look
+//! A secret that was revoked and one that never was take the same way, so that the time reveals nothing: one look
 //! into the database the first time, and none from then on. Seen by closing the database behind the first look.
 
 use credenza::api_credentials;

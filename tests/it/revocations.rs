@@ -21,13 +21,13 @@ use crate::support::{Answer, Caller, TestApp};
 const BASE: &str = "/extra/v2/credentials";
 const KEYS: &str = "/extra/v2/api-keys";
 
-/// A request whose head has arrived, and whose caller is known. Its body comes when the test says so.
+/// A request whose head has arrived, and whose caller is known. Its body comes on a signal of the test.
 struct Begun {
     go_on: oneshot::Sender<()>,
     answer: tokio::task::JoinHandle<Answer>,
 }
 
-/// A body that comes in one piece, when its future says so.
+/// A body that comes in one piece, when its future completes.
 struct LateBody(Option<Pin<Box<dyn Future<Output = Bytes> + Send>>>);
 
 impl hyper::body::Body for LateBody {

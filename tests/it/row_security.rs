@@ -1,5 +1,5 @@
 //! Row security: that every table of tenants' rows has it, and that it holds against any statement of the application's
-//! role. `walls.rs` tells that it holds for the application as a whole.
+//! role. `walls.rs` shows that it holds for the application as a whole.
 
 use std::collections::BTreeMap;
 

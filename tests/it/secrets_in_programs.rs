@@ -30,7 +30,7 @@ fn import_file() -> String {
     )
 }
 
-/// What was answered, and what of it the answer is there to tell.
+/// The answers, and the secrets that they are there to show.
 struct Said {
     asked: String,
     text: String,

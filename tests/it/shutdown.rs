@@ -1,4 +1,4 @@
-//! How `credenza serve` stops: load balancers are told first, requests have their time, and nothing holds up the end.
+//! How `credenza serve` stops: load balancers are informed first, requests have their time, and nothing holds up the end.
 
 use std::time::Duration;
 

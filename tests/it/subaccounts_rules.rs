@@ -1,4 +1,4 @@
-//! Who may have sub-accounts, what becomes of one that is deleted, and the keys that a parent makes for it.
+//! The accounts that may have sub-accounts, what becomes of one that is deleted, and the keys that a parent makes for it.
 
 use std::sync::Arc;
 

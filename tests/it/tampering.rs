@@ -1,4 +1,4 @@
-//! Somebody who can write to the database but holds no key. Whatever they move or change: the call that would have used it
+//! Somebody who can write to the database but holds no key. After each move or change, the call that would have used it
 //! is an error, logged, and never a reason to try the next level, which here would always have an answer.
 
 use credenza::types::{Environment, Service};
@@ -13,7 +13,7 @@ struct Stage<'a> {
     b: Caller<'a>,
 }
 
-/// What the tests look at: a call that each level would answer.
+/// The call of the tests: one that each level would answer.
 const SERVICE_LEVEL: (&str, &str) = ("INV", "PROD");
 const BASE_LEVEL: (&str, &str) = ("Product", "PROD");
 

@@ -1,4 +1,4 @@
-//! Two accounts with the same suppliers. Whatever one does to the other's things, the answer is the one for things that do
+//! Two accounts with the same suppliers. For every act on the other's things, the answer is the one for things that do
 //! not exist, and the other's rows stay as they are. The operations come from the list that `access_matrix.rs` compares with the
 //! router; those on sub-accounts, keys and clients are tried in `tenancy_accounts.rs`.
 
@@ -31,7 +31,7 @@ fn attempts(victim: AccountId) -> Vec<Attempt> {
     operations::all().into_iter().filter(about_credentials).flat_map(attempts).collect()
 }
 
-/// What an operation is tried with.
+/// The requests that an operation is tried with.
 fn bodies(operation: &Operation, victim: AccountId) -> Vec<Option<Value>> {
     if !operation.has_body() {
         return vec![None];
@@ -75,7 +75,7 @@ async fn account<'a>(app: &'a TestApp, email: &str) -> Caller<'a> {
     app.account(email).await.with_scopes(&Scope::ALL).await
 }
 
-/// What each operation answers a stranger, a new one for each so that none meets what another left behind.
+/// The answer of each operation to a stranger, a new one for each so that none meets what another left behind.
 async fn answers_to_strangers(app: &TestApp, victim: AccountId) -> Vec<(String, Answer)> {
     let mut answers = Vec::new();
     for Attempt { operation, path, body } in attempts(victim) {

@@ -1,4 +1,4 @@
-//! What one account does to another's sub-accounts, keys and clients: to it they do not exist, and they stay as they are.
+//! Acts of one account on another's sub-accounts, keys and clients: to it they do not exist, and they stay as they are.
 
 use axum::http::Method;
 use credenza::api_key::Kind;
@@ -12,7 +12,7 @@ use crate::support::{Answer, Caller, TestApp};
 
 const KEYS: &str = "/extra/v2/api-keys";
 
-/// What answers without looking at any account's rows, or only says who the caller is.
+/// Operations that answer without looking at any account's rows, or only name the caller is.
 const ABOUT_NO_ACCOUNT: [&str; 14] = [
     "/extra/v2/suppliers",
     "/extra/v2/service-codes",
@@ -40,7 +40,7 @@ fn by_id() -> impl Iterator<Item = Operation> {
     on_accounts().filter(|operation| operation.route.contains("{id}"))
 }
 
-/// What an account has: a sub-account with a key, a key, a client.
+/// The things of an account: a sub-account with a key, a key, a client.
 async fn possessions(app: &TestApp, owner: &Caller<'_>, customer: &str) -> Target {
     let child = app.subaccount(owner, customer).await;
     let (subaccount_key, _) = owner.make_key(&format!("{SUBACCOUNTS}/{}/api-keys", child.account), json!({})).await;

@@ -1,4 +1,4 @@
-//! TLS of both listeners, of the real program: who is let in, what is said to those who are not, and certificates that
+//! TLS of both listeners, of the real program: who is let in, the answer to those who are not, and certificates that
 //! change while it runs.
 
 use std::io;

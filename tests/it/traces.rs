@@ -20,7 +20,7 @@ mod sent {
 
     use super::Installation;
 
-    /// What was posted, one request after the other.
+    /// The posted bodies, one request after the other.
     type Received = Arc<Mutex<Vec<u8>>>;
 
     async fn receiver() -> (String, Received) {

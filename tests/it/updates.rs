@@ -1,4 +1,4 @@
-//! What a write stores: what it brings, and what was there before. Nothing is cut, folded or normalised, and a half pair
+//! The values that a write stores: new ones, and those that it keeps. Nothing is cut, folded or normalised, and a half pair
 //! is never stored.
 
 use credenza::principal::Scope;

@@ -1,4 +1,4 @@
-//! `credenza verify`: quiet about what is right, and by name about what is not. Whatever somebody does to the rows by hand.
+//! `credenza verify`: quiet about what is right, and by name about what is not. For each change of the rows by hand.
 
 use credenza::rotation::{self, Fault};
 use credenza::types::{Environment, Service};

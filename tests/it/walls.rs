@@ -17,7 +17,7 @@ const TENANCY: [&str; 7] = [
     "tenancy_accounts::",
 ];
 
-/// Runs tests of this program in a process of their own: whether all passed, and what it said.
+/// Runs tests of this program in a process of their own: whether all passed, and its output.
 async fn run(tests: &[&str], without: &str) -> (bool, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let output = command.args(tests).env(WITHOUT, without).kill_on_drop(true).output().await.unwrap();

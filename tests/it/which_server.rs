@@ -83,7 +83,7 @@ fn is_refused_for_now(answer: &Answer) -> bool {
     answer.status == 503
 }
 
-/// A server, and a standby of it that has what the server had when it was copied, and hears no more.
+/// A server, and a standby of it that has what the server had when it was copied, and receives nothing more.
 async fn server_and_standby(before_copy: impl AsyncFn(&Installation)) -> (Installation, Embedded, Embedded) {
     let options = cluster::options(false);
     let primary = start(&options).await;

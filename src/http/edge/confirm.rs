@@ -1,4 +1,4 @@
-//! Looks at the caller's rights once more before an answer leaves. What was read for a caller is not handed over when their
+//! Looks at the caller's rights once more before an answer leaves. An answer for a caller is not handed over when their
 //! right was revoked meanwhile.
 //!
 //! A write needs no such look: it is confirmed in its own transaction, and once committed it is done.

@@ -1,5 +1,5 @@
-//! The clients: each does one thing after the other, chosen by its own random numbers, until it is stopped. What each
-//! does depends on the seed alone, apart from what it has to skip because something failed; who is first does not.
+//! The clients: each does one thing after the other, chosen by its own random numbers, until it is stopped. The work of
+//! each depends on the seed alone, apart from what it has to skip because something failed; who is first does not.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -20,8 +20,8 @@ use super::world::{TENANTS, World, patience};
 const READERS: u64 = 3;
 /// Two of them for the first tenant.
 const WRITERS: usize = TENANTS + 1;
-/// Between two writes of a tenant's, in milliseconds. What is written without a pause shows a write that overtakes another;
-/// what is written seldom shows what stays.
+/// Between two writes of a tenant's, in milliseconds. A register written without a pause shows a write that overtakes another;
+/// one written seldom shows which value stays.
 const PAUSES: [Range<u64>; TENANTS] = [1..40, 50..400, 400..1500];
 
 /// A client's numbers: those that it throws, and those that it writes, which nobody else writes.

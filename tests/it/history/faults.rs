@@ -14,7 +14,7 @@ use super::history::Place;
 use super::postgres::Shutdown;
 use super::world::World;
 
-/// What can fail.
+/// The kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// SIGSTOP, and SIGCONT after a while that is shorter or longer than a lease.

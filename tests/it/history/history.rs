@@ -1,4 +1,4 @@
-//! What happened: every operation with its start, its end and its value, and every fault.
+//! The history of a run: every operation with its start, its end and its value, and every fault.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::linearizable::{Action, Operation, Value};
 
-/// What is checked by itself. Each is a key of the history.
+/// A value that is checked by itself. Each is a key of the history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Register {
     /// A tenant's base pair of an environment: the number in its password, 0 for none.
@@ -27,7 +27,7 @@ pub enum Register {
 }
 
 impl Register {
-    /// What it holds at the beginning.
+    /// Its value at the beginning.
     pub fn initial(self) -> Value {
         match self {
             Register::Base(..) | Register::Service(..) | Register::Shared => 0,
@@ -36,7 +36,7 @@ impl Register {
     }
 }
 
-/// Who answered, or what was disturbed.
+/// The instance that answered, or the target of the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     Instance(usize),

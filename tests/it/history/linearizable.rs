@@ -7,10 +7,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// What a register holds. Its meaning is the caller's.
+/// The value of a register. Its meaning is the caller's.
 pub type Value = u64;
 
-/// What an operation did.
+/// The effect of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
     /// Made the register hold this.
@@ -39,7 +39,7 @@ struct State {
 }
 
 impl State {
-    /// Whether whatever can follow the other can follow this as well.
+    /// Whether everything that can follow the other can follow this as well.
     fn covers(&self, other: &State) -> bool {
         self.spent.iter().all(|(value, spent)| other.spent.get(value).is_some_and(|more| spent <= more))
     }
@@ -66,7 +66,7 @@ impl States {
     }
 }
 
-/// What has begun and not ended.
+/// The operations that have begun and not ended.
 #[derive(Default)]
 struct Pending {
     writes: BTreeMap<usize, Value>,

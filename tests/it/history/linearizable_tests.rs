@@ -58,7 +58,7 @@ fn a_violation_is_shown_without_unrelated_operations() {
     assert_eq!(minimal(0, &operations), [0, 1, 2]);
 }
 
-/// The definition: some order, in which whatever ended before another began stands before it, explains every read.
+/// The definition: some order, in which every operation that ended before another began stands before it, explains every read.
 fn explained(value: Value, operations: &[Operation], done: u32) -> bool {
     let open = |index: usize| done & (1 << index) == 0;
     let left = || operations.iter().enumerate().filter(|(index, _)| open(*index)).map(|(_, operation)| operation);

@@ -1,5 +1,5 @@
 //! The promise across instances, put to the test: three real instances on one Postgres, clients that write and read at all
-//! of them, and a nemesis that pauses, kills and cuts off. Whatever was answered has to be linearizable, register by
+//! of them, and a nemesis that pauses, kills and cuts off. All answers have to be linearizable, register by
 //! register.
 //!
 //! A short run is part of `cargo test`. A long one:

@@ -11,10 +11,10 @@ use tokio::time::sleep;
 
 use crate::support::cluster::scratch_folder;
 
-/// What Postgres calls its socket.
+/// The file name of Postgres' socket.
 const SOCKET: &str = ".s.PGSQL.5432";
 
-/// What the way is like at the moment.
+/// The present state of the connection.
 #[derive(Clone, Copy, Default)]
 struct Condition {
     /// How often every connection was cut.
@@ -79,7 +79,7 @@ impl Proxy {
         self.condition.send_modify(|condition| condition.refuses = refuses);
     }
 
-    /// Whether nothing gets through in either direction, without any connection ending. What was sent meanwhile arrives
+    /// Whether nothing gets through in either direction, without any connection ending. Data sent meanwhile arrives
     /// late.
     pub fn stall(&self, stalls: bool) {
         self.condition.send_modify(|condition| condition.stalls = stalls);

@@ -1,4 +1,4 @@
-//! What is read, and what an answer tells about the registers.
+//! The reads, and the values of registers that an answer shows.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ const OVERRIDDEN: &str = "Product";
 /// Never has any.
 const PLAIN: &str = "MED";
 
-/// Who asks, and about whom.
+/// The caller and the account of a question.
 pub struct Names {
     /// Sub-accounts whose credentials change.
     pub tenants: Vec<Tenant>,
@@ -65,9 +65,9 @@ pub enum Question {
     Secret { register: Register, secret: Arc<str> },
 }
 
-/// What an answer means.
+/// The meaning of an answer.
 pub enum Learned {
-    /// What the registers held.
+    /// The values of the registers.
     Values(Vec<(Register, Value)>),
     /// Nothing: the service could not answer.
     Unavailable,
@@ -76,7 +76,7 @@ pub enum Learned {
 }
 
 impl Question {
-    /// Those whose answer tells about a register other than a secret's.
+    /// Those whose answer shows a register other than a secret's.
     pub fn about(register: Register) -> Vec<Question> {
         match register {
             Register::Base(tenant, environment) => {

@@ -1,4 +1,4 @@
-//! The judgement over a history, and how it is told.
+//! The verdict over a history, and its report.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Display, Write as _};
@@ -12,7 +12,7 @@ const SHOWN: usize = 24;
 /// Faults this long before the first of these operations, and after the last, are shown with them, in nanoseconds.
 const AROUND: u64 = 2_500_000_000;
 
-/// What the history of a run comes to.
+/// The verdict over the history of a run.
 pub struct Verdict {
     seed: u64,
     pub lasted: u64,

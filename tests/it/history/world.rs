@@ -24,7 +24,7 @@ use crate::support::response::Answer;
 
 /// Shorter than by default, so that a run has more of them.
 const LEASE: &str = "1s";
-/// Whose credentials change: several, because the writes of one wait for each other.
+/// The accounts whose credentials change: several, because the writes of one wait for each other.
 pub const TENANTS: usize = 3;
 /// Keys and tokens that are still looked at. Some of them are revoked.
 const SECRETS: usize = 4;
@@ -38,7 +38,7 @@ pub struct World {
     pub instances: Vec<Instance>,
     pub names: Names,
     pub history: History,
-    /// Registers that are read all the time, beside the secrets.
+    /// Registers that are read all the time, with the secrets.
     pub registers: Vec<Register>,
     secrets: Mutex<VecDeque<Question>>,
     probes: Arc<Semaphore>,

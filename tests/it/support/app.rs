@@ -31,9 +31,9 @@ use super::operator;
 use super::program::PATIENCE;
 use super::response::Answer;
 
-/// What our tokens have as issuer and audience.
+/// The issuer and audience of our tokens.
 pub const ISSUER: &str = "https://credenza.example";
-/// Whose `X-Forwarded-For` counts.
+/// The proxies whose `X-Forwarded-For` counts.
 const TRUSTED_PROXIES: &str = "10.9.0.0/16";
 /// A moment that tests start at: 2026-01-02T03:04:05Z.
 const START: i64 = 1_767_323_045;
@@ -98,7 +98,7 @@ impl TestApp {
     }
 
     /// A second application on the same database, as a command of another process would be: it shares nothing with this
-    /// one but rows, and hears what this one acknowledges.
+    /// one but rows, and receives what this one acknowledges.
     pub async fn other_process(&self) -> App {
         self.other_process_on(&[], |_| ()).await
     }
@@ -233,7 +233,7 @@ impl TestApp {
         tasks.join_all().await
     }
 
-    /// What a query finds, as the superuser sees it: an array with one object for each row.
+    /// Returns the rows of a query, as the superuser sees it: an array with one object for each row.
     pub async fn rows(&self, query: &str) -> Vec<Value> {
         let mut admin = self.database.admin.connect().await.unwrap();
         let query = in_tests(format!("select to_jsonb(found) from ({query}) found"));

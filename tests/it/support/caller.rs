@@ -63,7 +63,7 @@ impl<'a> Caller<'a> {
         self.with_key(&self.app.key(self.account, Kind::Private, scopes, false).await)
     }
 
-    /// The same account with this key in the reseller's form, in place of none or beside the caller's own.
+    /// The same account with this key in the reseller's form, in place of none or with the caller's own.
     pub fn with_reseller_key(&self, id: Uuid, key: &str) -> Caller<'a> {
         self.with_header("authorization", &BASE64_STANDARD.encode(format!("{id}:{key}")))
     }

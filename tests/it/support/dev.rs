@@ -150,7 +150,7 @@ impl Dev {
         self.internal().post("/internal/v1/resolve", &body).await
     }
 
-    /// Tells it to stop, and waits for its end.
+    /// Signals it to stop, and waits for its end.
     pub async fn stop(self) -> Finished {
         self.program.stop().await
     }

@@ -18,7 +18,7 @@ use sqlx::Connection;
 
 use super::app::TestApp;
 
-/// What a token is sealed with.
+/// The key that a token is sealed with.
 pub enum Seal {
     Rsa(KeyPair),
     Ec(EcdsaKeyPair),
@@ -101,7 +101,7 @@ impl Seal {
         self.token_with(&json!({"typ": "JWT", "alg": self.algorithm(), "kid": kid}).to_string(), &claims.to_string())
     }
 
-    /// A token whose header and claims are these texts, whatever they say.
+    /// A token whose header and claims are these texts.
     pub fn token_with(&self, header: &str, claims: &str) -> String {
         let message = format!("{}.{}", encode(header.as_bytes()), encode(claims.as_bytes()));
         let seal = self.seal(message.as_bytes());
@@ -109,7 +109,7 @@ impl Seal {
     }
 }
 
-/// A token that says the same under the same key id, but another key has sealed it.
+/// A token with the same claims under the same key id, but another key has sealed it.
 pub fn forged(token: &str) -> String {
     FOREIGN_RSA.token_with(&part_of(token, 0).to_string(), &part_of(token, 1).to_string())
 }

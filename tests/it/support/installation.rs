@@ -29,7 +29,7 @@ impl Installation {
         Self::on(server().await, cluster::empty_database().await)
     }
 
-    /// What the database was when it was copied, under the same settings.
+    /// The database as it was when it was copied, under the same settings.
     pub async fn restored(&self, backup: &Database) -> Self {
         let fresh = Self::on(server().await, cluster::backup(backup).await);
         let mut restored = self.with("DATABASE_URL", fresh.setting("DATABASE_URL"));

@@ -26,7 +26,7 @@ pub fn capture() {
     });
 }
 
-/// What was logged so far.
+/// The log lines so far.
 pub fn so_far() -> String {
     String::from_utf8_lossy(&LOGS.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
 }

@@ -108,7 +108,7 @@ impl TestApp {
         self.send(form(path, authorization, parameters)).await
     }
 
-    /// What the token endpoint answers a client, with these parameters beside the grant type.
+    /// Returns the token endpoint's answer to a client, with these parameters and the grant type.
     pub async fn ask_token(&self, client: &Client, parameters: &[(&str, &str)]) -> Answer {
         let parameters = [&[("grant_type", "client_credentials")], parameters].concat();
         self.form("/oauth/token", Some(&client.basic()), &parameters).await

@@ -24,13 +24,13 @@ pub fn operations(document: &Value) -> impl Iterator<Item = (&str, &str, &Value)
     })
 }
 
-/// Headers that no operation documents: what OpenAPI says in another place or HTTP's framing says, and what a browser is told,
+/// Headers that no operation documents: those that OpenAPI has in another place or that are HTTP's framing, and those for a browser,
 /// not its page (the Fetch standard).
 const UNDOCUMENTED: [&str; 5] =
     ["content-type", "content-length", "vary", "access-control-allow-origin", "access-control-expose-headers"];
 
 /// Complains about an answer that the documents do not know: its status, each of its headers, and those that they promise.
-/// What is no operation has no document.
+/// A path that is no operation has no document.
 pub fn expect_documented(method: &Method, path: &str, answer: &Answer) {
     let method = method.as_str().to_lowercase();
     let described = BOTH.iter().flat_map(|document| operations(document).map(move |operation| (document, operation)));
@@ -45,7 +45,7 @@ pub fn expect_documented(method: &Method, path: &str, answer: &Answer) {
     }
 }
 
-/// What an operation does not say of an answer that it gave.
+/// Returns what an operation does not document of an answer that it gave.
 fn undocumented(document: &Value, operation: &Value, answer: &Answer) -> Option<String> {
     let Some(said) = operation["responses"].get(answer.status.as_str()) else {
         return Some("the status is not documented".to_owned());

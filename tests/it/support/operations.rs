@@ -21,7 +21,7 @@ pub struct Operation {
     pub needs: Option<Scope>,
 }
 
-/// What an operation is aimed at, beside the supplier HIT with its service INV in PROD.
+/// The targets of an operation, with the supplier HIT with its service INV in PROD.
 pub struct Target {
     pub subaccount: String,
     pub subaccount_key: String,
@@ -111,7 +111,7 @@ pub fn all() -> Vec<Operation> {
 }
 
 /// Compares the list with the router: its paths and scopes with the documents that the routers make of themselves, its
-/// methods with what the router says.
+/// methods with those of the router.
 pub async fn compare_with_the_router(app: &TestApp) {
     let operations = all();
     let listed: BTreeSet<_> = operations

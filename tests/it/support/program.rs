@@ -35,7 +35,7 @@ fn inherited(name: &str) -> Option<OsString> {
     std::env::var_os(name)
 }
 
-/// What a command that ran to its end said.
+/// The output of a command that ran to its end.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -70,7 +70,7 @@ impl Finished {
         serde_json::from_str(self.done()).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 
-    /// The command failed with this exit code, and said this on standard error and nothing on standard output.
+    /// The command failed with this exit code, and printed this on standard error and nothing on standard output.
     #[track_caller]
     pub fn refused(&self, code: i32, part: &str) {
         assert_eq!((self.code, self.stdout.as_str()), (Some(code), ""), "{self:?}");
@@ -78,7 +78,7 @@ impl Finished {
     }
 }
 
-/// A program that runs until it is told to stop. Killed when dropped.
+/// A program that runs until it gets a signal. Killed when dropped.
 pub struct Running {
     child: Child,
     stdout: Output,
@@ -106,7 +106,7 @@ impl Running {
         self.stderr.so_far()
     }
 
-    /// Waits for what the program says; complains with all that it said if it ends before.
+    /// Waits for output of the program; panics with all of it if it ends before.
     pub async fn says<T>(&mut self, what: &str, found: impl Fn(&Self) -> Option<T>) -> T {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -128,13 +128,13 @@ impl Running {
         self.child.try_wait().unwrap().is_some()
     }
 
-    /// Waits for its end; all that it said, and its exit code, which a killed one does not have.
+    /// Waits for its end; returns its output and its exit code, which a killed one does not have.
     pub async fn end(mut self) -> Finished {
         let status = timeout(PATIENCE, self.child.wait()).await.expect("it ends").unwrap();
         Finished { code: status.code(), stdout: self.stdout.whole().await, stderr: self.stderr.whole().await }
     }
 
-    /// Tells it to stop, and waits for its end.
+    /// Signals it to stop, and waits for its end.
     pub async fn stop(self) -> Finished {
         self.signal(Signal::TERM);
         self.end().await
@@ -164,7 +164,7 @@ impl Output {
         String::from_utf8_lossy(&self.text.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
     }
 
-    /// All of it, up to the end of the stream: whoever else holds the stream open has to have let go as well.
+    /// All of it, up to the end of the stream: any other process that holds the stream open has to have let go as well.
     async fn whole(&mut self) -> String {
         timeout(PATIENCE, &mut self.reader).await.expect("nobody else holds the stream").unwrap();
         self.so_far()

@@ -39,7 +39,7 @@ impl Answer {
         assert_eq!(self.expect(status)["detail"], detail, "{self:?}");
     }
 
-    /// An error of this status as the contract wants every error: JSON with a sentence, and the edge's headers.
+    /// An error of this status as the contract requires every error: JSON with a sentence, and the edge's headers.
     #[track_caller]
     pub fn expect_json_error(&self, status: u16) {
         assert!(self.expect(status)["detail"].is_string(), "{self:?}");
@@ -47,7 +47,7 @@ impl Answer {
         self.expect_edge_headers();
     }
 
-    /// What every answer carries, whatever it says.
+    /// The headers of every answer.
     #[track_caller]
     pub fn expect_edge_headers(&self) {
         assert_eq!(self.header("cache-control"), Some("no-store"), "{self:?}");

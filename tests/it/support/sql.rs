@@ -50,7 +50,7 @@ impl TestApp {
         self.sql(&format!("begin; truncate {} cascade; {back} commit", CACHED.join(", "))).await;
     }
 
-    /// Waits until the change feed has heard everything that was committed so far, so that what a test sees next is not
+    /// Waits until the change feed has received everything that was committed so far, so that what a test sees next is not
     /// owed to a message of its preparations. Messages come in the order of their commits.
     pub async fn feed_has_caught_up(&self) {
         let trust = self.app.cluster.trust();
@@ -87,7 +87,7 @@ impl TestApp {
         super::program::eventually("the resolves are written", async || self.app.recorder.backlog() == 0).await;
     }
 
-    /// What was recorded of resolves, in a few words each: account, outcome, level, supplier, service, environment.
+    /// The records of resolves, in a few words each: account, outcome, level, supplier, service, environment.
     pub async fn recorded_resolves(&self) -> Vec<String> {
         self.resolves_are_written().await;
         let select = "select account_id, outcome, source, supplier_code, service, environment from audit_events
@@ -103,7 +103,7 @@ impl TestApp {
 }
 
 impl TestApp {
-    /// What verification finds, in a few words each: account, first and last record, kind of damage.
+    /// The findings of verification, in a few words each: account, first and last record, kind of damage.
     pub async fn audit_faults(&self) -> Vec<String> {
         self.audit_faults_against(&[]).await
     }

@@ -31,7 +31,7 @@ pub enum Mood {
     Status(u16),
     /// Answers 200 with this body.
     Body(&'static str),
-    /// Answers `decrypt` with this plaintext, whatever was asked.
+    /// Answers `decrypt` with this plaintext, for every request.
     Plaintext(String),
     /// Answers each item of `decrypt` with the plaintext of the next one.
     Shifted,
@@ -115,7 +115,7 @@ impl KeyService {
         self.keys().oldest = version;
     }
 
-    /// What was asked for so far, in the form `operation×items`.
+    /// The requests so far, in the form `operation×items`.
     pub fn asked(&self) -> Vec<String> {
         self.keys().asked.clone()
     }

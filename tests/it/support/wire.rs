@@ -55,12 +55,12 @@ impl Endpoint {
         self.try_post(path, body).await.unwrap()
     }
 
-    /// For tests that kill whoever should answer.
+    /// For tests that kill the process that should answer.
     pub async fn try_post(&self, path: &str, body: &Value) -> io::Result<Answer> {
         self.send("POST", path, Some(body)).await
     }
 
-    /// A connection on which nothing is said yet.
+    /// A connection on which nothing has been sent yet.
     pub async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.address).await.unwrap()
     }
@@ -78,7 +78,7 @@ impl Endpoint {
         TcpStream::connect(self.address).await.is_err()
     }
 
-    /// Any request, for tests that kill whoever should answer.
+    /// Any request, for tests that kill the process that should answer.
     pub async fn send(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Answer> {
         timeout(PATIENCE, self.exchange(method, path, body)).await.expect("an answer in time")
     }

@@ -1,6 +1,5 @@
-//! A proxy to Postgres that takes every condition on the tenant out of the
-//! statements that are prepared, as all are that have conditions. So the program that runs is the one that is shipped,
-//! whatever its statements are.
+//! A proxy to Postgres that takes every condition on the tenant out of the statements that are prepared, as all are
+//! that have conditions. So the program that runs is the one that is shipped, with all its statements.
 
 use std::io::{self, Read, Write};
 use std::net::Shutdown;
@@ -11,7 +10,7 @@ use std::thread;
 /// Where a tenant is named in a table.
 const COLUMNS: [&str; 2] = ["account_id", "parent_id"];
 
-/// Opens a way to the server that listens at `socket`, and tells the folder where it begins. For as long as the process
+/// Opens a way to the server that listens at `socket`, and returns the folder where it begins. For as long as the process
 /// lives, in threads of its own: a runtime of tokio ends with its test.
 pub fn open(folder: &Path, socket: &Path, port: u16) -> PathBuf {
     let name = format!(".s.PGSQL.{port}");

@@ -12,7 +12,8 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 pub use purge::{Purged, purge};
-pub use status::{AccountStatus, AccountStatuses, Active};
+pub use status::{AccountStatuses, Active};
+pub use store::AccountStatus;
 
 use crate::audit::{Action, Event};
 use crate::context::Context;

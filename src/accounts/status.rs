@@ -4,32 +4,10 @@ use std::sync::Arc;
 
 use sqlx::PgPool;
 
-use super::{Plan, store};
+use super::store::{self, AccountStatus};
 use crate::cluster::{Cluster, Coherent, Limits, Owner, Pinned, Readings};
 use crate::error::{Denied, Error};
 use crate::types::AccountId;
-
-/// The state of an account that a request depends on.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct AccountStatus {
-    /// Its parent, if it is a sub-account.
-    pub parent_id: Option<AccountId>,
-    /// Its own flag. Ask [`AccountStatuses::is_active`] for what counts.
-    pub is_active: bool,
-    /// Its plan; a sub-account has its parent's.
-    pub plan: String,
-    /// Whether it may have sub-accounts.
-    pub subaccounts_enabled: bool,
-    /// Where browsers may use its public keys from.
-    pub allowed_origins: Vec<String>,
-}
-
-impl AccountStatus {
-    /// Whether it may manage sub-accounts: on the right plan, enabled, and no sub-account itself.
-    pub fn may_have_subaccounts(&self) -> bool {
-        self.parent_id.is_none() && self.subaccounts_enabled && self.plan == Plan::Enterprise.as_str()
-    }
-}
 
 /// Statuses of accounts, cached. Cheap to clone.
 #[derive(Clone)]

@@ -4,9 +4,83 @@ use chrono::{DateTime, Utc};
 use sqlx::{PgConnection, PgExecutor};
 use uuid::Uuid;
 
-use super::subaccounts::{NewSubAccount, SubAccount, SubAccountUpdate};
-use super::{AccountStatus, AccountSummary, NewAccount};
+use super::{AccountSummary, NewAccount, Plan};
 use crate::types::{AccountId, Email, Name, Notes, Origin};
+
+/// The state of an account that a request depends on.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct AccountStatus {
+    /// Its parent, if it is a sub-account.
+    pub parent_id: Option<AccountId>,
+    /// Its own flag. Ask [`AccountStatuses::is_active`](super::AccountStatuses::is_active) for what counts.
+    pub is_active: bool,
+    /// Its plan; a sub-account has its parent's.
+    pub plan: String,
+    /// Whether it may have sub-accounts.
+    pub subaccounts_enabled: bool,
+    /// Where browsers may use its public keys from.
+    pub allowed_origins: Vec<String>,
+}
+
+impl AccountStatus {
+    /// Whether it may manage sub-accounts: on the right plan, enabled, and no sub-account itself.
+    pub fn may_have_subaccounts(&self) -> bool {
+        self.parent_id.is_none() && self.subaccounts_enabled && self.plan == Plan::Enterprise.as_str()
+    }
+}
+
+/// A sub-account; the fields are the contract's, in its order.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct SubAccount {
+    /// Its id.
+    pub id: AccountId,
+    /// Its display name.
+    pub name: String,
+    /// The parent's name for it; unique among the parent's, also among inactive ones.
+    pub external_customer_id: String,
+    /// The contact address.
+    pub organization_contact_email: Option<String>,
+    /// The parent's notes.
+    pub account_notes: Option<String>,
+    /// The parent's plan.
+    pub plan: String,
+    /// Whether its keys work.
+    pub is_active: bool,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub modified_on: DateTime<Utc>,
+}
+
+/// A sub-account to be made.
+#[derive(Clone, Debug)]
+pub struct NewSubAccount {
+    /// Its display name.
+    pub name: Name,
+    /// The parent's name for it.
+    pub external_customer_id: Name,
+    /// The contact address; also its first user. Without one, that is the user who makes it,
+    /// or the parent's oldest if the maker has no address.
+    pub organization_contact_email: Option<Email>,
+    /// The parent's notes.
+    pub account_notes: Option<Notes>,
+}
+
+/// Changes of a sub-account. `None` keeps a field; `Some(None)` clears.
+#[derive(Clone, Debug, Default)]
+#[allow(clippy::option_option, reason = "kept, cleared and set are three things here")]
+pub struct SubAccountUpdate {
+    /// Display name.
+    pub name: Option<Name>,
+    /// The parent's name for it.
+    pub external_customer_id: Option<Name>,
+    /// The contact address.
+    pub organization_contact_email: Option<Option<Email>>,
+    /// The parent's notes.
+    pub account_notes: Option<Option<Notes>>,
+    /// Whether its keys work.
+    pub is_active: Option<bool>,
+}
 
 pub(super) async fn insert(
     connection: &mut PgConnection,

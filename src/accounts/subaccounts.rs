@@ -1,68 +1,15 @@
 //! Sub-accounts: made and kept by their parent. Nothing is inherited but the plan, and nothing is nested.
 
-use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
+pub use super::store::{NewSubAccount, SubAccount, SubAccountUpdate};
 use super::{store, users};
 use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
-use crate::types::{AccountId, Email, Name, Notes};
+use crate::types::{AccountId, Email};
 use crate::work::Work;
-
-/// A sub-account; the fields are the contract's, in its order.
-#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
-pub struct SubAccount {
-    /// Its id.
-    pub id: AccountId,
-    /// Its display name.
-    pub name: String,
-    /// The parent's name for it; unique among the parent's, also among inactive ones.
-    pub external_customer_id: String,
-    /// The contact address.
-    pub organization_contact_email: Option<String>,
-    /// The parent's notes.
-    pub account_notes: Option<String>,
-    /// The parent's plan.
-    pub plan: String,
-    /// Whether its keys work.
-    pub is_active: bool,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// When it was last changed.
-    pub modified_on: DateTime<Utc>,
-}
-
-/// A sub-account to be made.
-#[derive(Clone, Debug)]
-pub struct NewSubAccount {
-    /// Its display name.
-    pub name: Name,
-    /// The parent's name for it.
-    pub external_customer_id: Name,
-    /// The contact address; also its first user. Without one, that is the user who makes it,
-    /// or the parent's oldest if the maker has no address.
-    pub organization_contact_email: Option<Email>,
-    /// The parent's notes.
-    pub account_notes: Option<Notes>,
-}
-
-/// Changes of a sub-account. `None` keeps a field; `Some(None)` clears.
-#[derive(Clone, Debug, Default)]
-#[allow(clippy::option_option, reason = "kept, cleared and set are three things here")]
-pub struct SubAccountUpdate {
-    /// Display name.
-    pub name: Option<Name>,
-    /// The parent's name for it.
-    pub external_customer_id: Option<Name>,
-    /// The contact address.
-    pub organization_contact_email: Option<Option<Email>>,
-    /// The parent's notes.
-    pub account_notes: Option<Option<Notes>>,
-    /// Whether its keys work.
-    pub is_active: Option<bool>,
-}
 
 /// The parent's sub-accounts, by id.
 pub async fn list(context: &Context, parent: AccountId, include_inactive: bool) -> Result<Vec<SubAccount>, Error> {

@@ -1,6 +1,5 @@
 //! When keys were last used: noted in memory on each call, written in batches. A crash loses the last few seconds.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -9,15 +8,12 @@ use sqlx::PgPool;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use super::store;
+use super::store::{self, Uses};
 use crate::postgres::{self, Tenant};
 use crate::types::AccountId;
 
 /// Time between two batches.
 const INTERVAL: Duration = Duration::from_secs(5);
-
-/// When keys were last used.
-pub(super) type Uses = HashMap<(AccountId, Uuid), DateTime<Utc>>;
 
 /// Uses that are not written yet. Cheap to clone.
 #[derive(Clone, Default)]

@@ -1,16 +1,20 @@
 //! The tables `api_keys` and `api_key_uses`.
 
+use std::collections::HashMap;
+
 use chrono::{DateTime, Utc};
 use ipnet::IpNet;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
-use super::last_use::Uses;
 use super::{KeySummary, NewKey};
 use crate::api_key::{KeyHash, Kind};
 use crate::principal::{Limits, Scope};
 use crate::types::AccountId;
+
+/// When keys were last used.
+pub(super) type Uses = HashMap<(AccountId, Uuid), DateTime<Utc>>;
 
 /// A key as it is stored, with its owner.
 #[derive(Clone)]

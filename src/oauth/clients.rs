@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
 use rand::distr::{Alphanumeric, SampleString};
 use uuid::Uuid;
 
 use super::store;
+pub use super::store::{ClientSummary, NewClient};
 use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::principal::{Limits, Scope};
-use crate::types::{AccountId, Name};
+use crate::types::AccountId;
 use crate::work::Work;
 
 /// Most clients of an account.
@@ -24,36 +24,6 @@ pub const MAX_SECRETS: u64 = 6;
 pub const DEFAULT_TTL: i32 = 7200;
 /// Shortest and longest life of a token that a client can ask for, in seconds.
 pub const TTL_RANGE: std::ops::RangeInclusive<i32> = 60..=86_400;
-
-/// A client to be made.
-#[derive(Clone, Debug)]
-pub struct NewClient {
-    /// Its name for people.
-    pub name: Name,
-    /// The most that its tokens can carry.
-    pub scopes: Vec<Scope>,
-    /// Life of its tokens, in seconds; within [`TTL_RANGE`].
-    pub access_token_ttl: i32,
-}
-
-/// A client in a listing.
-#[derive(Clone, Debug, sqlx::FromRow)]
-pub struct ClientSummary {
-    /// Its id.
-    pub id: Uuid,
-    /// Its id at the token endpoint.
-    pub client_id: String,
-    /// Its name for people.
-    pub name: String,
-    /// The most that its tokens can carry.
-    pub scopes: Vec<String>,
-    /// Life of its tokens, in seconds.
-    pub access_token_ttl: i32,
-    /// When it was made.
-    pub created_at: DateTime<Utc>,
-    /// E-mail of the user who owns it.
-    pub created_by: String,
-}
 
 /// The prefix of a client's id, and how many random characters follow.
 const PREFIX: &str = "czc_";

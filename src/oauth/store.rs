@@ -9,10 +9,39 @@ use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::claims::Claims;
-use super::clients::{ClientSummary, NewClient};
 use crate::api_key::KeyHash;
 use crate::principal::Scope;
-use crate::types::AccountId;
+use crate::types::{AccountId, Name};
+
+/// A client to be made.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// Its name for people.
+    pub name: Name,
+    /// The most that its tokens can carry.
+    pub scopes: Vec<Scope>,
+    /// Life of its tokens, in seconds; within [`TTL_RANGE`](super::clients::TTL_RANGE).
+    pub access_token_ttl: i32,
+}
+
+/// A client in a listing.
+#[derive(Clone, Debug, sqlx::FromRow)]
+pub struct ClientSummary {
+    /// Its id.
+    pub id: Uuid,
+    /// Its id at the token endpoint.
+    pub client_id: String,
+    /// Its name for people.
+    pub name: String,
+    /// The most that its tokens can carry.
+    pub scopes: Vec<String>,
+    /// Life of its tokens, in seconds.
+    pub access_token_ttl: i32,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// E-mail of the user who owns it.
+    pub created_by: String,
+}
 
 /// A client as it is stored, with its owner and its secrets.
 #[derive(Clone)]

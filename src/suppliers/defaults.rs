@@ -3,25 +3,13 @@
 use sqlx::PgExecutor;
 
 use super::store;
+pub use super::store::DefaultCredentials;
 use crate::audit::{Action, Event};
 use crate::error::Error;
-use crate::sealed_pair::{Place, SealedPair, Storage};
+use crate::sealed_pair::{Place, Storage};
 use crate::types::{Environment, Pair, Service, SupplierCode};
 use crate::vault::Sealer;
 use crate::work::Work;
-
-/// A shared login of the operator.
-#[derive(Clone)]
-pub struct DefaultCredentials {
-    /// For this supplier.
-    pub supplier: SupplierCode,
-    /// In this environment.
-    pub environment: Environment,
-    /// The services that it may serve, unless the supplier excludes them.
-    pub services: Vec<Service>,
-    /// The login itself.
-    pub pair: SealedPair,
-}
 
 /// The place of a default pair. It belongs to the operator's own account.
 pub fn place(supplier: &SupplierCode, environment: Environment) -> Place<'_> {

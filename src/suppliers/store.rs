@@ -5,7 +5,6 @@ use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Row};
 
 use super::Supplier;
-use super::defaults::DefaultCredentials;
 use crate::sealed_pair::SealedPair;
 use crate::types::{Environment, Service, SupplierCode};
 use crate::vault::Sealed;
@@ -90,6 +89,19 @@ pub(super) async fn upsert(
         Some(false) => Stored::Updated,
         None => Stored::Unchanged,
     })
+}
+
+/// A shared login of the operator.
+#[derive(Clone)]
+pub struct DefaultCredentials {
+    /// For this supplier.
+    pub supplier: SupplierCode,
+    /// In this environment.
+    pub environment: Environment,
+    /// The services that it may serve, unless the supplier excludes them.
+    pub services: Vec<Service>,
+    /// The login itself.
+    pub pair: SealedPair,
 }
 
 impl FromRow<'_, PgRow> for DefaultCredentials {

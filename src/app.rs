@@ -118,7 +118,7 @@ impl App {
         let data_keys = Limits { ttl: settings.cache.ttl.min(Duration::from_hours(1)), ..small(32) };
         let vault = Vault::new(secrets.keyring, pool.clone(), &cluster, data_keys, settings.retirement);
         let pepper = Arc::new(secrets.pepper);
-        let statuses = AccountStatuses::new(pool.clone(), &cluster, small(16));
+        let statuses = AccountStatuses::new(pool.clone(), Arc::clone(&pepper), &cluster, small(16));
         let last_use = LastUse::default();
         let failed_attempts = FailedAttempts::default();
         let admission = Admission::new(&settings.admission, &Monotonic::system());

@@ -269,11 +269,16 @@ pub fn database(source: &Source, name: &'static str) -> Result<Servers, ConfigEr
 const DATABASE_WAY_OUT: &str = "set it to a URL such as postgres://role:password@host/database";
 
 fn secrets(source: &Source) -> Result<Secrets, ConfigError> {
-    let pepper = key(source, "CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER_FILE")?;
-    let pepper = Pepper::new(&pepper).ok_or(ConfigError::Wrong("CREDENZA_KEY_PEPPER", KEY_FORM.to_owned()))?;
+    let pepper = pepper(source)?;
     let audit_key = key(source, "CREDENZA_AUDIT_KEY", "CREDENZA_AUDIT_KEY_FILE")?;
     let audit_key = AuditKey::new(&audit_key).ok_or(ConfigError::Wrong("CREDENZA_AUDIT_KEY", KEY_FORM.to_owned()))?;
     Ok(Secrets { keyring: keys::keyring(source)?, pepper, audit_key })
+}
+
+/// Reads the pepper alone, for the command that needs no other secret.
+pub fn pepper(source: &Source) -> Result<Pepper, ConfigError> {
+    let pepper = key(source, "CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER_FILE")?;
+    Pepper::new(&pepper).ok_or(ConfigError::Wrong("CREDENZA_KEY_PEPPER", KEY_FORM.to_owned()))
 }
 
 const KEY_FORM: &str = "is not the base64 of 32 random bytes: `openssl rand -base64 32` prints one";

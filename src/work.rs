@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::idempotency::{self, Outcome, Request};
 use crate::postgres::{Tenant, switch_tenant};
 use crate::principal::Actor;
-use crate::rights;
+use crate::rights::{self, Table};
 use crate::types::AccountId;
 
 /// Events that one statement records.
@@ -98,6 +98,16 @@ impl<'a> Work<'a> {
             Some(principal) => rights::hold(&mut self.change, principal, self.context.clock.now()).await,
             None => Ok(()),
         }
+    }
+
+    /// Authenticates a row that this unit of work made, or that was authentic before it changed it.
+    pub(crate) async fn authenticate(&mut self, table: &Table, account: AccountId, key: &str) -> Result<(), Error> {
+        rights::authenticate(&mut self.change, &self.context.pepper, table, account, key).await
+    }
+
+    /// Tells whether a row is there and as it was authenticated.
+    pub(crate) async fn has_authentic(&mut self, table: &Table, account: AccountId, key: &str) -> Result<bool, Error> {
+        rights::has_authentic(&mut self.change, &self.context.pepper, table, account, key).await
     }
 
     /// The parts that use cases share.

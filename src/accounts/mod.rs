@@ -17,8 +17,9 @@ pub use store::AccountStatus;
 
 use crate::audit::{Action, Event};
 use crate::context::Context;
-use crate::error::{Error, Missing};
+use crate::error::{Error, Missing, OpenError};
 use crate::postgres::Tenant;
+use crate::rights;
 use crate::types::{AccountId, Email, Name, Origin};
 use crate::work::Work;
 
@@ -77,6 +78,7 @@ pub async fn create(work: &mut Work<'_>, account: &NewAccount) -> Result<Account
     let now = work.now();
     let id = store::insert(work, account, now).await?;
     work.go_on_for(id).await?;
+    work.authenticate(&rights::ACCOUNTS, id, "").await?;
     let user = Uuid::now_v7();
     store::insert_user(work, id, user, account.owner_email.as_str(), None, now).await?;
     work.record(Event::new(Action::AccountCreated));
@@ -109,9 +111,15 @@ pub(crate) async fn lock_rights(connection: &mut PgConnection, account: AccountI
 /// Sets where browsers may use the account's public keys from.
 pub async fn set_allowed_origins(work: &mut Work<'_>, origins: &[Origin]) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());
+    // What else stands in the row is authenticated with the origins.
+    let is_authentic = work.has_authentic(&rights::ACCOUNTS, account, "").await?;
     if !store::set_allowed_origins(work, account, origins, now).await? {
         return Err(Error::missing(Missing::Account));
     }
+    if !is_authentic {
+        return Err(OpenError::Rejected.into());
+    }
+    work.authenticate(&rights::ACCOUNTS, account, "").await?;
     work.record(Event::new(Action::AllowedOriginsSet));
     Ok(())
 }

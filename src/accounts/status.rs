@@ -5,6 +5,7 @@ use std::sync::Arc;
 use sqlx::PgPool;
 
 use super::store::{self, AccountStatus};
+use crate::api_key::Pepper;
 use crate::cluster::{Cluster, Coherent, Limits, Owner, Pinned, Readings};
 use crate::error::{Denied, Error};
 use crate::types::AccountId;
@@ -13,6 +14,7 @@ use crate::types::AccountId;
 #[derive(Clone)]
 pub struct AccountStatuses {
     pool: PgPool,
+    pepper: Arc<Pepper>,
     cache: Coherent<AccountId, CachedStatus>,
 }
 
@@ -23,12 +25,12 @@ pub struct Active;
 
 impl AccountStatuses {
     /// An empty cache over the accounts of the database.
-    pub fn new(pool: PgPool, cluster: &Cluster, limits: Limits) -> Self {
+    pub fn new(pool: PgPool, pepper: Arc<Pepper>, cluster: &Cluster, limits: Limits) -> Self {
         let cache = Coherent::new(cluster.trust(), "accounts", limits, |_: &AccountId, status: &CachedStatus| {
             let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
             size_of::<AccountStatus>() + origins
         });
-        Self { pool, cache }
+        Self { pool, pepper, cache }
     }
 
     /// The account's status; `None` if there is no such account.
@@ -38,8 +40,8 @@ impl AccountStatuses {
 
     async fn get_on(&self, readings: &mut Readings, account: AccountId) -> Result<CachedStatus, Error> {
         let load = || {
-            let pool = self.pool.clone();
-            async move { Ok(store::status(&pool, account).await?.map(Arc::new)) }
+            let (pool, pepper) = (self.pool.clone(), Arc::clone(&self.pepper));
+            async move { Ok(store::status(&pool, account, &pepper).await?.map(Arc::new)) }
         };
         self.cache.get_on(readings, &Owner::Account(account), account, load).await
     }

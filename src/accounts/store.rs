@@ -1,10 +1,12 @@
 //! The tables `accounts` and `users`.
 
 use chrono::{DateTime, Utc};
-use sqlx::{PgConnection, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use super::{AccountSummary, NewAccount, Plan};
+use crate::api_key::Pepper;
+use crate::rights;
 use crate::types::{AccountId, Email, Name, Notes, Origin};
 
 /// The state of an account that a request depends on.
@@ -23,6 +25,17 @@ pub struct AccountStatus {
 }
 
 impl AccountStatus {
+    /// The status of an account whose row is not as it was authenticated.
+    fn without_rights() -> Self {
+        Self {
+            parent_id: None,
+            is_active: false,
+            plan: Plan::Standard.as_str().to_owned(),
+            subaccounts_enabled: false,
+            allowed_origins: vec![],
+        }
+    }
+
     /// Whether it may manage sub-accounts: on the right plan, enabled, and no sub-account itself.
     pub fn may_have_subaccounts(&self) -> bool {
         self.parent_id.is_none() && self.subaccounts_enabled && self.plan == Plan::Enterprise.as_str()
@@ -122,14 +135,23 @@ pub(super) async fn describe(
     .await
 }
 
+/// The account's status. One that is not as it was authenticated gives no right.
 pub(super) async fn status(
     executor: impl PgExecutor<'_>,
     account: AccountId,
+    pepper: &Pepper,
 ) -> Result<Option<AccountStatus>, sqlx::Error> {
-    sqlx::query_as("select parent_id, is_active, plan, subaccounts_enabled, allowed_origins from account_status($1)")
-        .bind(account)
-        .fetch_optional(executor)
-        .await
+    let row = sqlx::query(
+        "select parent_id, is_active, plan, subaccounts_enabled, allowed_origins, mac from account_status($1)",
+    )
+    .bind(account)
+    .fetch_optional(executor)
+    .await?;
+    let Some(row) = row else { return Ok(None) };
+    if !rights::is_authentic(pepper, &rights::ACCOUNTS, account, "", &row)? {
+        return Ok(Some(AccountStatus::without_rights()));
+    }
+    AccountStatus::from_row(&row).map(Some)
 }
 
 /// Whether there is such an account to lock. Users and keys may still refer to it meanwhile.

@@ -8,6 +8,7 @@ use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::postgres::violates;
+use crate::rights;
 use crate::types::{AccountId, Email};
 use crate::work::Work;
 
@@ -18,9 +19,13 @@ pub async fn list(context: &Context, parent: AccountId, include_inactive: bool) 
 
 /// A sub-account of the parent. Anybody else's is not there.
 pub async fn find(context: &Context, parent: AccountId, id: AccountId) -> Result<SubAccount, Error> {
-    store::find_subaccount(&mut *context.read(parent).await?, parent, id)
-        .await?
-        .ok_or(Error::missing(Missing::SubAccount))
+    let mut connection = context.read(parent).await?;
+    let found = store::find_subaccount(&mut connection, parent, id).await?;
+    // The link gives the parent rights on the account.
+    if !rights::has_authentic(&mut connection, &context.pepper, &rights::ACCOUNTS, id, "").await? {
+        return Err(Error::missing(Missing::SubAccount));
+    }
+    found.ok_or(Error::missing(Missing::SubAccount))
 }
 
 /// Makes a sub-account of the unit of work's account, with its first user. The events are in the sub-account's chain.
@@ -36,6 +41,7 @@ pub async fn create(work: &mut Work<'_>, new: &NewSubAccount) -> Result<SubAccou
     let created = store::find_subaccount(work, parent, id).await?;
     let created = created.ok_or(Error::missing(Missing::SubAccount))?;
     work.go_on_for(id).await?;
+    work.authenticate(&rights::ACCOUNTS, id, "").await?;
     let user = Uuid::now_v7();
     store::insert_user(work, id, user, &email, None, now).await?;
     work.record(Event::new(Action::AccountCreated));
@@ -46,12 +52,18 @@ pub async fn create(work: &mut Work<'_>, new: &NewSubAccount) -> Result<SubAccou
 /// Changes a sub-account of the unit of work's account. The event is in the sub-account's chain.
 pub async fn update(work: &mut Work<'_>, id: AccountId, update: &SubAccountUpdate) -> Result<SubAccount, Error> {
     let (parent, now) = (work.account(), work.now());
+    if !work.has_authentic(&rights::ACCOUNTS, id, "").await? {
+        return Err(Error::missing(Missing::SubAccount));
+    }
     if !store::update_subaccount(work, parent, id, update, now).await.map_err(taken)? {
         return Err(Error::missing(Missing::SubAccount));
     }
     let updated = store::find_subaccount(work, parent, id).await?;
     let updated = updated.ok_or(Error::missing(Missing::SubAccount))?;
     work.go_on_for(id).await?;
+    if update.is_active.is_some() {
+        work.authenticate(&rights::ACCOUNTS, id, "").await?;
+    }
     let action = match update.is_active {
         Some(true) => Action::AccountActivated,
         Some(false) => Action::AccountDeactivated,

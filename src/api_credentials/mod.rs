@@ -19,6 +19,7 @@ use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Denied, Error, FieldError, Missing};
 use crate::principal::{Limits, Scope};
+use crate::rights;
 use crate::types::{AccountId, Name};
 use crate::work::Work;
 
@@ -98,7 +99,8 @@ pub async fn create(work: &mut Work<'_>, new: &NewKey) -> Result<(KeySummary, Ap
 /// in a file.
 pub async fn ensure(work: &mut Work<'_>, new: &NewKey, key: &ApiKey) -> Result<(), Error> {
     let hash = work.context().pepper.hash(key);
-    if store::find_by_hash(&mut **work, &hash).await?.is_none() {
+    let pepper = &work.context().pepper;
+    if store::find_by_hash(&mut **work, &hash, pepper).await?.is_none() {
         store_new(work, new, key).await?;
     }
     Ok(())
@@ -128,6 +130,7 @@ async fn insert(work: &mut Work<'_>, user_id: Uuid, new: &NewKey, key: &ApiKey) 
     let (account, now, id) = (work.account(), work.now(), Uuid::now_v7());
     let hash = work.context().pepper.hash(key);
     store::insert(work, account, id, user_id, new, &hash, key.last_four(), now).await?;
+    work.authenticate(&rights::API_KEYS, account, &id.to_string()).await?;
     store::find(work, account, id).await?.ok_or(Error::missing(Missing::ApiKey))
 }
 
@@ -135,7 +138,12 @@ async fn insert(work: &mut Work<'_>, user_id: Uuid, new: &NewKey, key: &ApiKey) 
 pub async fn revoke(work: &mut Work<'_>, id: Uuid) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());
     accounts::lock_rights(work, account).await?;
+    let is_authentic = work.has_authentic(&rights::API_KEYS, account, &id.to_string()).await?;
     let is_operator = store::revoke(work, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    // One that gave no right before gives none now; it is revoked all the same.
+    if is_authentic {
+        work.authenticate(&rights::API_KEYS, account, &id.to_string()).await?;
+    }
     // Dropping the work puts the key back.
     if is_operator && !work.actor().is_operator() {
         return Err(Denied::OperatorKey.into());

@@ -9,6 +9,7 @@ use crate::accounts;
 use crate::api_key::ApiKey;
 use crate::audit::{Action, Event};
 use crate::error::{Denied, Error, FieldError, Missing};
+use crate::rights;
 use crate::types::Name;
 use crate::work::Work;
 
@@ -25,6 +26,10 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
     let (actor, account, now) = (work.actor(), work.account(), work.now());
     accounts::lock_rights(work, account).await?;
     let old = store::lock_active(work, account, id, now).await?.ok_or(Error::missing(Missing::ApiKey))?;
+    // Its successor is made from what stands in its row.
+    if !work.has_authentic(&rights::API_KEYS, account, &id.to_string()).await? {
+        return Err(Error::missing(Missing::ApiKey));
+    }
     if old.is_operator && !actor.is_operator() {
         return Err(Denied::OperatorKey.into());
     }
@@ -51,6 +56,7 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
     } else {
         store::end_after_rotation(work, account, id, now + overlap).await?;
     }
+    work.authenticate(&rights::API_KEYS, account, &id.to_string()).await?;
     make_room(work).await?;
     let summary = insert(work, old.user_id, &new, &key).await?;
     work.record(Event::about(Action::ApiKeyRotated, id));

@@ -9,8 +9,9 @@ use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::{KeySummary, NewKey};
-use crate::api_key::{KeyHash, Kind};
+use crate::api_key::{KeyHash, Kind, Pepper};
 use crate::principal::{Limits, Scope};
+use crate::rights;
 use crate::types::AccountId;
 
 /// When keys were last used.
@@ -79,19 +80,28 @@ fn kind(stored: &str) -> Kind {
     if stored == Kind::Public.as_str() { Kind::Public } else { Kind::Private }
 }
 
-/// The key with this hash, in any state. The only query on a tenant's rows that does not know the tenant yet.
+/// The key with this hash, in any state, if its row is authentic. The only query on a tenant's rows that does not know the tenant
+/// yet.
 pub(crate) async fn find_by_hash(
     executor: impl PgExecutor<'_>,
     hash: &KeyHash,
+    pepper: &Pepper,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
-    sqlx::query_as(
+    let rows = sqlx::query(
         "select account_id, id, user_id, user_email, name, kind, hash, scopes, allowed_ips, is_operator, is_rotated,
-             expires_at, revoked_at
+             expires_at, revoked_at, mac
          from api_key_by_hash($1)",
     )
     .bind(hash.0.as_slice())
-    .fetch_optional(executor)
-    .await
+    .fetch_all(executor)
+    .await?;
+    for row in &rows {
+        let (account, id): (AccountId, Uuid) = (row.try_get("account_id")?, row.try_get("id")?);
+        if rights::is_authentic(pepper, &rights::API_KEYS, account, &id.to_string(), row)? {
+            return StoredKey::from_row(row).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// The key with this id, if it works, locked until the end of the transaction.

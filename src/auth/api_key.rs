@@ -70,8 +70,10 @@ impl Authenticator {
     /// The key of this hash, if there is one.
     pub(super) async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Error> {
         let load = || {
-            let pool = self.pool.clone();
-            async move { Ok(api_credentials::find_by_hash(&pool, &hash).await?.map(|stored| Arc::new(stored.into()))) }
+            let (pool, pepper) = (self.pool.clone(), Arc::clone(&self.pepper));
+            async move {
+                Ok(api_credentials::find_by_hash(&pool, &hash, &pepper).await?.map(|stored| Arc::new(stored.into())))
+            }
         };
         self.keys.get(&Owner::key(&hash.0), hash, load).await
     }

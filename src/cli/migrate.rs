@@ -2,10 +2,13 @@
 
 use anyhow::Context;
 use percent_encoding::percent_decode_str;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{ConnectOptions, Connection};
 use url::Url;
 
 use crate::config::{self, Source};
 use crate::postgres;
+use crate::rights;
 
 #[derive(clap::Args)]
 pub(super) struct Options {
@@ -39,6 +42,7 @@ pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()
         super::progress(&format!("migration {version} ({place} of {of}): {description}"));
     };
     let state = postgres::migrate_in_steps(owner, tell).await?;
+    authenticate_older(owner, source).await?;
     let password = source.get("DATABASE_URL").and_then(password);
     postgres::grant_application_role(owner, application.username(), password.as_deref()).await?;
     super::print_line(&format!(
@@ -46,6 +50,19 @@ pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()
         state.applied.unwrap_or_default(),
         application.username()
     ))
+}
+
+/// Authenticates the rows that give rights and are older than their MACs: once, and only if there are any.
+async fn authenticate_older(owner: &PgConnectOptions, source: &Source) -> anyhow::Result<()> {
+    let mut connection = owner.connect().await.context("the database cannot be reached")?;
+    let done = rights::are_authenticated(&mut connection).await?;
+    connection.close().await?;
+    if done {
+        return Ok(());
+    }
+    let pepper = config::pepper(source).context("the rows that give rights are to be authenticated")?;
+    let count = rights::authenticate_older(owner, &pepper).await?;
+    super::print_line(&format!("{count} rows that give rights are authenticated from now on"))
 }
 
 /// The password in a URL.

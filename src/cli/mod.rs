@@ -44,6 +44,7 @@ use crate::cluster::{Role, feed};
 use crate::config::{self, Config, LogFormat, Logging, Source, Unknown};
 use crate::error;
 use crate::postgres;
+use crate::rights;
 use crate::telemetry;
 
 /// Keeps supplier credentials and answers which pair a call uses.
@@ -210,6 +211,12 @@ async fn require_schema(connection: &mut PgConnection) -> anyhow::Result<()> {
     let state = postgres::schema_state(connection).await?;
     if !state.is_sufficient() {
         bail!("the database's schema is older than this version needs: run `credenza migrate`");
+    }
+    if !rights::are_authenticated(connection).await? {
+        bail!(
+            "rows of the database that give rights are older than their MACs: run `credenza migrate` with \
+             CREDENZA_KEY_PEPPER set"
+        );
     }
     Ok(())
 }

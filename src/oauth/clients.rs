@@ -13,6 +13,7 @@ use crate::audit::{Action, Event};
 use crate::context::Context;
 use crate::error::{Error, FieldError, Missing};
 use crate::principal::{Limits, Scope};
+use crate::rights;
 use crate::types::AccountId;
 use crate::work::Work;
 
@@ -55,6 +56,7 @@ pub async fn create(
     let id = Uuid::now_v7();
     let client_id = format!("{PREFIX}{}", Alphanumeric.sample_string(&mut rand::rng(), RANDOM));
     store::insert(work, account, (id, user_id, &client_id), new, now).await?;
+    work.authenticate(&rights::OAUTH_CLIENTS, account, &id.to_string()).await?;
     let secret = add_secret(work, id).await?;
     let summary = store::find(work, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
     work.record(Event::about(Action::OauthClientCreated, id));
@@ -77,14 +79,18 @@ pub async fn find(context: &Context, account: AccountId, id: Uuid) -> Result<Cli
 /// [`Denied::CannotGrant`](crate::error::Denied::CannotGrant) if the actor lacks a right of the client, because they see its
 /// secret.
 pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<(ClientSummary, ApiKey), Error> {
-    let (account, now) = (work.account(), work.now());
+    let account = work.account();
     // Puts rotations in a row, so that one overlap does not end what another has just made.
     accounts::lock(work, account).await?;
     let summary = store::find(work, account, id).await?.ok_or(Error::missing(Missing::OauthClient))?;
+    // Whether the actor may see a new secret follows from what stands in the row.
+    if !work.has_authentic(&rights::OAUTH_CLIENTS, account, &id.to_string()).await? {
+        return Err(Error::missing(Missing::OauthClient));
+    }
     let scopes: Vec<_> = summary.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect();
     work.actor().require_all(&scopes)?;
     work.actor().require_within_limits(&Limits::default())?;
-    let left = store::expire_secrets(work, account, id, now + overlap, now).await?;
+    let left = expire_secrets(work, id, overlap).await?;
     if !overlap.is_zero() && left >= MAX_SECRETS {
         let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
         return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
@@ -94,11 +100,29 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
     Ok((summary, secret))
 }
 
+/// Lets the client's secrets end after an overlap; tells how many are left.
+async fn expire_secrets(work: &mut Work<'_>, client: Uuid, overlap: Duration) -> Result<u64, Error> {
+    let (account, now) = (work.account(), work.now());
+    let mut authentic = Vec::new();
+    for hash in store::secrets(work, account, client).await? {
+        let key = store::secret_key(client, &hash);
+        if work.has_authentic(&rights::OAUTH_CLIENT_SECRETS, account, &key).await? {
+            authentic.push(key);
+        }
+    }
+    let left = store::expire_secrets(work, account, client, now + overlap, now).await?;
+    for key in authentic {
+        work.authenticate(&rights::OAUTH_CLIENT_SECRETS, account, &key).await?;
+    }
+    Ok(left)
+}
+
 async fn add_secret(work: &mut Work<'_>, client: Uuid) -> Result<ApiKey, Error> {
     let (account, now) = (work.account(), work.now());
     let secret = ApiKey::generate(Kind::ClientSecret);
     let hash = work.context().pepper.hash(&secret);
     store::insert_secret(work, account, client, &hash, now).await?;
+    work.authenticate(&rights::OAUTH_CLIENT_SECRETS, account, &store::secret_key(client, &hash)).await?;
     Ok(secret)
 }
 
@@ -106,8 +130,12 @@ async fn add_secret(work: &mut Work<'_>, client: Uuid) -> Result<ApiKey, Error> 
 pub async fn revoke(work: &mut Work<'_>, id: Uuid) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());
     accounts::lock_rights(work, account).await?;
+    let is_authentic = work.has_authentic(&rights::OAUTH_CLIENTS, account, &id.to_string()).await?;
     if !store::revoke(work, account, id, now).await? {
         return Err(Error::missing(Missing::OauthClient));
+    }
+    if is_authentic {
+        work.authenticate(&rights::OAUTH_CLIENTS, account, &id.to_string()).await?;
     }
     work.record(Event::about(Action::OauthClientRevoked, id));
     Ok(())

@@ -9,8 +9,9 @@ use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::claims::Claims;
-use crate::api_key::KeyHash;
+use crate::api_key::{KeyHash, Pepper};
 use crate::principal::Scope;
+use crate::rights;
 use crate::types::{AccountId, Name};
 
 /// A client to be made.
@@ -68,40 +69,84 @@ impl StoredClient {
     }
 }
 
-impl FromRow<'_, PgRow> for StoredClient {
-    fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
+impl StoredClient {
+    /// Reads a client with those of its secrets that are as they were authenticated; `None` if the client is not.
+    fn read(row: &PgRow, pepper: &Pepper) -> Result<Option<Self>, sqlx::Error> {
         let wrong = |_| sqlx::Error::Decode("a hash that is not 32 bytes long".into());
+        let (account_id, id): (AccountId, Uuid) = (row.try_get("account_id")?, row.try_get("id")?);
+        if !rights::is_authentic(pepper, &rights::OAUTH_CLIENTS, account_id, &id.to_string(), row)? {
+            return Ok(None);
+        }
         let scopes: Vec<String> = row.try_get("scopes")?;
         let hashes: Vec<Vec<u8>> = row.try_get("hashes")?;
         let expiries: Vec<Option<DateTime<Utc>>> = row.try_get("expiries")?;
-        let hashes = hashes.into_iter().map(|hash| hash.try_into().map(KeyHash).map_err(wrong));
-        Ok(Self {
-            account_id: row.try_get("account_id")?,
-            id: row.try_get("id")?,
-            user_email: row.try_get("email")?,
+        let macs: Vec<Option<Vec<u8>>> = row.try_get("macs")?;
+        let mut secrets = Vec::with_capacity(hashes.len());
+        for ((hash, expiry), mac) in hashes.into_iter().zip(expiries).zip(macs) {
+            let hash = KeyHash(hash.try_into().map_err(wrong)?);
+            if rights::is_authentic_secret(pepper, account_id, &secret_key(id, &hash), expiry, mac.as_deref()) {
+                secrets.push((hash, expiry));
+            }
+        }
+        Ok(Some(Self {
+            account_id,
+            id,
+            user_email: row.try_get("user_email")?,
             scopes: scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
             access_token_ttl: row.try_get("access_token_ttl")?,
             revoked_at: row.try_get("revoked_at")?,
-            secrets: hashes
-                .zip(expiries)
-                .map(|(hash, expiry)| Ok((hash?, expiry)))
-                .collect::<Result<_, sqlx::Error>>()?,
-        })
+            secrets,
+        }))
     }
 }
 
-/// The client with this id, in any state. Like the lookup of a key, it does not know the tenant yet.
+/// The key of a secret's row beside its account.
+pub(super) fn secret_key(client: Uuid, hash: &KeyHash) -> String {
+    use std::fmt::Write;
+    hash.0.iter().fold(format!("{client} "), |mut key, byte| {
+        // Writing to a text does not fail.
+        let _ = write!(key, "{byte:02x}");
+        key
+    })
+}
+
+/// The client with this `client_id`, in any state, if its row is authentic. Like the lookup of a key, it
+/// does not know the tenant yet.
 pub(super) async fn find_by_client_id(
     executor: impl PgExecutor<'_>,
     client_id: &str,
+    pepper: &Pepper,
 ) -> Result<Option<StoredClient>, sqlx::Error> {
-    sqlx::query_as(
-        "select account_id, id, email, scopes, access_token_ttl, revoked_at, hashes, expiries
+    let rows = sqlx::query(
+        "select account_id, id, user_id, client_id, user_email, scopes, access_token_ttl, revoked_at, mac, hashes, expiries,
+             macs
          from oauth_client_by_client_id($1)",
     )
     .bind(client_id)
-    .fetch_optional(executor)
-    .await
+    .fetch_all(executor)
+    .await?;
+    for row in &rows {
+        if let Some(client) = StoredClient::read(row, pepper)? {
+            return Ok(Some(client));
+        }
+    }
+    Ok(None)
+}
+
+/// The hashes of a client's secrets.
+pub(super) async fn secrets(
+    connection: &mut PgConnection,
+    account: AccountId,
+    client: Uuid,
+) -> Result<Vec<KeyHash>, sqlx::Error> {
+    let wrong = |_| sqlx::Error::Decode("a hash that is not 32 bytes long".into());
+    let hashes: Vec<Vec<u8>> =
+        sqlx::query_scalar("select hash from oauth_client_secrets where account_id = $1 and client = $2")
+            .bind(account)
+            .bind(client)
+            .fetch_all(connection)
+            .await?;
+    hashes.into_iter().map(|hash| hash.try_into().map(KeyHash).map_err(wrong)).collect()
 }
 
 /// How many clients of the account are not revoked.

@@ -141,8 +141,8 @@ impl Tokens {
         }
         let client_id: Arc<str> = client_id.into();
         let load = || {
-            let (pool, name) = (self.pool.clone(), Arc::clone(&client_id));
-            async move { Ok(store::find_by_client_id(&pool, &name).await?.map(Arc::new)) }
+            let (pool, name, pepper) = (self.pool.clone(), Arc::clone(&client_id), Arc::clone(&self.pepper));
+            async move { Ok(store::find_by_client_id(&pool, &name, &pepper).await?.map(Arc::new)) }
         };
         self.clients.get(&Owner::Client(Arc::clone(&client_id)), Arc::clone(&client_id), load).await
     }

@@ -22,6 +22,8 @@ begin
     execute format('grant select, insert, update, delete on all tables in schema public to %I', application);
     execute format('grant usage on all sequences in schema public to %I', application);
     execute format('revoke insert, update, delete on _sqlx_migrations from %I', application);
+    -- Older rows are authenticated once, and not again because somebody says so.
+    execute format('revoke insert, update, delete on authenticated_rights from %I', application);
     -- Evidence is only ever added to.
     execute format('revoke update, delete on audit_events from %I', application);
     execute format('revoke delete on audit_heads from %I', application);

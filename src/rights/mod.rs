@@ -1,12 +1,24 @@
-//! Rights within a write: confirmed in its transaction, and kept until that ends.
+//! Rights, and what they rest on in the database.
+//!
+//! - [`hold`]: confirmed within a write, and kept until its transaction ends.
+//! - [`authenticate`], [`is_authentic`]: rows that give rights carry a MAC over what the rights follow from. Somebody who writes
+//!   the database without the pepper can take rights away, and put back an old row as a whole, but can give none.
 
+mod mac;
 mod store;
 
 use chrono::{DateTime, Utc};
-use sqlx::PgConnection;
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{ConnectOptions, Connection, PgConnection, Row};
 
+use crate::api_key::Pepper;
 use crate::error::{Denied, Error};
 use crate::principal::{AuthMethod, Grounds, Principal};
+use crate::types::AccountId;
+
+use mac::RightsMac;
+pub use store::are_authenticated;
+pub(crate) use store::{ACCOUNTS, API_KEYS, OAUTH_CLIENT_SECRETS, OAUTH_CLIENTS, Table};
 
 /// Confirms that a principal still has its rights; nobody can revoke them before the transaction ends. To be called when the work is done, shortly before the commit.
 ///
@@ -36,4 +48,133 @@ pub async fn hold(connection: &mut PgConnection, principal: &Principal, now: Dat
         Some("key") => Err(Denied::BadKey("a key that ended during its request").into()),
         Some(_) => Err(Denied::BadToken("a token that ended during its request").into()),
     }
+}
+
+/// Tells whether a row that was read is as it was authenticated. One that is not gives no right; it is named in the log.
+pub(crate) fn is_authentic(
+    pepper: &Pepper,
+    table: &Table,
+    account: AccountId,
+    key: &str,
+    row: &PgRow,
+) -> Result<bool, sqlx::Error> {
+    let is = table.mac(pepper, account, key, row)?.is(row.try_get("mac")?);
+    if !is {
+        let table = table.name;
+        tracing::error!(
+            table,
+            account = account.0,
+            key,
+            "a row gives no right, because it is not as it was authenticated"
+        );
+    }
+    Ok(is)
+}
+
+/// The same for the secret of a client, which is read together with the client.
+pub(crate) fn is_authentic_secret(
+    pepper: &Pepper,
+    account: AccountId,
+    key: &str,
+    expires_at: Option<DateTime<Utc>>,
+    stored: Option<&[u8]>,
+) -> bool {
+    let table = OAUTH_CLIENT_SECRETS.name;
+    let mut mac = RightsMac::of_row(pepper, table, account, key);
+    mac.moment(expires_at);
+    let is = mac.is(stored);
+    if !is {
+        // The key of the row holds a hash.
+        let client = key.split(' ').next().unwrap_or_default();
+        tracing::error!(
+            table,
+            account = account.0,
+            client,
+            "a row gives no right, because it is not as it was authenticated"
+        );
+    }
+    is
+}
+
+/// Tells whether the row of this key is there and as it was authenticated.
+pub(crate) async fn has_authentic(
+    connection: &mut PgConnection,
+    pepper: &Pepper,
+    table: &Table,
+    account: AccountId,
+    key: &str,
+) -> Result<bool, Error> {
+    match store::find(connection, account, table, key).await? {
+        Some(row) => Ok(is_authentic(pepper, table, account, key, &row)?),
+        None => Ok(false),
+    }
+}
+
+/// Authenticates a row as it is now. Only what was made in this transaction, or was authentic before it was changed here, is
+/// authenticated: everything else in the row may be somebody else's.
+pub(crate) async fn authenticate(
+    connection: &mut PgConnection,
+    pepper: &Pepper,
+    table: &Table,
+    account: AccountId,
+    key: &str,
+) -> Result<(), Error> {
+    if let Some(row) = store::find(connection, account, table, key).await? {
+        let mac = table.mac(pepper, account, key, &row)?.finish();
+        store::set_mac(connection, account, table, key, &mac).await?;
+    }
+    Ok(())
+}
+
+/// A row that gives no right, because it is not as it was authenticated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unauthentic {
+    /// Its table.
+    pub table: &'static str,
+    /// Its account.
+    pub account: AccountId,
+    /// The rest of its key.
+    pub key: String,
+}
+
+/// Finds every row that is not as it was authenticated. For a transaction on every account's rows.
+pub async fn find_unauthentic(connection: &mut PgConnection, pepper: &Pepper) -> Result<Vec<Unauthentic>, Error> {
+    let mut found = Vec::new();
+    for table in store::TABLES {
+        for store::AnyRow { account, key, row } in store::every_row(connection, table).await? {
+            let has_rights = account != AccountId::OPERATOR;
+            if has_rights && !table.mac(pepper, account, &key, &row)?.is(row.try_get("mac")?) {
+                found.push(Unauthentic { table: table.name, account, key });
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Authenticates the rows that are older than MACs, once for an installation; tells how many there were. To be run as the owner
+/// of the schema: the application's role cannot ask for it again.
+pub async fn authenticate_older(owner: &PgConnectOptions, pepper: &Pepper) -> Result<u64, Error> {
+    let mut connection = owner.connect().await?;
+    let mut transaction = connection.begin_with("begin; set local credenza.every_account = 'on'").await?;
+    if store::are_authenticated(&mut transaction).await? {
+        return Ok(0);
+    }
+    let count = authenticate_every_row(&mut transaction, pepper).await?;
+    store::note_authenticated(&mut transaction).await?;
+    transaction.commit().await?;
+    connection.close().await?;
+    Ok(count)
+}
+
+/// Authenticates every row as it is. For the upgrade, and for tests that change rows by hand.
+pub async fn authenticate_every_row(connection: &mut PgConnection, pepper: &Pepper) -> Result<u64, Error> {
+    let mut count = 0;
+    for table in store::TABLES {
+        for store::AnyRow { account, key, row } in store::every_row(connection, table).await? {
+            let mac = table.mac(pepper, account, &key, &row)?.finish();
+            store::set_mac(connection, account, table, &key, &mac).await?;
+            count += 1;
+        }
+    }
+    Ok(count)
 }

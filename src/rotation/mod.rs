@@ -21,6 +21,7 @@ use crate::credentials::{BasePairs, ServicePasswords};
 use crate::error::{Error, OpenError};
 use crate::oauth::SigningKeys;
 use crate::postgres::{Tenant, snapshot};
+use crate::rights::Unauthentic;
 use crate::suppliers::DefaultPairs;
 use crate::types::{AccountId, Environment};
 use crate::vault::{Binding, DataKeyId, DataKeys, Sealed, SealedRow, SealedTable, Span};
@@ -104,6 +105,12 @@ impl Fault {
         let column = table.misstated(row, opened)?;
         let why = "is not what follows from what is sealed".to_owned();
         Some(Self { table: table.name(), account: row.account, key: row.key.clone(), column, why })
+    }
+
+    fn of_unauthentic(row: Unauthentic) -> Self {
+        let why = "the row is not as it was authenticated, and gives no right".to_owned();
+        let key = if row.key.is_empty() { vec![] } else { vec![row.key] };
+        Self { table: row.table, account: row.account, key, column: "mac", why }
     }
 
     fn of_data_key(id: DataKeyId, why: OpenError) -> Self {

@@ -7,6 +7,8 @@ use crate::context::Context;
 use crate::credentials::{BasePairs, ServicePasswords};
 use crate::error::Error;
 use crate::oauth::SigningKeys;
+use crate::postgres::snapshot;
+use crate::rights;
 use crate::suppliers::DefaultPairs;
 use crate::types::Environment;
 use crate::vault::{DataKeyId, SealedRow};
@@ -57,5 +59,8 @@ pub async fn verify(context: &Context, mut progress: impl FnMut(Progress<'_>) + 
             progress(Progress { what: "rows", done: done.min(total), total });
         }
     });
+    let mut transaction = snapshot(&context.pool).await?;
+    let rows = rights::find_unauthentic(&mut transaction, &context.pepper).await?;
+    verified.faults.extend(rows.into_iter().map(Fault::of_unauthentic));
     Ok(verified)
 }

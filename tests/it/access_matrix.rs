@@ -66,17 +66,27 @@ async fn account(app: &TestApp) -> Caller<'_> {
 async fn keys(app: &TestApp) -> Vec<Column<'_>> {
     let (revoked, expired, placed, inactive) =
         (account(app).await, account(app).await, account(app).await, account(app).await);
-    app.sql(&format!("update api_keys set revoked_at = now() where account_id = {}", revoked.account)).await;
-    app.sql(&format!("update api_keys set expires_at = '2026-01-02T03:05:05Z' where account_id = {}", expired.account))
+    app.sql_authenticated(&format!("update api_keys set revoked_at = now() where account_id = {}", revoked.account))
         .await;
-    app.sql(&format!("update api_keys set allowed_ips = '{{192.0.2.0/24}}' where account_id = {}", placed.account))
-        .await;
-    app.sql(&format!("update accounts set is_active = false where id = {}", inactive.account)).await;
+    app.sql_authenticated(&format!(
+        "update api_keys set expires_at = '2026-01-02T03:05:05Z' where account_id = {}",
+        expired.account
+    ))
+    .await;
+    app.sql_authenticated(&format!(
+        "update api_keys set allowed_ips = '{{192.0.2.0/24}}' where account_id = {}",
+        placed.account
+    ))
+    .await;
+    app.sql_authenticated(&format!("update accounts set is_active = false where id = {}", inactive.account)).await;
     let owner = account(app).await;
     let public = owner.with_key(&app.key(owner.account, Kind::Public, &[], false).await);
     let operator = owner.with_key(&app.key(owner.account, Kind::Private, &[Scope::CredentialsResolve], true).await);
-    app.sql(&format!("update accounts set allowed_origins = '{{https://shop.example}}' where id = {}", owner.account))
-        .await;
+    app.sql_authenticated(&format!(
+        "update accounts set allowed_origins = '{{https://shop.example}}' where id = {}",
+        owner.account
+    ))
+    .await;
     let mut exact = vec![(None, account(app).await.with_scopes(&[]).await)];
     let mut lacking = vec![];
     for scope in Scope::ALL {

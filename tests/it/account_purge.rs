@@ -52,7 +52,7 @@ async fn a_purge_leaves_only_the_audit_trail() {
     assert_eq!((after, &last["action"]), (before, &json!("account.purged")));
 
     // Somebody kept a copy of the rows and puts it back.
-    app.sql(&format!(
+    app.sql_authenticated(&format!(
         "insert into accounts (id, name, created_at, modified_on) values ({}, 'back', now(), now());
          insert into supplier_credentials select * from copy_base where account_id = {};
          insert into service_credentials select * from copy_own where account_id = {}",

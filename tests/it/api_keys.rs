@@ -82,7 +82,11 @@ async fn a_key_that_was_revoked_or_has_expired_makes_room() {
     create(&app, account, Kind::Private).await.unwrap();
     expect_too_many(create(&app, account, Kind::Private).await);
 
-    app.sql(&format!("update api_keys set expires_at = '2026-01-02T03:05:05Z' where id = '{}'", ids[1].id)).await;
+    app.sql_authenticated(&format!(
+        "update api_keys set expires_at = '2026-01-02T03:05:05Z' where id = '{}'",
+        ids[1].id
+    ))
+    .await;
     expect_too_many(create(&app, account, Kind::Private).await);
     app.advance(Duration::from_mins(1));
     create(&app, account, Kind::Private).await.unwrap();

@@ -100,7 +100,7 @@ async fn two_headers_with_a_key_are_refused() {
 async fn a_key_in_the_header_and_another_in_the_query_are_one_too_many() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
-    app.sql("update accounts set allowed_origins = '{https://shop.example}'").await;
+    app.sql_authenticated("update accounts set allowed_origins = '{https://shop.example}'").await;
     app.feed_has_caught_up().await;
     let page = caller.with_header("origin", "https://shop.example");
     let public = app.key(caller.account, Kind::Public, &[], false).await;

@@ -223,6 +223,9 @@ fn secrets_cannot_be_compared() {
 
 /// Functions of a store that work on rows of no tenant, or on a row whose tenant is the question.
 const TENANTLESS: &[&str] = &[
+    "rights::every_row",
+    "are_authenticated",
+    "note_authenticated",
     "find_by_hash",
     "find_by_client_id",
     "note_uses",

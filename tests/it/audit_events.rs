@@ -197,7 +197,7 @@ async fn a_change_that_cannot_be_recorded_does_not_happen() {
 
 /// A second user of the caller's account, with a key of their own.
 async fn colleague<'a>(app: &'a TestApp, caller: &Caller<'a>, email: &str) -> Caller<'a> {
-    app.sql(&format!(
+    app.sql_authenticated(&format!(
         "insert into users (account_id, id, email, created_at) values ({}, gen_random_uuid(), '{email}', now())",
         caller.account
     ))

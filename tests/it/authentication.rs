@@ -95,7 +95,7 @@ async fn every_bad_key_gets_the_same_bytes() {
 async fn a_key_ends_at_its_expiry() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
-    app.sql("update api_keys set expires_at = '2026-01-02T03:05:05Z'").await;
+    app.sql_authenticated("update api_keys set expires_at = '2026-01-02T03:05:05Z'").await;
     caller.get(BASE).await.expect(200);
     app.advance(Duration::from_secs(59));
     caller.get(BASE).await.expect(200);
@@ -160,7 +160,7 @@ async fn a_private_key_is_not_given_passwords_unless_it_was_made_for_that() {
 async fn an_inactive_account_is_refused_everywhere() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await.with_scopes(&Scope::ALL).await;
-    app.sql(&format!("update accounts set is_active = false where id = {}", caller.account)).await;
+    app.sql_authenticated(&format!("update accounts set is_active = false where id = {}", caller.account)).await;
     for (method, path, body, _) in operations() {
         caller.send(method, path, body).await.expect_text(403, r#"{"detail":"Account is inactive"}"#);
     }
@@ -173,11 +173,11 @@ async fn an_inactive_parent_takes_its_sub_accounts_along() {
     let child = app.account("client@distributor.example").await;
     let sibling = app.account("other@distributor.example").await;
     let (parent_id, child_id) = (parent.account, child.account);
-    app.sql(&format!(
+    app.sql_authenticated(&format!(
         "update accounts set external_customer_id = id::text, parent_id = {parent_id} where id = {child_id}"
     ))
     .await;
-    app.sql(&format!("update accounts set is_active = false where id = {parent_id}")).await;
+    app.sql_authenticated(&format!("update accounts set is_active = false where id = {parent_id}")).await;
     child.get(BASE).await.expect_error(403, "Account is inactive");
     sibling.get(BASE).await.expect(200);
 }

@@ -247,7 +247,7 @@ async fn a_scope_taken_from_a_client_is_taken_from_its_tokens() {
     let forgery = Forgery::new(&app).await;
     let token = app.token(&forgery.client).await;
     assert_eq!(app.me(&token).await.expect(200)["scopes"], json!(Scope::DEFAULT.map(Scope::as_str)));
-    app.sql("update oauth_clients set scopes = array['credentials:read']").await;
+    app.sql_authenticated("update oauth_clients set scopes = array['credentials:read']").await;
     app.feed_has_caught_up().await;
     assert_eq!(app.me(&token).await.expect(200)["scopes"], json!(["credentials:read"]));
     // And no token of ours has more than its client, whoever sealed it.

@@ -151,7 +151,7 @@ async fn a_public_key_that_is_no_good_is_refused_like_any_other() {
         answer.expect_text(403, r#"{"detail":"Invalid API key"}"#);
         expect_unreadable(&answer);
     }
-    app.sql(&format!("update accounts set is_active = false where id = {}", caller.account)).await;
+    app.sql_authenticated(&format!("update accounts set is_active = false where id = {}", caller.account)).await;
     app.feed_has_caught_up().await;
     let answer = get(&app, PATHS[0], Some(SHOP), Some(&key)).await;
     answer.expect_error(403, "Account is inactive");

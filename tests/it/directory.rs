@@ -137,7 +137,7 @@ async fn the_directory_is_for_callers_of_any_kind_but_for_callers() {
     let without_scopes = app.key(caller.account, Kind::Private, &[], false).await;
     let asleep = app.account("other@elsewhere.example").await;
     let AccountId(id) = asleep.account;
-    app.sql(&format!("update accounts set is_active = false where id = {id}")).await;
+    app.sql_authenticated(&format!("update accounts set is_active = false where id = {id}")).await;
     app.feed_has_caught_up().await;
     for path in [SUPPLIERS, "/extra/v2/service-codes", "/extra/v2/services/HIT"] {
         app.nobody().get(path).await.expect_text(403, r#"{"detail":"Not authenticated"}"#);

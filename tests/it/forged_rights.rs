@@ -1,9 +1,12 @@
 //! Somebody who can write every table and has none of the secrets: what they write gives no right and no password, and
 //! `credenza verify` names it.
 
-use credenza::rotation;
+use credenza::postgres::{self, Tenant};
+use credenza::principal::Scope;
 use credenza::types::AccountId;
+use credenza::{rights, rotation};
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
 
 use crate::support::app::ISSUER;
 use crate::support::forge::{FOREIGN_RSA, forged, thumbprint};
@@ -114,4 +117,175 @@ async fn the_end_that_a_token_claims_is_bounded_by_its_client() {
     }
     let told = app.introspect(&client, &with(NOW, NOW + 91)).await;
     assert_eq!(told, json!({"active": false}));
+}
+
+/// The faults of rows whose rights are not authentic: table and account.
+async fn unauthentic(app: &TestApp) -> Vec<String> {
+    let mut connection = postgres::begin(&app.app.pool, Tenant::Every).await.unwrap();
+    let rows = rights::find_unauthentic(&mut connection, &app.app.pepper).await.unwrap();
+    rows.iter().map(|row| format!("{} {}", row.table, row.account)).collect()
+}
+
+#[tokio::test]
+async fn a_key_whose_row_somebody_changes_gives_no_right_and_is_named() {
+    let app = TestApp::start().await;
+    let victim = app.account("devs@platform.example").await;
+    let thief = app.account("thief@elsewhere.example").await;
+    let read = thief.with_scopes(&[Scope::CredentialsRead]).await;
+    let mine = format!("last_four = '{}'", &read.key.as_ref().unwrap()[49..]);
+    app.sql("create table saved as table api_keys").await;
+    for change in [
+        "scopes = scopes || '{credentials:resolve}'",
+        "is_operator = true",
+        "allowed_ips = '{0.0.0.0/0}'",
+        "expires_at = now() + interval '10 years'",
+        "revoked_at = now() - interval '1 day'",
+        "user_id = gen_random_uuid()",
+        "mac = null",
+        "mac = decode(repeat('00', 32), 'hex')",
+    ] {
+        // Without the constraint that the user is there: the copy is put back.
+        app.sql(&format!("set session_replication_role = replica; update api_keys set {change} where {mine}")).await;
+        app.forget();
+        let answer = read.get("/extra/v2/credentials").await;
+        assert_eq!(answer.status, 403, "{change}: {answer:?}");
+        let named = unauthentic(&app).await;
+        if !change.starts_with("user_id") {
+            assert_eq!(named, [format!("api_keys {}", thief.account)], "{change}");
+        }
+        app.sql("set session_replication_role = replica; delete from api_keys; insert into api_keys table saved").await;
+        app.forget();
+        read.get("/extra/v2/credentials").await.expect(200);
+    }
+    // The thief's own hash in a row of the victim's, in place of the thief's own.
+    app.sql(&format!(
+        "update api_keys set hash = (select hash from saved where {mine}) where account_id = {};
+         delete from api_keys where {mine}",
+        victim.account
+    ))
+    .await;
+    app.forget();
+    read.get("/me").await.expect_error(403, "Invalid API key");
+}
+
+#[tokio::test]
+async fn a_client_or_secret_whose_row_somebody_changes_gives_no_right_and_is_named() {
+    let app = TestApp::start().await;
+    let victim = app.account("devs@platform.example").await;
+    let theirs = victim.client().await;
+    let thief = app.account("thief@elsewhere.example").await;
+    let mine = thief.client_with("audit:read").await;
+    let token = app.token(&mine).await;
+    app.sql(&format!("update oauth_clients set scopes = '{{credentials:write}}' where id = '{}'", mine.id)).await;
+    app.forget();
+    app.me(&token).await.expect_text(403, BAD_TOKEN);
+    assert_eq!(app.ask_token(&mine, &[]).await.expect(401)["error"], "invalid_client");
+    assert_eq!(unauthentic(&app).await, [format!("oauth_clients {}", thief.account)]);
+    // The thief's own secret for the victim's client.
+    app.sql(&format!(
+        "insert into oauth_client_secrets (account_id, client, hash, created_at, mac)
+         select {}, '{}', hash, now(), mac from oauth_client_secrets where client = '{}'",
+        victim.account, theirs.id, mine.id
+    ))
+    .await;
+    app.forget();
+    let answer = app.ask_token(&theirs.with_secret(&mine.secret), &[]).await;
+    assert_eq!(answer.expect(401)["error"], "invalid_client");
+    app.token(&theirs).await;
+    assert!(unauthentic(&app).await.contains(&format!("oauth_client_secrets {}", victim.account)));
+    // A rotation by the victim does not authenticate it.
+    victim.rotate_client(&theirs, 3600).await;
+    let answer = app.ask_token(&theirs.with_secret(&mine.secret), &[]).await;
+    assert_eq!(answer.expect(401)["error"], "invalid_client");
+}
+
+#[tokio::test]
+async fn an_account_whose_row_somebody_changes_gives_no_right_and_is_named() {
+    let app = TestApp::start().await;
+    let victim = app.account("devs@platform.example").await;
+    let thief = app.account("thief@elsewhere.example").await.with_scopes(&Scope::ALL).await;
+    let child = app.subaccount(&thief, "client-a").await;
+    app.sql("create table saved as table accounts").await;
+    // The victim as a sub-account of the thief's.
+    app.sql(&format!(
+        "update accounts set parent_id = {}, external_customer_id = 'x' where id = {}",
+        thief.account, victim.account
+    ))
+    .await;
+    app.forget();
+    let call = json!({"account_id": victim.account, "supplier_code": "HIT", "service": "INV", "environment": "PROD"});
+    thief.post("/internal/v1/resolve", call).await.expect(403);
+    thief.acting_for(victim.account).get("/extra/v2/credentials").await.expect(403);
+    let keys = format!("/extra/v2/subaccounts/{}/api-keys", victim.account);
+    // Not a genuine key either, which would work when the row is put back.
+    thief.post(&keys, json!({})).await.expect(404);
+    assert_eq!(unauthentic(&app).await, [format!("accounts {}", victim.account)]);
+    victim.get("/me").await.expect_error(403, "Account is inactive");
+    for change in [
+        "subaccounts_enabled = not subaccounts_enabled",
+        "plan = 'standard'",
+        "allowed_origins = '{https://elsewhere.example}'",
+    ] {
+        app.sql(
+            "update accounts a set parent_id = s.parent_id, external_customer_id = s.external_customer_id, \
+                 subaccounts_enabled = s.subaccounts_enabled, plan = s.plan, allowed_origins = s.allowed_origins \
+                 from saved s where s.id = a.id",
+        )
+        .await;
+        app.forget();
+        victim.get("/me").await.expect(200);
+        app.sql(&format!("update accounts set {change} where id = {}", victim.account)).await;
+        app.forget();
+        victim.get("/me").await.expect_error(403, "Account is inactive");
+    }
+    // A sub-account that was deactivated, activated by hand.
+    thief.delete(&format!("/extra/v2/subaccounts/{}", child.account)).await.expect(204);
+    app.sql(&format!("update accounts set is_active = true where id = {}", child.account)).await;
+    app.forget();
+    child.get("/me").await.expect_error(403, "Account is inactive");
+}
+
+#[tokio::test]
+async fn an_old_row_that_is_put_back_as_a_whole_is_what_it_was() {
+    let app = TestApp::start().await;
+    let owner = app.account("devs@platform.example").await;
+    let (id, key) = owner.make_key("/extra/v2/api-keys", json!({})).await;
+    app.sql("create table saved as table api_keys").await;
+    owner.delete(&format!("/extra/v2/api-keys/{id}")).await.expect(204);
+    owner.with_key(&key).get("/me").await.expect(403);
+    app.sql(&format!(
+        "delete from api_keys where id = '{id}'; insert into api_keys select * from saved where id = '{id}'"
+    ))
+    .await;
+    app.forget();
+    owner.with_key(&key).get("/me").await.expect(200);
+}
+
+#[tokio::test]
+async fn rows_that_are_older_than_their_macs_are_authenticated_once() {
+    let app = TestApp::start().await;
+    let owner = app.account("devs@platform.example").await;
+    let client = owner.client().await;
+    // As an installation is before the upgrade.
+    app.sql(
+        "update accounts set mac = null; update api_keys set mac = null; update oauth_clients set mac = null;
+         update oauth_client_secrets set mac = null; delete from authenticated_rights",
+    )
+    .await;
+    app.forget();
+    owner.get("/me").await.expect(403);
+    let role = &app.database.admin;
+    assert!(rights::authenticate_older(role, &app.app.pepper).await.unwrap() >= 4);
+    app.forget();
+    owner.get("/me").await.expect(200);
+    app.me(&app.token(&client).await).await.expect(200);
+    // Not a second time, whatever somebody has written since.
+    app.sql("update api_keys set mac = null").await;
+    assert_eq!(rights::authenticate_older(role, &app.app.pepper).await.unwrap(), 0);
+    app.forget();
+    owner.get("/me").await.expect(403);
+    // And the application's role cannot ask for it.
+    let mut connection = app.database.application.connect().await.unwrap();
+    let refused = sqlx::query("delete from authenticated_rights").execute(&mut connection).await.unwrap_err();
+    assert!(refused.to_string().contains("permission denied"), "{refused}");
 }

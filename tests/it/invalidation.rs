@@ -150,7 +150,7 @@ async fn nobody_resolves_for_an_account_that_is_not_active_or_whose_parent_is_no
     let asking = caller.with_key(&key);
     for whose in [format!("id = {child}"), format!("id = (select parent_id from accounts where id = {child})")] {
         let set_active = async |is_active: bool| {
-            app.sql(&format!("update accounts set is_active = {is_active} where {whose}")).await;
+            app.sql_authenticated(&format!("update accounts set is_active = {is_active} where {whose}")).await;
         };
         soon_sees(&asking, "own base shared", "active").await;
         app.feed_has_caught_up().await;
@@ -164,7 +164,7 @@ async fn nobody_resolves_for_an_account_that_is_not_active_or_whose_parent_is_no
 #[tokio::test]
 async fn a_change_of_data_keys_names_the_accounts_that_it_concerns() {
     let app = TestApp::start().await;
-    app.sql(
+    app.sql_authenticated(
         "insert into accounts (id, name, created_at, modified_on)
          select number, 'A', now(), now() from generate_series(1001, 3000) number",
     )
@@ -260,7 +260,7 @@ async fn a_new_address_of_a_user_is_on_record_soon() {
         trail["modified_by"].as_str().unwrap().to_owned()
     };
     assert_eq!(modified_by().await, "devs@child.example");
-    app.sql("update users set email = 'new@child.example' where email = 'devs@child.example'").await;
+    app.sql_authenticated("update users set email = 'new@child.example' where email = 'devs@child.example'").await;
     let start = Instant::now();
     while modified_by().await != "new@child.example" {
         assert!(start.elapsed() < SOON, "writes still carry the older address");

@@ -18,7 +18,7 @@ const ROWS: usize = 50;
 #[ignore = "a measurement"]
 async fn a_hundred_thousand_data_keys_and_values() {
     let app = TestApp::start().await;
-    app.sql(&format!(
+    app.sql_authenticated(&format!(
         "insert into accounts (id, name, created_at, modified_on)
          select number, 'A', now(), now() from generate_series(1, {ACCOUNTS}) number;
          insert into suppliers (code, name, created_at, modified_on)

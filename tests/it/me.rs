@@ -38,7 +38,7 @@ async fn a_token_sees_the_scopes_that_it_asked_for_and_its_client_still_has() {
     let me = token.get("/me").await.expect(200);
     assert_eq!(me["auth_method"], "oauth2");
     assert_eq!(me["scopes"], serde_json::json!(["credentials:read", "audit:read"]));
-    app.sql("update oauth_clients set scopes = '{credentials:write,audit:read}'").await;
+    app.sql_authenticated("update oauth_clients set scopes = '{credentials:write,audit:read}'").await;
     app.feed_has_caught_up().await;
     assert_eq!(token.get("/me").await.expect(200)["scopes"], serde_json::json!(["audit:read"]));
 }

@@ -170,7 +170,7 @@ async fn every_failed_client_authentication_gets_the_same_bytes() {
     caller.delete(&format!("{CLIENTS}/{}", revoked.id)).await.expect(204);
     let sleeping = app.account("other@elsewhere.example").await;
     let inactive = sleeping.client().await;
-    app.sql(&format!("update accounts set is_active = false where id = {}", sleeping.account)).await;
+    app.sql_authenticated(&format!("update accounts set is_active = false where id = {}", sleeping.account)).await;
     app.feed_has_caught_up().await;
 
     let unknown = ApiKey::generate(Kind::ClientSecret);

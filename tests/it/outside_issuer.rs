@@ -113,7 +113,7 @@ async fn an_account_that_sleeps_or_does_not_exist_is_refused_with_the_same_bytes
     let caller = app.account("owner@platform.example").await;
     let token = EC.token("ec-1", &claims(account_of(&caller)));
     app.me(&token).await.expect(200);
-    app.sql(&format!("update accounts set is_active = false where id = {}", caller.account)).await;
+    app.sql_authenticated(&format!("update accounts set is_active = false where id = {}", caller.account)).await;
     app.feed_has_caught_up().await;
     let nobodys = EC.token("ec-1", &claims(4_711_000));
     for token in [token, nobodys] {

@@ -128,7 +128,7 @@ async fn build<'a>(app: &'a TestApp, world: &World, supplier: &str) -> Caller<'a
     let caller = app.account_that_resolves(&format!("{supplier}@child.example")).await;
     if world.has_rich_parent {
         let parent = app.account(&format!("{supplier}@parent.example")).await;
-        app.sql(&format!(
+        app.sql_authenticated(&format!(
             "update accounts set external_customer_id = id::text, parent_id = {} where id = {}",
             parent.account, caller.account
         ))

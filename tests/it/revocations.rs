@@ -175,7 +175,11 @@ async fn a_request_of_a_key_that_loses_a_scope_does_nothing() {
     let app = TestApp::start().await;
     let (_, leaked) = with_pair(&app, "devs@platform.example").await;
     expect_ended(&app, &leaked, true, async || {
-        app.sql(&format!("update api_keys set scopes = '{{}}' where last_four = '{}'", last_four(&leaked))).await;
+        app.sql_authenticated(&format!(
+            "update api_keys set scopes = '{{}}' where last_four = '{}'",
+            last_four(&leaked)
+        ))
+        .await;
         app.feed_has_caught_up().await;
     })
     .await;

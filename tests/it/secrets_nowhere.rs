@@ -232,7 +232,11 @@ async fn secrets_are_in_no_answer_no_log_and_no_table() {
     let caller = app.account_that_resolves("devs@platform.example").await;
     let public_key = app.key(caller.account, Kind::Public, &[], false).await;
     let revoked_key = app.key(caller.account, Kind::Private, &Scope::DEFAULT, false).await;
-    app.sql(&format!("update api_keys set revoked_at = now() where last_four = '{}'", &revoked_key[49..])).await;
+    app.sql_authenticated(&format!(
+        "update api_keys set revoked_at = now() where last_four = '{}'",
+        &revoked_key[49..]
+    ))
+    .await;
     let key = caller.key.clone().unwrap();
     let keys = [key.as_str(), &public_key, &revoked_key];
     let secrets = secrets_of(&app, &keys);

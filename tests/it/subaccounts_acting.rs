@@ -140,7 +140,8 @@ async fn the_link_is_looked_at_each_time() {
     let (by_parent, by_other) = (parent.acting_for(child.account), other.acting_for(child.account));
     by_parent.get(BASE).await.expect(200);
     by_other.get(BASE).await.expect(403);
-    app.sql(&format!("update accounts set parent_id = {} where id = {}", other.account, child.account)).await;
+    app.sql_authenticated(&format!("update accounts set parent_id = {} where id = {}", other.account, child.account))
+        .await;
     app.feed_has_caught_up().await;
     by_parent.get(BASE).await.expect_text(403, NOT_THEIRS);
     by_other.get(BASE).await.expect(200);

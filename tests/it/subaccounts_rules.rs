@@ -39,7 +39,7 @@ async fn only_enterprise_accounts_with_sub_accounts_enabled_have_any() {
     let parent = app.account("devs@platform.example").await;
     parent.get(SUBACCOUNTS).await.expect(200);
     for change in ["subaccounts_enabled = false", "plan = 'standard', subaccounts_enabled = false"] {
-        app.sql(&format!("update accounts set {change} where id = {}", parent.account)).await;
+        app.sql_authenticated(&format!("update accounts set {change} where id = {}", parent.account)).await;
         app.feed_has_caught_up().await;
         expect_none_allowed(&parent).await;
     }
@@ -51,7 +51,7 @@ async fn a_sub_account_never_has_sub_accounts() {
     let parent = app.account("devs@platform.example").await;
     let child = app.subaccount(&parent, "c-1").await;
     expect_none_allowed(&child).await;
-    app.sql(&format!(
+    app.sql_authenticated(&format!(
         "update accounts set plan = 'enterprise', subaccounts_enabled = true where id = {}",
         child.account
     ))

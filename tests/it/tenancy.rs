@@ -110,8 +110,10 @@ async fn rows_of(app: &TestApp, account: AccountId) -> Vec<Value> {
 }
 
 async fn make_parent(app: &TestApp, parent: AccountId, child: AccountId) {
-    app.sql(&format!("update accounts set external_customer_id = id::text, parent_id = {parent} where id = {child}"))
-        .await;
+    app.sql_authenticated(&format!(
+        "update accounts set external_customer_id = id::text, parent_id = {parent} where id = {child}"
+    ))
+    .await;
 }
 
 #[track_caller]

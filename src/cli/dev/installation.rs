@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{self, Config, Shutdown, Source};
 use crate::http::server::Listeners;
 use crate::postgres::{self, Servers};
+use crate::rights;
 use crate::telemetry;
 
 /// Times of the end. There is no load balancer, and a person waits for the prompt.
@@ -73,6 +74,8 @@ impl Installation {
         let config = Config::load(&source)?;
         let state = postgres::migrate(owner.current()).await.context("the schema could not be brought up to date")?;
         tracing::info!(migration = state.applied, "schema is up to date");
+        let older = rights::authenticate_older(owner.current(), &config.secrets.pepper).await;
+        older.context("the rows that give rights could not be authenticated")?;
         postgres::grant_application_role(owner.current(), config.database.username(), None).await?;
 
         let pool = postgres::pool(&config.database, config.database_connections);

@@ -96,7 +96,7 @@ async fn pepper(app: &App, compared: Compared<'_>, key: Option<&SecretString>) -
         Ok(key) => key,
         Err(why) => return Finding::wrong(CHECK, format!("what came on standard input is {why}"), "give a whole key"),
     };
-    match find_by_hash(&app.pool, &app.pepper.hash(&key)).await {
+    match find_by_hash(&app.pool, &app.pepper.hash(&key), &app.pepper).await {
         Ok(Some(_)) => Finding::ok(CHECK, "the key is found"),
         Ok(None) => Finding::wrong(
             CHECK,

@@ -16,7 +16,7 @@ pub const SOON: Duration = super::program::PATIENCE;
 pub async fn furnished(app: &TestApp) -> Caller<'_> {
     let caller = app.account_that_resolves("devs@child.example").await;
     let parent = app.account("devs@parent.example").await;
-    app.sql(&format!(
+    app.sql_authenticated(&format!(
         "update accounts set external_customer_id = id::text, parent_id = {} where id = {}",
         parent.account, caller.account
     ))

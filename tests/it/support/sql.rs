@@ -39,6 +39,17 @@ impl TestApp {
         result.unwrap_or_else(|error| panic!("{error}: {statements}"));
     }
 
+    /// Runs statements as the superuser, and authenticates what they have made of rows that give rights, as the application does
+    /// when it changes them.
+    pub async fn sql_authenticated(&self, statements: &str) {
+        let mut admin = self.admin().await;
+        sqlx::raw_sql("begin").execute(&mut admin).await.unwrap();
+        let result = sqlx::raw_sql(in_tests(statements.to_owned())).execute(&mut admin).await;
+        result.unwrap_or_else(|error| panic!("{error}: {statements}"));
+        credenza::rights::authenticate_every_row(&mut admin, &self.app.pepper).await.unwrap();
+        sqlx::raw_sql("commit").execute(&mut admin).await.unwrap();
+    }
+
     /// Keeps a copy of every row that the service caches ...
     pub async fn save_rows(&self) {
         self.sql(&CACHED.map(|table| format!("create table saved_{table} as table {table};")).concat()).await;

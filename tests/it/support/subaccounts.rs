@@ -23,7 +23,7 @@ impl TestApp {
 
     /// Takes an account out of service, as the operator does.
     pub async fn deactivate(&self, account: AccountId) {
-        self.sql(&format!("update accounts set is_active = false where id = {account}")).await;
+        self.sql_authenticated(&format!("update accounts set is_active = false where id = {account}")).await;
         self.feed_has_caught_up().await;
     }
 }

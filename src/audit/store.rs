@@ -91,6 +91,13 @@ pub(super) async fn limit_lock_wait(connection: &mut PgConnection) -> Result<(),
     Ok(())
 }
 
+/// Makes plans use indexes, to the end of the transaction. A plan that was made while a table was small stays in use while it
+/// grows.
+pub(super) async fn avoid_table_scans(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query("set local enable_seqscan = off").execute(connection).await?;
+    Ok(())
+}
+
 /// Returns whether the wait for a lock was given up.
 pub(super) fn waited_too_long(error: &sqlx::Error) -> bool {
     // lock_not_available

@@ -144,7 +144,7 @@ impl Writer {
         let pool = self.pool()?.clone();
         match self.recording.begin(&pool, now, oldest).await {
             Ok(()) => queue.set_begun(true),
-            Err(error) if postgres::is_unavailable(&error) => return Err(error),
+            Err(error) if postgres::is_unavailable(&error) && !store::waited_too_long(&error) => return Err(error),
             // The operator's chain cannot be extended. Answers go on to wait for their events.
             Err(error) if !self.cannot_begin => {
                 self.cannot_begin = true;
@@ -281,6 +281,7 @@ impl Writer {
             }
         }
         let Some(witness) = batch.heads().last().cloned() else { return Ok(()) };
+        store::avoid_table_scans(&mut transaction).await?;
         store::append(&mut transaction, batch).await?;
         if let Some(oldest) = self.oldest()
             && queue.has_begun()

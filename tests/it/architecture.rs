@@ -257,6 +257,7 @@ const TENANTLESS: &[&str] = &[
     "vault::close",
     // Resolves of every account are written in one transaction, and verified in one walk.
     "lock_free_heads",
+    "avoid_table_scans",
     "limit_lock_wait",
     "audit::append",
     "hold_alive_lock",

@@ -114,9 +114,7 @@ async fn a_gap_is_found_without_the_table_by_the_chain_and_by_the_next_start() {
 
 #[tokio::test]
 async fn the_table_narrows_a_gap_only_with_a_genuine_row() {
-    for (forgery, is_narrow) in
-        [("select", true), ("update audit_writers set written_at = now() + interval '1 day'", false)]
-    {
+    for (forgery, is_narrow) in [("select", true), ("update audit_writers set written_at = now()", false)] {
         let setup = Setup::new().await;
         let service = setup.recording().await;
         let later = "select written_at > occurred_at from audit_writers join audit_events on subject_id = writer_id

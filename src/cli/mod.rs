@@ -179,7 +179,8 @@ fn warn_of_unknown_settings(source: &Source) {
 /// running instances, for as long as the program runs.
 async fn app(source: &Source) -> anyhow::Result<App> {
     let config = Config::load(source)?;
-    let pool = postgres::pool(&config.database, 2);
+    // No client waits for a command, so it is more patient than the service.
+    let pool = postgres::pool(&config.database, 2).waiting(PATIENCE);
     let app = App::new(pool, Clock::system(), config.secrets, config.settings);
     let mut connection = connect(&app).await?;
     require_schema(&mut connection).await?;

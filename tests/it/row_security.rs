@@ -232,6 +232,7 @@ async fn a_hot_read_leaves_the_tenant_as_it_was() {
         "plan_of_parent()",
         "why_rights_ended(1, 1, null, null, null, '{}', now())",
         "claim_idempotency_key(1, '', 1, now())",
+        "why_rights_ended(1, 1, null, null, null, '{}', now())",
         "keep_outcome(0, sha256(''), sha256(''), 201::smallint, null, '{}', now())",
     ] {
         let read = format!("select * from {read}");

@@ -30,6 +30,8 @@ async fn a_wall_that_is_down_is_refused_and_named() {
     let mut admin = installation.database.admin.connect().await.unwrap();
     let name = installation.database.admin.get_database().unwrap();
     let table = "alter table supplier_credentials";
+    let definition = "select pg_get_functiondef('plan_of_parent()'::regprocedure)";
+    let plan_of_parent: String = sqlx::query_scalar(definition).fetch_one(&mut admin).await.unwrap();
     for (down, up, check, named) in [
         (
             format!("{table} disable row level security"),
@@ -64,19 +66,17 @@ async fn a_wall_that_is_down_is_refused_and_named() {
         ),
         (format!("{table} disable trigger all"), format!("{table} enable trigger all"), "walls", "`not enforced`"),
         (
-            "alter function members_lock() rename to other_lock".to_owned(),
-            "alter function other_lock() rename to members_lock".to_owned(),
+            "alter function plan_of_parent() rename to other_plan".to_owned(),
+            "alter function other_plan() rename to plan_of_parent".to_owned(),
             "walls",
-            "function members_lock(): is gone",
+            "function plan_of_parent(): is gone",
         ),
         (
-            "create or replace function members_lock() returns bigint immutable language sql as $$ select 1 $$"
+            "create or replace function plan_of_parent() returns text language sql as $$ select 'enterprise' $$"
                 .to_owned(),
-            "create or replace function members_lock() returns bigint immutable language sql
-             as $$ select 7310034283826791525 $$"
-                .to_owned(),
+            plan_of_parent,
             "walls",
-            "function members_lock(): is another one",
+            "function plan_of_parent(): is another one",
         ),
         (
             format!("alter database {name} set default_transaction_read_only = on"),

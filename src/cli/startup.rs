@@ -71,8 +71,7 @@ pub(super) fn advice(secret: &Secret) -> &'static str {
             "a key of CREDENZA_MASTER_KEYS has the right id and is another key: set the right one, or give a new key an id \
              of its own"
         }
-        Secret::KeyPepper | Secret::AuditKey => {
-            "set the right one; if it is lost, docs/KEYS.md has what follows from that and how to go on"
-        }
+        Secret::KeyPepper => "set CREDENZA_KEY_PEPPER to the right one; docs/KEYS.md has what to do if it is lost",
+        Secret::AuditKey => "set CREDENZA_AUDIT_KEY to the right one; docs/KEYS.md has what to do if it is lost",
     }
 }

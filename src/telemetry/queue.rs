@@ -15,6 +15,8 @@ use tracing_subscriber::fmt::MakeWriter;
 
 /// Most lines that wait: a few megabytes, and some seconds of a busy instance.
 const LINES: usize = 8192;
+/// Stack of the thread. It writes bytes, and now and then a line of its own.
+const STACK: usize = 256 << 10;
 /// Longest wait at the end of the program for lines that are not written yet.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two tries to put something into a full queue at the end of the program.
@@ -60,7 +62,10 @@ impl Queue {
         let (entries, received) = sync_channel(lines);
         let dropped = Arc::<AtomicU64>::default();
         let counted = Arc::clone(&dropped);
-        let _ = thread::Builder::new().name("log".to_owned()).spawn(move || write(&received, &counted, output));
+        let _ = thread::Builder::new()
+            .name("log".to_owned())
+            .stack_size(STACK)
+            .spawn(move || write(&received, &counted, output));
         Self { entries, dropped }
     }
 

@@ -111,14 +111,14 @@ async fn a_wrong_secret_is_found() {
             "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQI=".to_owned(),
             "audit key",
             "CREDENZA_AUDIT_KEY is not the one",
-            "set the right one",
+            "set CREDENZA_AUDIT_KEY to the right one",
         ),
         (
             "CREDENZA_KEY_PEPPER",
             "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQI=".to_owned(),
             "pepper",
             "CREDENZA_KEY_PEPPER is not the one",
-            "set the right one",
+            "set CREDENZA_KEY_PEPPER to the right one",
         ),
     ] {
         finds(&installation.with(name, &value), &key, check, found, advice).await;

@@ -20,7 +20,8 @@ use crate::context::Context;
 use crate::disclosure::Disclosure;
 use crate::idempotency;
 use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
-use crate::postgres::{Pool, Servers};
+use crate::postgres::{Pool, SchemaState, Servers};
+use crate::recent::Recent;
 use crate::resolver::Resolver;
 use crate::vault::{Keyring, Retirement, Vault};
 
@@ -87,8 +88,18 @@ pub struct App {
     pub settings: Settings,
     /// Whether it is stopping.
     pub stopping: Stopping,
+    /// Checks that many ask for.
+    pub checks: Checks,
     /// The last answer of `/readyz`, so that a change is logged once.
     pub was_ready: AtomicBool,
+}
+
+/// Results of checks that anybody may ask for, each good for a moment.
+pub struct Checks {
+    /// The state of the database's schema.
+    pub schema: Recent<Result<SchemaState, ()>>,
+    /// Whether the key service answers; none without one.
+    pub key_service: Recent<Option<bool>>,
 }
 
 /// Whether the service is stopping. It goes on answering for a while, but is no longer ready for more.
@@ -164,6 +175,7 @@ impl App {
             recorder,
             settings,
             stopping: Stopping::default(),
+            checks: Checks { schema: Recent::new(Monotonic::system()), key_service: Recent::new(Monotonic::system()) },
             was_ready: AtomicBool::new(true),
         }
     }

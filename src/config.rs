@@ -206,8 +206,23 @@ fn admission(source: &Source, database_connections: u32) -> Result<AdmissionSett
         internal_rate: rate(source, "CREDENZA_INTERNAL_RATE_LIMIT", 10_000)?,
         in_flight,
         at_once: usize::try_from(database_connections / 4).unwrap_or(1).max(1),
+        body_bytes: body_bytes(source)?,
         request_timeout: source.parsed("CREDENZA_REQUEST_TIMEOUT", duration, "a duration such as `30s`")?.into(),
     })
+}
+
+/// Reads the budget of bytes that are being received. An account has a quarter of it, and must be able to import a file.
+fn body_bytes(source: &Source) -> Result<usize, ConfigError> {
+    const NAME: &str = "CREDENZA_MAX_BODY_BYTES";
+    const LEAST: u64 = 44 << 20;
+    let bytes = source.parsed(NAME, ByteSize::mib(64), "a size such as `64MiB`")?.as_u64();
+    if bytes < LEAST {
+        return Err(ConfigError::Wrong(
+            NAME,
+            "is less than 44MiB, so that an account could not import its file".to_owned(),
+        ));
+    }
+    Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
 /// A rate, or none where it is `off`.
@@ -368,6 +383,7 @@ mod tests {
             ("CREDENZA_INTERNAL_RATE_LIMIT", "100/fortnight"),
             ("CREDENZA_MAX_REQUESTS", "0"),
             ("CREDENZA_REQUEST_TIMEOUT", "30"),
+            ("CREDENZA_MAX_BODY_BYTES", "1MiB"),
             ("CREDENZA_MAX_CONNECTIONS", "15"),
             ("CREDENZA_IDLE_TIMEOUT", "0s"),
             ("CREDENZA_TRUSTED_PROXIES", "10.0.0.0/33"),

@@ -120,7 +120,7 @@ pub enum Denied {
     /// Too many failed attempts from one address.
     TooManyFailures,
     /// The key asks faster than it may. Holds the seconds after which it may ask again.
-    TooFast(u32),
+    RateLimited(u32),
     /// Too many requests of the account wait for their turn.
     TooManyAtOnce,
 }

@@ -7,10 +7,12 @@
 pub mod types;
 
 pub mod api_key;
+pub mod background;
 pub mod clock;
 pub mod error;
 pub mod postgres;
 pub mod principal;
+pub mod recent;
 
 pub mod audit;
 pub mod cluster;

@@ -1,5 +1,6 @@
 //! Whether an account's keys work and who its parent is: asked on every request, so answered from memory.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use sqlx::PgPool;
@@ -8,6 +9,7 @@ use super::store::{self, AccountStatus};
 use crate::api_key::Pepper;
 use crate::cluster::{Cluster, Coherent, Limits, Owner, Pinned, Readings};
 use crate::error::{Denied, Error};
+use crate::postgres::{self, Tenant};
 use crate::types::AccountId;
 
 /// Statuses of accounts, cached. Cheap to clone.
@@ -16,6 +18,7 @@ pub struct AccountStatuses {
     pool: PgPool,
     pepper: Arc<Pepper>,
     cache: Coherent<AccountId, CachedStatus>,
+    origins: Coherent<(), Arc<HashSet<String>>>,
 }
 
 type CachedStatus = Option<Arc<AccountStatus>>;
@@ -30,7 +33,10 @@ impl AccountStatuses {
             let origins = status.iter().flat_map(|status| &status.allowed_origins).map(String::len).sum::<usize>();
             size_of::<AccountStatus>() + origins
         });
-        Self { pool, pepper, cache }
+        let origins = Coherent::new(cluster.trust(), "origins", limits, |(), origins: &Arc<HashSet<String>>| {
+            origins.iter().map(|origin| size_of::<String>() + origin.len()).sum()
+        });
+        Self { pool, pepper, cache, origins }
     }
 
     /// The account's status; `None` if there is no such account.
@@ -54,9 +60,22 @@ impl AccountStatuses {
         }
     }
 
-    /// Whether any account lets browsers come from this origin.
+    /// Returns the account that a caller's work counts for: the parent of a sub-account, so that many of them are one tenant.
+    pub async fn payer(&self, account: AccountId) -> Result<AccountId, Error> {
+        let status = self.get(account).await?;
+        Ok(status.and_then(|status| status.parent_id).unwrap_or(account))
+    }
+
+    /// Whether any account lets browsers come from this origin. Anybody may ask, so it is answered from memory.
     pub async fn is_allowed_origin(&self, origin: &str) -> Result<bool, Error> {
-        Ok(store::is_allowed_origin(&self.pool, origin).await?)
+        let load = || {
+            let pool = self.pool.clone();
+            async move {
+                let mut transaction = postgres::begin(&pool, Tenant::Every).await?;
+                Ok(Arc::new(store::allowed_origins(&mut transaction).await?))
+            }
+        };
+        Ok(self.origins.get(&Owner::Accounts, (), load).await?.contains(origin))
     }
 
     /// Whether the account exists and is active, and its parent as well if it has one.

@@ -1,25 +1,28 @@
-//! Limits what runs at once, so that one caller's flood does not disturb another. A request passes, from outside in:
+//! Limits what one caller may ask for, so that its flood is nobody else's trouble. A request passes, from outside in:
 //!
-//! - [`Slots`]: so many requests at once for each listener; one more is shed.
-//! - [`RateLimits`]: so many requests of a key in a time.
-//! - [`Turns`]: so many requests of an account at work at once; further ones wait in a queue of the account's own, so that
-//!   they hold neither a connection to the database nor anybody up.
+//! - [`InFlight`]: a number of requests at once on each listener; one more is shed.
+//! - [`RateLimits`]: a number of requests of a key in a time.
+//! - [`ByteBudget`]: a number of bytes of bodies in memory.
+//! - [`ConcurrencyLimits`]: a number of requests of an account at work at once; further ones wait in a queue of the account's
+//!   own, and take no connection to the database meanwhile.
 
+mod bytes;
+mod concurrency;
+mod in_flight;
 mod rate;
-mod slots;
-mod turns;
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
-pub use rate::{Allowance, Holder, Rate, RateLimits, TooFast};
-pub use slots::{Slot, Slots};
-pub use turns::{Turn, Turns};
+pub use bytes::{ByteBudget, ReservedBytes, Sender};
+pub use concurrency::{ConcurrencyLimits, ConcurrencyPermit};
+pub use in_flight::{InFlight, InFlightPermit};
+pub use rate::{Allowance, Holder, Rate, RateLimited, RateLimits};
 
 use crate::clock::Monotonic;
 
-/// The operator's settings for admission.
+/// Settings of admission.
 #[derive(Clone, Copy, Debug)]
 pub struct AdmissionSettings {
     /// Requests of a key on the public listener; `None` for as many as it likes.
@@ -30,11 +33,13 @@ pub struct AdmissionSettings {
     pub in_flight: usize,
     /// Most requests of an account at once that read, and as many that write.
     pub at_once: usize,
+    /// Most bytes of bodies in memory at once.
+    pub body_bytes: usize,
     /// Longest time for one request, body included.
     pub request_timeout: Duration,
 }
 
-/// Returns how many connections a listener has, and how long one may do nothing.
+/// Settings of connections.
 #[derive(Clone, Copy, Debug)]
 pub struct ConnectionSettings {
     /// Most connections of a listener, where the system's limit of open files does not ask for fewer.
@@ -53,47 +58,53 @@ impl Default for ConnectionSettings {
 /// The limits of a process.
 pub struct Admission {
     /// Requests under way on the public listener.
-    pub in_flight: Slots,
+    pub in_flight: InFlight,
     /// Requests under way on the internal listener.
-    pub internal_in_flight: Slots,
-    /// Of the public listener.
+    pub internal_in_flight: InFlight,
+    /// Rates of the public listener.
     pub rate: RateLimits,
-    /// Of the internal listener.
+    /// Rates of the internal listener.
     pub internal_rate: RateLimits,
     /// Requests that only read, by account.
-    pub reads: Turns,
+    pub reads: ConcurrencyLimits,
     /// Requests that may write, by account. They wait for each other at the account's audit chain anyway, and one that waits
     /// for a slow instance must not keep the account from reading.
-    pub writes: Turns,
-    /// Refusals that are on hold.
-    held: Slots,
+    pub writes: ConcurrencyLimits,
+    /// Imports, by account, from before their file is received until it is dealt with.
+    pub imports: ConcurrencyLimits,
+    /// Bytes of bodies.
+    pub bytes: ByteBudget,
+    /// Refusals that are delayed.
+    delayed: InFlight,
 }
 
-/// How long a refusal is on hold.
-const HOLD: Duration = Duration::from_secs(1);
-/// Time between two looks for keys that can be forgotten.
+/// Delay of a refusal.
+const REFUSAL_DELAY: Duration = Duration::from_secs(1);
+/// Time between two rounds of [`Admission::run`].
 const TIDY: Duration = Duration::from_mins(1);
 
 impl Admission {
-    /// Nobody has asked for anything yet.
+    /// Makes the limits, with nothing counted yet.
     pub fn new(settings: &AdmissionSettings, clock: &Monotonic) -> Self {
         Self {
-            in_flight: Slots::new(settings.in_flight),
-            internal_in_flight: Slots::new(settings.in_flight),
+            in_flight: InFlight::new(settings.in_flight),
+            internal_in_flight: InFlight::new(settings.in_flight),
             rate: RateLimits::new(settings.rate, clock),
             internal_rate: RateLimits::new(settings.internal_rate, clock),
-            reads: Turns::new(settings.at_once),
-            writes: Turns::new(settings.at_once),
-            // Those on hold count as requests in flight, so they may take half the room at most.
-            held: Slots::new(settings.in_flight / 2),
+            reads: ConcurrencyLimits::new(settings.at_once),
+            writes: ConcurrencyLimits::new(settings.at_once),
+            imports: ConcurrencyLimits::new(settings.at_once),
+            bytes: ByteBudget::new(settings.body_bytes),
+            // They count as requests in flight, so they may take half the room at most.
+            delayed: InFlight::new(settings.in_flight / 2),
         }
     }
 
-    /// Keeps a refusal waiting for a second. A caller who asks again as soon as it is refused would otherwise be refused as
-    /// fast as the machine can, which is a flood as well.
-    pub async fn hold(&self) {
-        if let Some(_slot) = self.held.take() {
-            sleep(HOLD).await;
+    /// Delays a refusal by a second. A caller that asks again as soon as it is refused would otherwise be refused as fast as
+    /// the machine can, which is a flood as well.
+    pub async fn delay_refusal(&self) {
+        if let Some(_permit) = self.delayed.acquire() {
+            sleep(REFUSAL_DELAY).await;
         }
     }
 

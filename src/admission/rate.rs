@@ -1,4 +1,4 @@
-//! How many requests a key has in a time: the generic cell rate algorithm, so that there is no window at whose border twice
+//! Limits how many requests a key makes in a time, by the generic cell rate algorithm: there is no window at whose border twice
 //! as many pass.
 
 use std::num::NonZeroU32;
@@ -17,9 +17,9 @@ use crate::types::AccountId;
 /// A number of requests in a time: as many at once, and as many again when the time has passed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rate {
-    /// How many.
+    /// The number of requests.
     pub requests: NonZeroU32,
-    /// In which time.
+    /// The time.
     pub per: Duration,
 }
 
@@ -46,30 +46,30 @@ impl Rate {
     }
 }
 
-/// The holder whose requests are counted together.
+/// Holder of an allowance: its requests are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Holder {
-    /// Those of a key, or of the tokens of an OAuth2 client.
+    /// A key, or an OAuth2 client with all its tokens.
     Key(Uuid),
-    /// Those of an account with the tokens of an outside issuer, which have no key of ours.
+    /// An account, for tokens of an outside issuer, which have no key of ours.
     Account(AccountId),
 }
 
-/// The state of a holder's rate, for the answer's headers.
+/// Allowance of a holder, for the answer's headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allowance {
-    /// As many at once at most.
+    /// Most requests at once.
     pub limit: u32,
-    /// As many at once now.
+    /// Requests that are left now.
     pub remaining: u32,
 }
 
-/// One request more than the rate allows.
+/// Refusal of a request more than the rate allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooFast {
-    /// The state of the holder's rate.
+pub struct RateLimited {
+    /// The holder's allowance.
     pub allowance: Allowance,
-    /// When the next one passes, in whole seconds from now.
+    /// Whole seconds until the next request passes.
     pub retry_after: u32,
     /// Whether the holder was refused often just now: it does not read its answers.
     pub goes_on: bool,
@@ -100,7 +100,7 @@ impl Clock for Monotonic {
 }
 
 impl RateLimits {
-    /// Nobody has asked yet; without a rate nobody is counted.
+    /// Makes the counts. Without a rate nobody is counted.
     pub fn new(rate: Option<Rate>, clock: &Monotonic) -> Self {
         let limiter = |rate: Rate| Some(Limiter::new(rate.quota()?, DefaultKeyedStateStore::default(), clock.clone()));
         let counts = rate.and_then(|rate| {
@@ -110,15 +110,15 @@ impl RateLimits {
         Self(counts)
     }
 
-    /// Counts a request. `None` where there is no limit.
-    pub fn take(&self, holder: Holder) -> Result<Option<Allowance>, TooFast> {
+    /// Counts a request. Returns none where there is no limit.
+    pub fn count(&self, holder: Holder) -> Result<Option<Allowance>, RateLimited> {
         let Some(Counts { limit, requests, refusals }) = &self.0 else { return Ok(None) };
         let allowance = |remaining| Allowance { limit: *limit, remaining };
         match requests.check_key(&holder) {
             Ok(state) => Ok(Some(allowance(state.remaining_burst_capacity()))),
             Err(until) => {
                 let wait = until.wait_time_from(requests.clock().now());
-                Err(TooFast {
+                Err(RateLimited {
                     allowance: allowance(0),
                     // A client that comes a moment too early is refused again.
                     retry_after: u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1),
@@ -128,7 +128,7 @@ impl RateLimits {
         }
     }
 
-    /// Forgets those who have everything that they can have.
+    /// Forgets holders whose allowance is whole.
     pub fn tidy(&self) {
         for limiter in self.0.iter().flat_map(|counts| [Some(&counts.requests), counts.refusals.as_ref()]).flatten() {
             limiter.retain_recent();
@@ -136,7 +136,7 @@ impl RateLimits {
         }
     }
 
-    /// How many holders are remembered.
+    /// Returns how many holders are remembered.
     pub fn len(&self) -> usize {
         self.0.as_ref().map_or(0, |counts| counts.requests.len())
     }
@@ -177,37 +177,37 @@ mod tests {
         let (millis, limits) = limits("4/s");
         let (one, other) = (Holder::Key(Uuid::from_u128(1)), Holder::Account(AccountId(1)));
         for remaining in (0..4).rev() {
-            assert_eq!(limits.take(one), Ok(Some(Allowance { limit: 4, remaining })));
+            assert_eq!(limits.count(one), Ok(Some(Allowance { limit: 4, remaining })));
         }
-        let refused = limits.take(one).unwrap_err();
+        let refused = limits.count(one).unwrap_err();
         assert_eq!((refused.allowance, refused.retry_after), (Allowance { limit: 4, remaining: 0 }, 1));
-        assert!(limits.take(other).is_ok());
+        assert!(limits.count(other).is_ok());
         millis.fetch_add(250, Ordering::Relaxed);
-        assert!(limits.take(one).is_ok());
-        assert!(limits.take(one).is_err());
+        assert!(limits.count(one).is_ok());
+        assert!(limits.count(one).is_err());
         millis.fetch_add(1000, Ordering::Relaxed);
-        assert_eq!(limits.take(one), Ok(Some(Allowance { limit: 4, remaining: 3 })));
+        assert_eq!(limits.count(one), Ok(Some(Allowance { limit: 4, remaining: 3 })));
     }
 
     #[test]
     fn a_holder_that_goes_on_after_many_refusals_is_reported() {
         let (millis, limits) = limits("1/h");
         let holder = Holder::Key(Uuid::from_u128(1));
-        assert!(limits.take(holder).is_ok());
+        assert!(limits.count(holder).is_ok());
         for _ in 0..REFUSALS.get() {
-            let refused = limits.take(holder).unwrap_err();
+            let refused = limits.count(holder).unwrap_err();
             assert_eq!((refused.retry_after, refused.goes_on), (3601, false));
         }
-        assert!(limits.take(holder).unwrap_err().goes_on);
+        assert!(limits.count(holder).unwrap_err().goes_on);
         millis.fetch_add(2000, Ordering::Relaxed);
-        assert!(!limits.take(holder).unwrap_err().goes_on);
+        assert!(!limits.count(holder).unwrap_err().goes_on);
     }
 
     #[test]
     fn holders_that_ask_no_more_are_forgotten() {
         let (millis, limits) = limits("4/s");
         for id in 0..100 {
-            assert!(limits.take(Holder::Key(Uuid::from_u128(id))).is_ok());
+            assert!(limits.count(Holder::Key(Uuid::from_u128(id))).is_ok());
         }
         limits.tidy();
         assert_eq!(limits.len(), 100);

@@ -53,7 +53,7 @@ impl From<&Error> for Outcome {
             Error::UnderWay => Outcome::InProgress,
             Error::KeyReused => Outcome::KeyReused,
             Error::PreconditionFailed => Outcome::PreconditionFailed,
-            Error::Denied(Denied::TooManyFailures | Denied::TooFast(_) | Denied::TooManyAtOnce) => Outcome::TooMany,
+            Error::Denied(Denied::TooManyFailures | Denied::RateLimited(_) | Denied::TooManyAtOnce) => Outcome::TooMany,
             Error::Denied(_) | Error::OwnCredentialsRequired { .. } => Outcome::Denied,
             Error::KeyService(_)
             | Error::Unavailable(_)

@@ -43,7 +43,7 @@ impl Authenticator {
         // A key that exists and one that does not take the same way: both are answered from memory the second time.
         let hash = self.pepper.hash(key);
         let stored = match presented.client_address {
-            Some(address) if self.failed_attempts.is_over(address) => {
+            Some(address) if self.failed_attempts.is_over(address) && !self.lately_found.contains(&hash) => {
                 self.keys.peek(&Owner::key(&hash.0), hash).await.ok_or(Denied::TooManyFailures)?
             }
             _ => self.lookup(hash).await?,
@@ -70,9 +70,13 @@ impl Authenticator {
     /// The key of this hash, if there is one.
     pub(super) async fn lookup(&self, hash: KeyHash) -> Result<Option<Arc<KnownKey>>, Error> {
         let load = || {
-            let (pool, pepper) = (self.pool.clone(), Arc::clone(&self.pepper));
+            let (pool, pepper, lately_found) = (self.pool.clone(), Arc::clone(&self.pepper), self.lately_found.clone());
             async move {
-                Ok(api_credentials::find_by_hash(&pool, &hash, &pepper).await?.map(|stored| Arc::new(stored.into())))
+                let stored = api_credentials::find_by_hash(&pool, &hash, &pepper).await?;
+                if stored.is_some() {
+                    lately_found.note(hash).await;
+                }
+                Ok(stored.map(|stored| Arc::new(stored.into())))
             }
         };
         self.keys.get(&Owner::key(&hash.0), hash, load).await

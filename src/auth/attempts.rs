@@ -1,5 +1,5 @@
 //! Failed attempts, counted by client address. Nobody guesses a random key, so this protects resources and not keys: an
-//! address that goes on failing gets 429, while keys that are good and in use go on working from there.
+//! address that goes on failing is refused for a while, and keys that are good and in use go on working from there.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -36,7 +36,7 @@ impl Default for FailedAttempts {
 }
 
 impl FailedAttempts {
-    /// Counts a failure; returns whether the address had too many.
+    /// Counts a failure. Returns whether the address had too many.
     pub fn too_many(&self, address: &ClientAddress) -> bool {
         let network = address.network();
         let too_many = self.counts.check_key(&network).is_err();
@@ -46,8 +46,8 @@ impl FailedAttempts {
         too_many
     }
 
-    /// Whether the address had one failure too many within the last second. Only what is in memory is looked up for it;
-    /// keys that are, because they are good and in use, go on working.
+    /// Whether the address had one failure too many within the last second. Only keys that were found lately are looked up for
+    /// it.
     pub fn is_over(&self, address: &ClientAddress) -> bool {
         let over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         over.get(&address.network()).is_some_and(|last| last.elapsed() < PAUSE)

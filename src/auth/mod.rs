@@ -31,6 +31,7 @@ use crate::cluster::{Cluster, Coherent, Limits, Pinned};
 use crate::error::{Denied, Error};
 use crate::oauth::{OutsideIssuer, Tokens};
 use crate::principal::Principal;
+use crate::recent::LatelyFound;
 use crate::types::ClientAddress;
 
 /// The presented secrets of a request, as text.
@@ -78,6 +79,7 @@ pub struct Authenticator {
     tokens: Tokens,
     outside: Option<OutsideIssuer>,
     keys: Coherent<KeyHash, Option<Arc<KnownKey>>>,
+    lately_found: LatelyFound<KeyHash>,
 }
 
 /// A key that exists, and who calls with it. Made once, so that a request only shares it.
@@ -118,7 +120,8 @@ impl Authenticator {
             key.as_ref().map_or(0, |key| size_of::<KnownKey>() + size_of::<Principal>() + texts(&key.stored)) + 32
         });
         let Parts { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside } = parts;
-        Self { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside, keys }
+        let lately_found = LatelyFound::default();
+        Self { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside, keys, lately_found }
     }
 
     /// The principal behind a request, by the schemes that its family takes.

@@ -43,8 +43,8 @@ pub(super) async fn run(command: Command, source: &Source) -> anyhow::Result<()>
             ensure!(Keyring::parse(&key).is_ok(), "--id must be 1 to 64 letters, digits, '.', '_' or '-'");
             super::print_line(key.expose_secret())
         }
-        Command::Status { json } => status(&super::app(source).await?, json).await,
-        Command::Rewrap => rewrap(&super::app(source).await?).await,
+        Command::Status { json } => status(&*super::app(source).await?, json).await,
+        Command::Rewrap => rewrap(&*super::app(source).await?).await,
         Command::RotateData { account } => {
             let app = super::app(source).await?;
             let scope = match account.map(AccountId) {

@@ -153,16 +153,16 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         Command::Migrate(options) => migrate::run(&options, &source).await,
         Command::Ready(options) => ready::run(&options).await,
         Command::Doctor(options) => doctor::run(&options, &source).await,
-        Command::Account(command) => account::run(command, &app(&source).await?).await,
-        Command::ApiKey(command) => api_key::run(command, &app(&source).await?).await,
-        Command::User(command) => user::run(command, &app(&source).await?).await,
-        Command::Import(options) => import::run(options, &app(&source).await?).await,
-        Command::SigningKeys(command) => signing_keys::run(&command, &app(&source).await?).await,
-        Command::Suppliers(command) => suppliers::run(command, &app(&source).await?).await,
-        Command::DefaultCredentials(command) => default_credentials::run(command, &app(&source).await?).await,
-        Command::Audit(command) => audit::run(&command, &app(&source).await?).await,
+        Command::Account(command) => account::run(command, &*app(&source).await?).await,
+        Command::ApiKey(command) => api_key::run(command, &*app(&source).await?).await,
+        Command::User(command) => user::run(command, &*app(&source).await?).await,
+        Command::Import(options) => import::run(options, &*app(&source).await?).await,
+        Command::SigningKeys(command) => signing_keys::run(&command, &*app(&source).await?).await,
+        Command::Suppliers(command) => suppliers::run(command, &*app(&source).await?).await,
+        Command::DefaultCredentials(command) => default_credentials::run(command, &*app(&source).await?).await,
+        Command::Audit(command) => audit::run(&command, &*app(&source).await?).await,
         Command::Keys(command) => Box::pin(keys::run(command, &source)).await,
-        Command::Verify(options) => verify::run(&options, &app(&source).await?).await,
+        Command::Verify(options) => verify::run(&options, &*app(&source).await?).await,
         Command::Openapi(options) => openapi::run(&options),
         Command::Completions(options) => completions::run(&options),
     }
@@ -177,11 +177,12 @@ fn warn_of_unknown_settings(source: &Source) {
 
 /// The application for one command. It has no lease, so it caches nothing; it listens only for the acknowledgements of
 /// running instances, for as long as the program runs.
-async fn app(source: &Source) -> anyhow::Result<App> {
+async fn app(source: &Source) -> anyhow::Result<Box<App>> {
     let config = Config::load(source)?;
     // No client waits for a command, so it is more patient than the service.
     let pool = postgres::pool(&config.database, 2).waiting(PATIENCE);
-    let app = App::new(pool, Clock::system(), config.secrets, config.settings);
+    // Too large to be moved from future to future.
+    let app = Box::new(App::new(pool, Clock::system(), config.secrets, config.settings));
     let mut connection = connect(&app).await?;
     require_schema(&mut connection).await?;
     connection.close().await?;

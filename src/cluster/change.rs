@@ -13,6 +13,7 @@ use super::message::{self, Message};
 use super::mutant::Mutant;
 use super::store::{self, Member, Notice};
 use super::{Cluster, holds};
+use crate::background;
 use crate::error::{self, Error};
 use crate::postgres::within_limit;
 use crate::types::AccountId;
@@ -42,7 +43,7 @@ impl Change {
     /// Once begun it is carried to its end, also if the caller goes away.
     pub async fn commit(self) -> Result<(), Error> {
         let span = debug_span!(target: "credenza::traces", "commit");
-        tokio::spawn(self.carry_out().instrument(span)).await.map_err(error::stopped)?
+        background::spawn(self.carry_out().instrument(span)).await.map_err(error::stopped)?
     }
 
     /// Rolls back, and returns when its locks are free. Nothing is announced.

@@ -84,17 +84,24 @@ impl Generations {
 
     /// Makes every entry of the owner void.
     pub fn bump(&self, owner: &Owner) {
-        self.number(owner).fetch_add(ONE_GENERATION, Ordering::SeqCst);
+        self.add(owner, ONE_GENERATION);
     }
 
     /// Makes every entry of the owner void, and lets none be cached until the hold is released. Holds add up.
     pub fn hold(&self, owner: &Owner) {
-        self.number(owner).fetch_add(ONE_GENERATION + ONE_HOLD, Ordering::SeqCst);
+        self.add(owner, ONE_GENERATION + ONE_HOLD);
     }
 
     /// Ends one hold.
     pub fn release(&self, owner: &Owner) {
-        self.number(owner).fetch_add(ONE_GENERATION - ONE_HOLD, Ordering::SeqCst);
+        self.add(owner, ONE_GENERATION - ONE_HOLD);
+    }
+
+    fn add(&self, owner: &Owner, change: u64) {
+        if matches!(owner, Owner::Account(_)) {
+            self.number(&Owner::Accounts).fetch_add(change, Ordering::SeqCst);
+        }
+        self.number(owner).fetch_add(change, Ordering::SeqCst);
     }
 
     fn number(&self, owner: &Owner) -> &AtomicU64 {
@@ -126,6 +133,20 @@ mod tests {
         assert_eq!((of(&owner), of(&other)), (None, None));
         generations.release(&Owner::Everything);
         assert!(of(&other).is_some() && of(&other) != before.1);
+    }
+
+    #[test]
+    fn a_change_of_one_account_concerns_what_is_made_of_all_accounts() {
+        let generations = Generations::default();
+        let of = |owner| generations.of(generations.stripe(owner));
+        let before = of(&Owner::Accounts);
+        generations.hold(&Owner::Account(AccountId(1)));
+        assert_eq!(of(&Owner::Accounts), None);
+        generations.release(&Owner::Account(AccountId(1)));
+        let after = of(&Owner::Accounts);
+        assert!(after.is_some() && after != before);
+        generations.bump(&Owner::Account(AccountId(2)));
+        assert_ne!(of(&Owner::Accounts), after);
     }
 
     #[test]

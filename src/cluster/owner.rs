@@ -17,6 +17,8 @@ pub enum Owner {
     Supplier(SupplierCode),
     /// An account's status and its data keys.
     Account(AccountId),
+    /// The statuses of all accounts, which change together with each of them.
+    Accounts,
     /// An API key, by the first eight bytes of its hash: enough to find the entry, useless for anything else.
     Key([u8; 8]),
     /// An OAuth2 client, by what it calls itself.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::{Extension, Router};
 use tower::ServiceBuilder;
@@ -17,9 +17,6 @@ use super::openapi::{self as document, Reference, SharedReference};
 use super::{error, health, internal, native, oauth};
 use crate::app::App;
 use crate::error::{Error, Missing};
-
-/// Largest body of a request, in bytes. The largest honest one, four fields of 255 characters, takes less than a tenth.
-const BODY_LIMIT: usize = 64 << 10;
 
 /// The last part of the document: everything that belongs to no family's.
 const SERVICE: Tag = Tag { prefix: "/", name: "Service", about: "Health, discovery, and this reference." };
@@ -93,8 +90,7 @@ fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> Listener
     let edge = Arc::new(Edge::new(listener, &operations, Arc::clone(&app)));
     let around = ServiceBuilder::new()
         .layer(from_fn_with_state(edge, edge::edge))
-        .layer(CatchPanicLayer::custom(edge::after_panic))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
+        .layer(CatchPanicLayer::custom(edge::after_panic));
     let router = Router::from(operations)
         .fallback(async || error::HttpError::from(Error::missing(Missing::Path)))
         .layer(around)

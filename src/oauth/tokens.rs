@@ -20,6 +20,7 @@ use crate::api_key::{ApiKey, Kind, Pepper};
 use crate::cluster::{Cluster, Coherent, Limits, Owner};
 use crate::error::{Denied, Error};
 use crate::principal::Scope;
+use crate::recent::LatelyFound;
 use crate::types::AccountId;
 use crate::vault::Vault;
 
@@ -86,6 +87,7 @@ pub struct Tokens {
     keys: Coherent<(), Shared>,
     making_keys: Arc<Mutex<()>>,
     clients: Coherent<Arc<str>, Option<Arc<StoredClient>>>,
+    lately_found: LatelyFound<Arc<str>>,
     revoked: Coherent<(AccountId, Uuid), bool>,
 }
 
@@ -119,6 +121,7 @@ impl Tokens {
             making_keys: Arc::default(),
             // Of a bounded length, because only what has the form of a client's name is looked up.
             clients: Coherent::new(trust, "clients", limits, |_, _| size_of::<StoredClient>() + 512),
+            lately_found: LatelyFound::default(),
             revoked: Coherent::new(trust, "revoked tokens", limits, |_, _| 1),
         }
     }
@@ -142,9 +145,21 @@ impl Tokens {
         let client_id: Arc<str> = client_id.into();
         let load = || {
             let (pool, name, pepper) = (self.pool.clone(), Arc::clone(&client_id), Arc::clone(&self.pepper));
-            async move { Ok(store::find_by_client_id(&pool, &name, &pepper).await?.map(Arc::new)) }
+            let lately_found = self.lately_found.clone();
+            async move {
+                let client = store::find_by_client_id(&pool, &name, &pepper).await?;
+                if client.is_some() {
+                    lately_found.note(name).await;
+                }
+                Ok(client.map(Arc::new))
+            }
         };
         self.clients.get(&Owner::Client(Arc::clone(&client_id)), Arc::clone(&client_id), load).await
+    }
+
+    /// Whether a client was found lately. Asks nobody.
+    pub fn knows_client(&self, client_id: &str) -> bool {
+        self.lately_found.contains(&client_id.into())
     }
 
     /// Whether a token was revoked before it ran out.

@@ -5,8 +5,8 @@ use crate::support::sources::{code, sources, without_tests};
 
 /// The modules from the bottom up. A module imports what stands in rows above its own, and nothing of its own row.
 const LAYERS: &[&[&str]] = &[
-    &["types", "clock", "api_key"],
-    &["postgres", "principal"],
+    &["types", "background", "clock", "api_key"],
+    &["postgres", "principal", "recent"],
     &["error"],
     &["cluster"],
     &["vault", "audit", "idempotency", "rights"],
@@ -272,6 +272,7 @@ const TENANTLESS: &[&str] = &[
     "audit::heads",
     "accounts_without_head",
     "places_of",
+    "allowed_origins",
 ];
 
 #[test]
@@ -302,7 +303,6 @@ fn store_functions_on_tenant_rows_take_the_account_first() {
 /// Store functions that may use any connection: what they read is a function of the database that sets the tenant itself.
 /// Every other one takes a `PgConnection`, which is a transaction's, begun for a tenant.
 const ON_ANY_CONNECTION: &[&str] = &[
-    "accounts/store.rs: is_allowed_origin",
     "accounts/store.rs: status",
     "api_credentials/store.rs: find_by_hash",
     "credentials/store.rs: find",

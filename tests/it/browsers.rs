@@ -1,10 +1,13 @@
 //! The rights of a web page: to look at the directory with a public key, from an origin that the key's account allows. Everything
 //! else is for servers, and a page cannot even read that it was refused.
 
+use std::net::SocketAddr;
+
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::http::{HeaderMap, HeaderName, Method, Request};
 use credenza::api_key::{ApiKey, Kind};
-use credenza::types::Origin;
+use credenza::types::{ClientAddress, Origin};
 
 use crate::support::operator;
 use crate::support::{Answer, Caller, TestApp};
@@ -185,6 +188,34 @@ async fn a_preflight_answers_whether_the_origin_is_allowed() {
             assert_eq!(answer.header("vary"), Some("Origin"));
         }
     }
+}
+
+#[tokio::test]
+async fn the_question_of_a_browser_is_answered_from_memory_and_counts_for_its_address() {
+    let app = TestApp::start().await;
+    let (caller, _) = account_of(&app, "devs@platform.example", &[SHOP]).await;
+    app.feed_has_caught_up().await;
+    may_i(&app, PATHS[0], SHOP).await.expect(204);
+    // What changes is seen at once.
+    let other = "https://other.example.com";
+    may_i(&app, PATHS[0], other).await.expect(403);
+    let origins = [SHOP, other].map(|origin| Origin::parse(origin).unwrap());
+    operator::set_allowed_origins(&app.app, caller.account, &origins).await.unwrap();
+    may_i(&app, PATHS[0], other).await.expect(204);
+    app.feed_has_caught_up().await;
+    may_i(&app, PATHS[0], other).await.expect(204);
+    // With the pool closed, a look-up would be 503.
+    app.app.pool.close().await;
+    for origin in [SHOP, other] {
+        may_i(&app, PATHS[0], origin).await.expect(204);
+    }
+    may_i(&app, PATHS[0], "https://elsewhere.example").await.expect_error(403, FOREIGN);
+    let address = ClientAddress::read(b"198.51.100.7");
+    assert!((0..10_000).any(|_| app.app.failed_attempts.too_many(&address)));
+    let mut request = page_asks(Method::OPTIONS, PATHS[0], Some(SHOP), None);
+    request.headers_mut().insert("access-control-request-method", "GET".parse().unwrap());
+    request.extensions_mut().insert(ConnectInfo(SocketAddr::from(([198, 51, 100, 7], 4711))));
+    app.send(request).await.expect(429);
 }
 
 #[tokio::test]

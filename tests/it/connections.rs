@@ -41,7 +41,7 @@ fn status(answer: &str) -> &str {
     answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap_or("none")
 }
 
-fn says_close(answer: &str) -> bool {
+fn closes(answer: &str) -> bool {
     answer.to_ascii_lowercase().contains("\r\nconnection: close\r\n")
 }
 
@@ -57,6 +57,7 @@ async fn a_client_that_has_sent_everything_and_closed_its_half_is_answered() {
         stream.shutdown().await.unwrap();
         to_the_end(&mut stream).await
     };
+    eventually("it is ready", async || service.public.get("/readyz").await.status == 200).await;
     for endpoint in [&service.public, &service.internal] {
         for path in ["/healthz", "/readyz", "/openapi.json"] {
             for _ in 0..5 {
@@ -181,7 +182,7 @@ async fn a_client_that_sends_all_of_a_refused_body_first_sees_the_refusal() {
     ] {
         let answer = sends_all_first(&service, &head, bytes).await;
         assert_eq!(status(&answer), expected, "{head} {answer}");
-        assert_eq!(says_close(&answer), bytes > 64 << 10, "{head} {answer}");
+        assert_eq!(closes(&answer), bytes > 64 << 10, "{head} {answer}");
     }
     service.program.stop().await.done();
 }
@@ -206,7 +207,7 @@ async fn a_client_that_waits_for_leave_is_refused_without_it() {
     {
         let (answer, mut stream) = ask(key, media, bytes).await;
         assert_eq!(status(&answer), expected, "{answer}");
-        assert!(says_close(&answer), "{answer}");
+        assert!(closes(&answer), "{answer}");
         to_the_end(&mut stream).await;
     }
     let file = "supplier_code,staging_username,staging_password,production_username,production_password\nHIT,,,u,p\n";
@@ -228,19 +229,19 @@ async fn answers_on_kept_connections_ask_to_close_from_the_signal_on() {
     let mut kept = vec![];
     for endpoint in endpoints {
         let mut stream = endpoint.connect().await;
-        assert!(!says_close(&ask(&mut stream).await));
+        assert!(!closes(&ask(&mut stream).await));
         kept.push(stream);
     }
     service.program.signal(Signal::TERM);
     eventually("it is stopping", async || service.public.get("/readyz").await.status == 503).await;
     for stream in &mut kept {
         let answer = ask(stream).await;
-        assert!(status(&answer) == "200" && says_close(&answer), "{answer}");
+        assert!(status(&answer) == "200" && closes(&answer), "{answer}");
         to_the_end(stream).await;
     }
     // New connections are served as well, once.
     let mut stream = service.public.connect().await;
-    assert!(says_close(&ask(&mut stream).await));
+    assert!(closes(&ask(&mut stream).await));
     let program = service.program;
     program.signal(Signal::TERM);
     program.end().await.done();
@@ -261,7 +262,7 @@ async fn no_request_is_lost_on_a_kept_connection_when_the_service_stops() {
                     let answer = one_answer(&mut stream).await;
                     assert_eq!(status(&answer), "200", "after {asked} requests");
                     asked += 1;
-                    if says_close(&answer) {
+                    if closes(&answer) {
                         return asked;
                     }
                 }
@@ -276,4 +277,16 @@ async fn no_request_is_lost_on_a_kept_connection_when_the_service_stops() {
     assert_eq!(status(&one_answer(&mut fresh).await), "200");
     let program = service.program;
     program.end().await.done();
+}
+
+/// A method is the client's own text, and may be a secret.
+#[tokio::test]
+async fn the_log_has_known_methods_only() {
+    let service = Installation::new().await.serve().await;
+    service.public.send("Hunter2Trace", "/healthz", None).await.unwrap().expect(405);
+    service.public.get("/healthz").await.expect(200);
+    let finished = service.program.stop().await;
+    finished.done();
+    assert!(!finished.stderr.contains("Hunter2Trace"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("\"method\":\"GET\""), "{}", finished.stderr);
 }

@@ -47,3 +47,41 @@ async fn nothing_is_looked_up_for_an_address_that_fails_too_often() {
                       "client_secret": ApiKey::generate(Kind::ClientSecret).expose()});
     caller.post("/oauth/token", body).await.expect(429);
 }
+
+#[tokio::test]
+async fn a_client_in_use_gets_its_tokens_from_an_address_that_fails_too_often() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    let made = caller.post("/extra/v2/oauth-clients", json!({"name": "c"})).await.expect(201);
+    let (id, secret) = (made["client_id"].as_str().unwrap(), made["client_secret"].as_str().unwrap());
+    let good = json!({"grant_type": "client_credentials", "client_id": id, "client_secret": secret});
+    let wrong = json!({"grant_type": "client_credentials", "client_id": id,
+                       "client_secret": ApiKey::generate(Kind::ClientSecret).expose()});
+    let caller = caller.from(ATTACKER);
+    // The first token makes the signing key, which puts everything out of memory.
+    caller.post("/oauth/token", good.clone()).await.expect(200);
+    app.feed_has_caught_up().await;
+    caller.post("/oauth/token", good.clone()).await.expect(200);
+    exhaust(&app);
+    caller.post("/oauth/token", good).await.expect(200);
+    caller.post("/oauth/token", wrong).await.expect(429);
+    let unknown = json!({"grant_type": "client_credentials", "client_id": "czc_aaaaaaaaaaaaaaaaaaaaaaaa",
+                         "client_secret": ApiKey::generate(Kind::ClientSecret).expose()});
+    caller.post("/oauth/token", unknown).await.expect(429);
+}
+
+#[tokio::test]
+async fn keys_and_clients_in_use_go_on_when_everything_is_put_out_of_memory() {
+    let app = TestApp::start().await;
+    let good = app.account("devs@platform.example").await.from(ATTACKER);
+    let made = good.post("/extra/v2/oauth-clients", json!({"name": "c"})).await.expect(201);
+    let body = json!({"grant_type": "client_credentials", "client_id": made["client_id"], "client_secret": made["client_secret"]});
+    good.post("/oauth/token", body.clone()).await.expect(200);
+    exhaust(&app);
+    app.forget();
+    good.get(PATH).await.expect(200);
+    good.post("/oauth/token", body).await.expect(200);
+    // A key that nobody has used here is not looked up.
+    let unknown = ApiKey::generate(Kind::Private);
+    good.with_key(unknown.expose()).get(PATH).await.expect(429);
+}

@@ -2,13 +2,16 @@
 //! confused, or does not let us in.
 
 use std::cell::Cell;
+use std::time::Instant;
 
+use axum::http::Method;
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use credenza::rotation;
 use serde_json::json;
 
 use crate::support::installation::Installation;
+use crate::support::program::eventually;
 use crate::support::transit::{KeyService, Mood};
 use crate::support::{Answer, Caller, TestApp};
 
@@ -32,6 +35,15 @@ async fn app(service: &KeyService) -> TestApp {
 async fn write(caller: &Caller<'_>, password: &str) -> Answer {
     let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": password});
     caller.post("/extra/v2/credentials", body).await
+}
+
+/// Waits until the internal listener has this state of the key service. It asks once a second at most.
+async fn key_service_is(app: &TestApp, state: &str) {
+    eventually("the state of the key service is told", async || {
+        let request = app.nobody().request(Method::GET, "/readyz", None);
+        app.send_to(&app.internal, request).await.expect(200)["key_service"] == state
+    })
+    .await;
 }
 
 async fn resolved(caller: &Caller<'_>) -> Answer {
@@ -107,12 +119,12 @@ async fn without_the_key_service_cached_keys_work_and_the_rest_is_503() {
         write(&new, "p").await.expect_error(503, AWAY);
         write(&known, "q").await.expect(201);
         resolved(&known).await.expect(200);
-        assert_eq!(app.nobody().get("/readyz").await.expect(200)["key_service"], "not reachable", "{mood:?}");
+        key_service_is(&app, "not reachable").await;
     }
     assert_eq!(app.rows("select 1 as one from data_keys").await.len(), 1);
     service.is_now(Mood::Well);
     write(&new, "p").await.expect(201);
-    assert_eq!(app.nobody().get("/readyz").await.expect(200)["key_service"], "ok");
+    key_service_is(&app, "ok").await;
 }
 
 #[tokio::test]
@@ -295,4 +307,23 @@ async fn the_program_serves_on_a_key_service_and_starts_without_it() {
     assert_eq!(status["keys"][0]["id"], "transit:transit/credenza:v1");
     assert_eq!(status["keys"][0]["fingerprint"], json!(null));
     installation.run(&["verify"]).await.done();
+}
+
+#[tokio::test]
+async fn strangers_who_ask_for_readiness_cost_the_key_service_nothing_and_the_database_little() {
+    let service = KeyService::start().await;
+    let app = app(&service).await;
+    for _ in 0..100 {
+        let answer = app.nobody().get("/readyz").await.expect(200);
+        assert_eq!(answer.get("key_service"), None);
+    }
+    assert_eq!(service.asked().len(), 0);
+    // The operator's own balancer asks often as well.
+    let begun = Instant::now();
+    for _ in 0..100 {
+        let request = app.nobody().request(Method::GET, "/readyz", None);
+        assert_eq!(app.send_to(&app.internal, request).await.expect(200)["key_service"], "ok");
+    }
+    let most = 1 + usize::try_from(begun.elapsed().as_secs()).unwrap();
+    assert!(service.asked().len() <= most, "{:?}", service.asked());
 }

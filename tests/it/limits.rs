@@ -142,8 +142,8 @@ async fn every_operation_of_a_tenant_waits_for_the_turn_of_its_account() {
     let subaccount = caller.post("/extra/v2/subaccounts", subaccount).await.expect(201)["id"].to_string();
     let neighbour = app.account("other@platform.example").await;
     let admission = &app.app.admission;
-    let _read = admission.reads.take(caller.account).await.ok().unwrap();
-    let _write = admission.writes.take(caller.account).await.ok().unwrap();
+    let _read = admission.reads.acquire(caller.account).await.ok().unwrap();
+    let _write = admission.writes.acquire(caller.account).await.ok().unwrap();
     let open = |route: &str| {
         ["/oauth", "/.well-known", "/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/internal"]
             .iter()
@@ -174,7 +174,7 @@ async fn every_operation_of_a_tenant_waits_for_the_turn_of_its_account() {
         answer.expect_error(429, "Too many requests at once, please slow down");
         assert_eq!(answer.header("retry-after"), Some("1"));
     }
-    assert_eq!(admission.reads.here() + admission.writes.here(), 2);
+    assert_eq!(admission.reads.count() + admission.writes.count(), 2);
 }
 
 #[tokio::test]
@@ -194,7 +194,7 @@ async fn a_full_listener_sheds_all_but_health_and_metrics_at_once() {
     let app = with(|admission| admission.in_flight = 1).await;
     let caller = app.account("devs@platform.example").await;
     let (public, internal) = (&app.app.admission.in_flight, &app.app.admission.internal_in_flight);
-    let slots = (public.take().unwrap(), internal.take().unwrap());
+    let permits = (public.acquire().unwrap(), internal.acquire().unwrap());
     for path in [PATH, "/nowhere", "/docs", "/internal/v1/resolve"] {
         let answer = caller.get(path).await;
         answer.expect_json_error(503);
@@ -204,10 +204,10 @@ async fn a_full_listener_sheds_all_but_health_and_metrics_at_once() {
     for path in ["/healthz", "/readyz", "/healthz/", "/metrics"] {
         assert_eq!(caller.get(path).await.status, 200, "{path}");
     }
-    drop(slots);
+    drop(permits);
     caller.get(PATH).await.expect(200);
     caller.get(PATH).await.expect(200);
-    assert_eq!((public.taken(), internal.taken()), (0, 0));
+    assert_eq!((public.count(), internal.count()), (0, 0));
 }
 
 #[tokio::test]
@@ -219,7 +219,7 @@ async fn a_request_that_takes_too_long_is_given_up_and_leaves_nothing_taken() {
     answer.expect_error(503, "The service cannot answer just now, please try again");
     assert_eq!(answer.header("retry-after"), Some("1"));
     let admission = &app.app.admission;
-    assert_eq!((admission.in_flight.taken(), admission.writes.here()), (0, 0));
+    assert_eq!((admission.in_flight.count(), admission.writes.count()), (0, 0));
 }
 
 #[tokio::test]

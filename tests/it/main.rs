@@ -87,6 +87,7 @@ mod previews;
 mod prose;
 mod races;
 mod readme;
+mod receiving;
 mod reference_page;
 mod refusal_times;
 mod refusals_from_memory;

@@ -6,13 +6,14 @@ use std::collections::HashSet;
 
 use super::MOST_ERRORS;
 use super::rows::{BASE, Keyed, Parsed, Row, Rows, SERVICE, parse};
+use crate::background::Abandoned;
 use crate::credentials::{BaseUpdate, ServiceUpdate};
 use crate::types::{HalfPair, Password, Username};
 
 /// Rows that were read can be written and read again; no row is about what another one is about; every row is read or refused, in
 /// order; another reader of CSV reads the same. A refusal names a column and repeats no value.
 pub fn check(input: &[u8]) {
-    let Parsed { count, rows, errors } = parse(input);
+    let Parsed { count, rows, errors } = parse(input, &Abandoned::default());
     let lines = match &rows {
         Rows::Base(rows) => {
             again(rows, &BASE, base_fields);
@@ -61,7 +62,7 @@ where
         whole &= file.write_record(fields(&row.value)).is_ok();
     }
     assert!(whole);
-    let read = parse(&file.into_inner().unwrap_or_default());
+    let read = parse(&file.into_inner().unwrap_or_default(), &Abandoned::default());
     assert!(read.errors.is_empty());
     let read = <Vec<Row<T>>>::try_from(read.rows).unwrap_or_default();
     assert!(read.iter().map(|row| fields(&row.value)).eq(rows.iter().map(|row| fields(&row.value))));

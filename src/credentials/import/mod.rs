@@ -17,10 +17,10 @@ mod store;
 
 use secrecy::ExposeSecret;
 use secrecy::SecretSlice;
-use tokio::task::spawn_blocking;
 
 pub use report::{MOST_ERRORS, Report, RowError, RowErrors};
 
+use crate::background;
 use crate::context::Context;
 use crate::error::{self, Error};
 use crate::idempotency::{Outcome, Request};
@@ -73,7 +73,7 @@ pub async fn import<'a>(
     progress: Progress<'_>,
 ) -> Result<Imported<'a>, Error> {
     // Ten mebibytes take too long to stand in the way of other requests.
-    let parsed = spawn_blocking(move || rows::parse(file.expose_secret())).await;
+    let parsed = background::spawn_blocking(move |abandoned| rows::parse(file.expose_secret(), abandoned)).await;
     let Parsed { count, rows, errors } = parsed.map_err(error::stopped)?;
     let mode = if errors.is_empty() { mode } else { Mode::DryRun };
     let imported = match rows {

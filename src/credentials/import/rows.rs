@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::records::{Field, Record, Records, lines};
 use super::report::RowErrors;
+use crate::background::Abandoned;
 use crate::credentials::{BaseUpdate, ServiceUpdate};
 use crate::error::{FieldError, FieldErrors};
 use crate::types::{Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
@@ -28,6 +29,9 @@ pub(super) struct Parsed {
     /// The errors of the others.
     pub errors: RowErrors,
 }
+
+/// Rows that are read between two looks whether anybody waits for them.
+const ROWS_BETWEEN_LOOKS: u64 = 1000;
 
 /// Rows of either kind, in the order of the file; none twice.
 pub(super) enum Rows {
@@ -62,8 +66,8 @@ impl Keyed for ServiceUpdate {
     }
 }
 
-/// Reads a file.
-pub(super) fn parse(file: &[u8]) -> Parsed {
+/// Reads a file. Stops early, with part of the rows, when nobody waits for them any more.
+pub(super) fn parse(file: &[u8], abandoned: &Abandoned) -> Parsed {
     let text = match std::str::from_utf8(file) {
         Ok(text) => text,
         Err(error) => {
@@ -78,8 +82,8 @@ pub(super) fn parse(file: &[u8]) -> Parsed {
         None => (1, None),
     };
     match kind {
-        Some((Kind::Base, columns)) => collect(records, columns, base_row, Rows::Base),
-        Some((Kind::Service, columns)) => collect(records, columns, service_row, Rows::Service),
+        Some((Kind::Base, columns)) => collect(records, columns, base_row, Rows::Base, abandoned),
+        Some((Kind::Service, columns)) => collect(records, columns, service_row, Rows::Service, abandoned),
         None => {
             let (base, service) = (BASE.join(", "), SERVICE.join(", "));
             refused(line, &format!("must name each of the columns {base}, or each of {service}, and no others"))
@@ -122,10 +126,14 @@ fn collect<T: Keyed>(
     columns: Columns,
     read: fn([Field<'_>; 5]) -> Result<T, Vec<FieldError>>,
     rows: fn(Vec<Row<T>>) -> Rows,
+    abandoned: &Abandoned,
 ) -> Parsed {
     let (mut count, mut read_rows, mut errors) = (0, Vec::new(), RowErrors::default());
     let mut seen: HashMap<Key, u64> = HashMap::new();
     for record in records {
+        if count % ROWS_BETWEEN_LOOKS == 0 && abandoned.is_so() {
+            break;
+        }
         count += 1;
         let Record { line, fields } = match record {
             Ok(record) => record,

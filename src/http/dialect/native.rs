@@ -52,7 +52,7 @@ pub(super) fn write(error: &HttpError) -> Response {
     let (status, body) = answer(error);
     let mut response = (status, Json(body)).into_response();
     match error {
-        HttpError::Domain(Error::Denied(Denied::TooFast(seconds))) => {
+        HttpError::Domain(Error::Denied(Denied::RateLimited(seconds))) => {
             response.headers_mut().insert(RETRY_AFTER, (*seconds).into());
         }
         // RFC 9110 §15.5.16: it tells a wrong coding from a wrong type.
@@ -98,7 +98,7 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
         Error::UnderWay => detail(StatusCode::CONFLICT, IN_PROGRESS),
         Error::KeyReused => detail(StatusCode::UNPROCESSABLE_ENTITY, KEY_REUSED),
         Error::PreconditionFailed => detail(StatusCode::PRECONDITION_FAILED, PRECONDITION_FAILED),
-        Error::Denied(denied @ (Denied::TooManyFailures | Denied::TooFast(_) | Denied::TooManyAtOnce)) => {
+        Error::Denied(denied @ (Denied::TooManyFailures | Denied::RateLimited(_) | Denied::TooManyAtOnce)) => {
             detail(StatusCode::TOO_MANY_REQUESTS, &denial(*denied))
         }
         Error::Denied(denied) => detail(StatusCode::FORBIDDEN, &denial(*denied)),
@@ -141,7 +141,7 @@ fn denial(denied: Denied) -> String {
         Denied::Origin => "This API key is not allowed from this origin".to_owned(),
         Denied::OperatorKey => "Operator keys are managed on the command line".to_owned(),
         Denied::TooManyFailures => "Too many failed attempts, please slow down".to_owned(),
-        Denied::TooFast(_) => sentence(StatusCode::TOO_MANY_REQUESTS).to_owned(),
+        Denied::RateLimited(_) => sentence(StatusCode::TOO_MANY_REQUESTS).to_owned(),
         Denied::TooManyAtOnce => "Too many requests at once, please slow down".to_owned(),
         Denied::NotForOthers => "X-Account-Id is not supported for this endpoint".to_owned(),
     }
@@ -222,7 +222,7 @@ mod tests {
             Error::KeyReused,
             Error::PreconditionFailed,
             Error::Denied(Denied::TooManyFailures),
-            Error::Denied(Denied::TooFast(1)),
+            Error::Denied(Denied::RateLimited(1)),
             Error::Denied(Denied::TooManyAtOnce),
             Error::Denied(Denied::MissingScope(Scope::AuditRead)),
             Error::Denied(Denied::OtherAccount),

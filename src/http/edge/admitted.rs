@@ -1,42 +1,56 @@
-//! Room, allowance and turn that a request was given, until its answer is made.
+//! Permits that a request holds until its answer is made, or until work that outlives it has ended.
 
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use axum::http::{HeaderMap, HeaderName};
 
-use crate::admission::{Allowance, Slot, Slots, Turn};
+use crate::admission::{Allowance, ConcurrencyPermit, InFlight, InFlightPermit, ReservedBytes};
 use crate::error::Error;
 
 static X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 static X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 
-/// The room and the turn of a request, until its answer is made.
+/// Permits of a request.
 pub(in crate::http) struct Admitted {
-    slots: Slots,
-    slot: Mutex<Option<Slot>>,
+    in_flight: InFlight,
+    permit: Mutex<Option<InFlightPermit>>,
     pub(super) allowance: OnceLock<Allowance>,
-    pub(super) turn: OnceLock<Turn>,
+    pub(super) turn: OnceLock<ConcurrencyPermit>,
+    pub(super) import: OnceLock<ConcurrencyPermit>,
+    bytes: OnceLock<ReservedBytes>,
 }
 
 impl Admitted {
-    /// With a place on the listener, if it needs one.
-    pub fn new(slots: &Slots, slot: Option<Slot>) -> Self {
-        Self { slots: slots.clone(), slot: Mutex::new(slot), allowance: OnceLock::new(), turn: OnceLock::new() }
+    /// Holds the permit of the listener, if the request needs one.
+    pub fn new(in_flight: &InFlight, permit: Option<InFlightPermit>) -> Self {
+        Self {
+            in_flight: in_flight.clone(),
+            permit: Mutex::new(permit),
+            allowance: OnceLock::new(),
+            turn: OnceLock::new(),
+            import: OnceLock::new(),
+            bytes: OnceLock::new(),
+        }
     }
 
-    /// Leaves the place on the listener: while a client sends its body, nothing is done for it.
+    /// Gives the permit of the listener back: while a client sends its body, nothing is done for it.
     pub fn pause(&self) {
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Takes a place again.
+    /// Acquires a permit of the listener again.
     pub fn go_on(&self) -> Result<(), Error> {
-        let slot = self.slots.take().ok_or(Error::Overloaded)?;
-        self.slot.lock().unwrap_or_else(PoisonError::into_inner).replace(slot);
+        let permit = self.in_flight.acquire().ok_or(Error::Overloaded)?;
+        self.permit.lock().unwrap_or_else(PoisonError::into_inner).replace(permit);
         Ok(())
     }
 
-    /// Adds the headers with the rest of the key's rate.
+    /// Keeps the bytes of the body, which is read once.
+    pub fn keep(&self, bytes: ReservedBytes) {
+        let _ = self.bytes.set(bytes);
+    }
+
+    /// Writes the allowance of the key into the answer's headers.
     pub fn write_headers(&self, headers: &mut HeaderMap) {
         if let Some(Allowance { limit, remaining }) = self.allowance.get() {
             headers.insert(X_RATELIMIT_LIMIT.clone(), (*limit).into());

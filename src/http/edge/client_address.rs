@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(client("10.0.0.1", &["xczs_secret"], &["10.0.0.0/8"]), "-");
     }
 
-    /// Writes a chain of hops, as proxies would, and returns its client.
+    /// A hop of a chain: whether it is a proxy, as a proxy writes it, and as it is on record.
     fn hop() -> impl Strategy<Value = (bool, Vec<u8>, String)> {
         prop_oneof![
             (0u8..=255, proptest::option::of(any::<u16>())).prop_map(|(last, port)| {

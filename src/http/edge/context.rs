@@ -1,4 +1,4 @@
-//! The context of a request, apart from its contents.
+//! Describes a request apart from its contents: its id, where it came from, who makes it.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,27 +15,27 @@ use crate::types::ClientAddress;
 
 pub(in crate::http) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// Is known of a request apart from its contents; in the request's extensions.
+/// Describes a request. In the request's extensions.
 pub(in crate::http) struct RequestContext {
     /// The caller's id for it, or ours.
     pub id: HeaderValue,
-    /// Where it arrived.
+    /// The listener on which it arrived.
     pub listener: Listener,
     /// The family of its path.
     pub family: Family,
-    /// The peer's address.
+    /// The client's address.
     pub client_address: Option<ClientAddress>,
-    /// The caller, once authenticated.
+    /// The caller, once that is known.
     pub principal: OnceLock<Arc<Principal>>,
-    /// The room and the turn of the request.
+    /// Its permits.
     pub admitted: Admitted,
 }
 
-/// An answer of 500 and above that is no failure of ours to be looked into. In the answer's extensions.
+/// Marks an answer of 500 and above as no fault of ours. In the answer's extensions.
 #[derive(Clone, Copy)]
 pub(in crate::http) struct NoFault;
 
-/// The caller's id if it is one to 128 visible characters without quotes, so that it can stand in any log, and nothing
+/// Returns the caller's id if it is one to 128 visible characters without quotes, so that it can stand in any log, and nothing
 /// that looks like one of our keys, because it will stand in the log and in the audit; else a new one.
 pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     let valid = |value: &&HeaderValue| {
@@ -47,7 +47,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers.get(&X_REQUEST_ID).filter(valid).cloned().unwrap_or_else(new_request_id)
 }
 
-/// A UUID of version 7 (RFC 9562). Its random bits are for difference alone, so they need no call of the system.
+/// Makes a UUID of version 7 (RFC 9562). Its random bits are for difference alone, so they need no call of the system.
 fn new_request_id() -> HeaderValue {
     let (seconds, nanos) = Timestamp::now(NoContext).to_unix();
     let millis = seconds * 1000 + u64::from(nanos / 1_000_000);

@@ -1,4 +1,4 @@
-//! Cross-origin requests (the Fetch standard's CORS protocol), for the directory alone: everything else is for servers.
+//! Answers cross-origin requests (the Fetch standard's CORS protocol) for the directory; everything else is for servers.
 
 use std::sync::Arc;
 
@@ -16,12 +16,13 @@ use crate::error::{Denied, Error};
 use crate::http::edge::context::RequestContext;
 use crate::http::error::HttpError;
 use crate::principal::AuthMethod;
+use crate::types::ClientAddress;
 
-/// The headers that a page may read of an answer.
+/// Headers of an answer that a page may read.
 const READABLE: HeaderValue =
     HeaderValue::from_static("X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After");
 
-/// Answers a browser's question whether it may ask, and lets the page read the answers of what it may ask.
+/// Answers a browser's preflight, and lets the page read the answers to requests that are allowed.
 pub(in crate::http) async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let Some(origin) = request.headers().get(ORIGIN).cloned() else {
         return varying(next.run(request).await);
@@ -40,12 +41,8 @@ pub(in crate::http) async fn cors(State(app): State<Arc<App>>, request: Request,
         }
         return varying(response);
     }
-    // The browser does not send the key along yet, so the question is whether anybody lets this origin come.
-    let allowed = match origin.to_str() {
-        Ok(origin) => app.statuses.is_allowed_origin(origin).await,
-        Err(_) => Ok(false),
-    };
-    match allowed {
+    let context = request.extensions().get::<Arc<RequestContext>>();
+    match is_allowed(&app, &origin, context.and_then(|context| context.client_address.as_ref())).await {
         Ok(true) => varying(
             (
                 StatusCode::NO_CONTENT,
@@ -59,11 +56,26 @@ pub(in crate::http) async fn cors(State(app): State<Arc<App>>, request: Request,
                 .into_response(),
         ),
         Ok(false) => varying(HttpError::from(Error::from(Denied::Origin)).into_response()),
-        Err(error) => HttpError::from(error).into_response(),
+        Err(error) => varying(HttpError::from(error).into_response()),
     }
 }
 
-/// The answer depends on who asks.
+/// Whether any account allows an origin: a preflight has no key yet. One that is refused is a failed attempt of its address.
+async fn is_allowed(app: &App, origin: &HeaderValue, address: Option<&ClientAddress>) -> Result<bool, Error> {
+    if address.is_some_and(|address| app.failed_attempts.is_over(address)) {
+        return Err(Denied::TooManyFailures.into());
+    }
+    let is_allowed = match origin.to_str() {
+        Ok(origin) => app.statuses.is_allowed_origin(origin).await?,
+        Err(_) => false,
+    };
+    if !is_allowed && address.is_some_and(|address| app.failed_attempts.too_many(address)) {
+        return Err(Denied::TooManyFailures.into());
+    }
+    Ok(is_allowed)
+}
+
+/// Marks an answer as one that depends on the origin.
 fn varying(mut response: Response) -> Response {
     response.headers_mut().append(VARY, HeaderValue::from_static("Origin"));
     response

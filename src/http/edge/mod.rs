@@ -1,5 +1,5 @@
-//! The edge: what every request meets first and every answer last. Gives the request its id, writes every error in
-//! the dialect of its family, forbids storing answers, and writes the one log line of the request.
+//! Wraps every request and answer: gives the request its id, writes every error in the dialect of its family, forbids storing
+//! answers, and writes the one log line of the request.
 
 pub mod admission;
 pub mod admitted;
@@ -28,8 +28,9 @@ use self::client_address::Proxies;
 use self::context::{NoFault, RequestContext, X_REQUEST_ID, request_id};
 use self::rejection::Rejection;
 use self::request_metrics::RequestMetrics;
-use crate::admission::Slots;
+use crate::admission::InFlight;
 use crate::app::App;
+use crate::background;
 use crate::error::{Error, chain};
 use crate::http::error::{Failure, HttpError, RequestError};
 use crate::http::extract::conditions::Unconditional;
@@ -40,51 +41,51 @@ use crate::telemetry;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
-/// The dependencies of the edge of a listener.
+/// The edge of a listener.
 pub(in crate::http) struct Edge {
     app: Arc<App>,
     listener: Listener,
-    slots: Slots,
+    in_flight: InFlight,
     metrics: RequestMetrics,
     unconditional: Unconditional,
     proxies: Proxies,
 }
 
 impl Edge {
-    /// The edge of a listener with these operations.
+    /// Makes the edge of a listener with these operations.
     pub fn new(listener: Listener, operations: &Operations, app: Arc<App>) -> Self {
-        let slots = match listener {
+        let in_flight = match listener {
             Listener::Public => app.admission.in_flight.clone(),
             Listener::Internal => app.admission.internal_in_flight.clone(),
         };
         let operations = operations.get_openapi();
         let metrics = RequestMetrics::new(listener, operations);
         let proxies = Proxies::new(app.settings.trusted_proxies.clone());
-        Self { app, listener, slots, metrics, unconditional: Unconditional::of(operations), proxies }
+        Self { app, listener, in_flight, metrics, unconditional: Unconditional::of(operations), proxies }
     }
 }
 
-/// Paths that answer also when there is no room: their callers ask about just that.
+/// Paths that answer also when there is no room, because they are asked about it.
 const ALWAYS: [&str; 3] = ["/healthz", "/readyz", "/metrics"];
 
-/// The middleware around both routers.
+/// Wraps both routers.
 pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Request, next: Next) -> Response {
     let start = Instant::now();
-    let Edge { app, listener, slots, metrics, unconditional, proxies } = &*edge;
+    let Edge { app, listener, in_flight, metrics, unconditional, proxies } = &*edge;
     let method = request.method().clone();
     let method_name = known_method(&method);
     let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
     let needs_room = !route.as_ref().is_some_and(|route| ALWAYS.contains(&route.as_str()));
-    let slot = if needs_room { slots.take() } else { None };
-    let has_room = slot.is_some() || !needs_room;
+    let permit = if needs_room { in_flight.acquire() } else { None };
+    let has_room = permit.is_some() || !needs_room;
     let context = Arc::new(RequestContext {
         id: request_id(request.headers()),
         listener: *listener,
         family: Family::of(request.uri().path()),
         client_address: peer.map(|ConnectInfo(peer)| proxies.client_address(peer.ip(), request.headers())),
         principal: OnceLock::new(),
-        admitted: Admitted::new(slots, slot),
+        admitted: Admitted::new(in_flight, permit),
     });
     request.extensions_mut().insert(Arc::clone(&context));
 
@@ -96,7 +97,10 @@ pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Re
     } else if let Err(refused) = unconditional.check(template, &method, request.headers()) {
         refused.into_response()
     } else {
-        let answer = timeout(app.settings.admission.request_timeout, next.run(request).instrument(span.clone()));
+        // Work that goes on after the request keeps its turn and its bytes.
+        let answer =
+            background::holding(Arc::<RequestContext>::clone(&context), next.run(request).instrument(span.clone()));
+        let answer = timeout(app.settings.admission.request_timeout, answer);
         answer.await.unwrap_or_else(|_elapsed| HttpError::from(RequestError::TimedOut).into_response())
     };
     let response = confirm::confirmed(app, &context, &method, response).await;
@@ -166,7 +170,7 @@ fn known_method(method: &Method) -> &str {
     if known.contains(method) { method.as_str() } else { "-" }
 }
 
-/// Records the outcome of a request in a trace. Ids and numbers only.
+/// Notes the answer in the trace of a request. Ids and numbers only.
 fn note_in(span: &Span, context: &RequestContext, response: &Response) {
     if span.is_disabled() {
         return;
@@ -182,7 +186,7 @@ fn note_in(span: &Span, context: &RequestContext, response: &Response) {
     }
 }
 
-/// The answer to a request whose handler panicked. The panic hook has logged the panic.
+/// Answers a request whose handler panicked. The panic hook has logged the panic.
 pub(in crate::http) fn after_panic(_: Box<dyn Any + Send>) -> Response {
     HttpError::from(RequestError::Panicked).into_response()
 }

@@ -1,9 +1,9 @@
-//! Why requests get nothing, by kind, for the metrics. No label comes from a request.
+//! Counts refused requests by kind. No label comes from a request.
 
 use crate::error::{Denied, Error};
 use crate::http::error::HttpError;
 
-/// A kind of rejection: who it is refused to, or for lack of what.
+/// Kind of a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) enum Rejection {
     /// Too many requests under way on the listener.
@@ -20,7 +20,7 @@ impl Rejection {
             Rejection::Overloaded => "overloaded",
             Rejection::NoDatabase => "no database",
             Rejection::Denied(denied) => match denied {
-                Denied::TooFast(_) => "rate",
+                Denied::RateLimited(_) => "rate",
                 Denied::TooManyAtOnce => "too many at once",
                 Denied::TooManyFailures => "too many failures",
                 Denied::NotAuthenticated => "not authenticated",
@@ -45,7 +45,7 @@ impl Rejection {
 }
 
 impl HttpError {
-    /// Returns the kind of rejection, if it is one.
+    /// Returns the kind of a refusal; none if the error is something else.
     pub(in crate::http) fn rejection(&self) -> Option<Rejection> {
         match self {
             HttpError::Domain(error) => of(error),

@@ -1,4 +1,4 @@
-//! How many requests came, and how long they took, by route. The handles of every route are made with the router, so that
+//! Counts requests and their duration by route. The handles of every route are made with the router, so that
 //! counting a request looks nothing up by labels.
 
 use std::collections::HashMap;
@@ -14,18 +14,18 @@ use crate::http::listener::Listener;
 /// The metrics of a listener's requests.
 pub(in crate::http) struct RequestMetrics {
     routes: HashMap<String, Vec<(Method, Handles)>>,
-    /// Of what is no operation.
+    /// Handles of requests for no operation.
     other: Handles,
 }
 
 struct Handles {
-    /// By the first digit of the status.
+    /// Counters by the first digit of the status.
     answered: [Counter; 5],
     seconds: Histogram,
 }
 
 impl RequestMetrics {
-    /// For the operations of a listener.
+    /// Makes the handles of a listener's operations.
     pub fn new(listener: Listener, operations: &OpenApi) -> Self {
         let routes = operations.paths.paths.iter().map(|(path, item)| {
             let handles = methods(item).map(|method| (method.clone(), Handles::new(listener, path, method.as_str())));

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_TYPE};
-use axum::http::{HeaderMap, HeaderValue, StatusCode};
-use axum::response::IntoResponse;
+use axum::http::{HeaderMap, HeaderValue};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{DeserializeOwned, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
@@ -21,6 +20,7 @@ use crate::http::edge::admission;
 use crate::http::edge::context::RequestContext;
 use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::idempotency::BodySeen;
+use crate::http::extract::receive::receive;
 
 /// A request body, read as JSON.
 pub struct JsonBody<T>(pub T);
@@ -71,7 +71,7 @@ pub(in crate::http) async fn read(request: Request, app: &Arc<App>) -> Result<By
         context.admitted.pause();
     }
     let seen = request.extensions().get::<BodySeen>().cloned();
-    let body = Bytes::from_request(request, app).await;
+    let body = receive(request, context.as_deref(), app).await;
     if let (Some(BodySeen(seen)), Ok(body)) = (seen, &body) {
         // A body is read once.
         let _ = seen.set(body.clone());
@@ -84,10 +84,7 @@ pub(in crate::http) async fn read(request: Request, app: &Arc<App>) -> Result<By
             app.authenticator.confirm(principal, context.client_address.as_ref()).await?;
         }
     }
-    body.map_err(|rejection| match rejection.into_response().status() {
-        StatusCode::PAYLOAD_TOO_LARGE => RequestError::BodyTooLarge.into(),
-        _ => RequestError::UnreadableBody.into(),
-    })
+    body
 }
 
 /// The declared type of a body.

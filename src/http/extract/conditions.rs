@@ -41,7 +41,7 @@ impl Unconditional {
     }
 
     /// Refuses a write with a condition that its operation does not take. The date of `If-Unmodified-Since` is taken by none,
-    /// and has no meaning with `If-Match` (RFC 9110 §13.1.4).
+    /// and has no meaning together with `If-Match` (RFC 9110 §13.1.4).
     pub fn check(&self, route: &str, method: &Method, headers: &HeaderMap) -> Result<(), HttpError> {
         if method.is_safe() {
             return Ok(());

@@ -9,6 +9,7 @@ pub mod number;
 pub mod path;
 pub mod preview;
 pub mod query;
+pub mod receive;
 pub mod write;
 
 use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};

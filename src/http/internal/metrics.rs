@@ -9,7 +9,7 @@ use axum::response::IntoResponse;
 use metrics::{counter, gauge};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::admission::Slots;
+use crate::admission::InFlight;
 use crate::app::App;
 use crate::telemetry;
 
@@ -45,13 +45,13 @@ async fn tell_cluster(app: &App) {
 fn tell_admission(app: &App) {
     let admission = &app.admission;
     gauge!("credenza_requests_in_flight_limit").set(number(app.settings.admission.in_flight));
-    let in_flight = |listener: &'static str, slots: &Slots| {
-        gauge!("credenza_requests_in_flight", "listener" => listener).set(number(slots.taken()));
+    let in_flight = |listener: &'static str, in_flight: &InFlight| {
+        gauge!("credenza_requests_in_flight", "listener" => listener).set(number(in_flight.count()));
     };
     in_flight("public", &admission.in_flight);
     in_flight("internal", &admission.internal_in_flight);
-    gauge!("credenza_turns", "kind" => "read").set(number(admission.reads.here()));
-    gauge!("credenza_turns", "kind" => "write").set(number(admission.writes.here()));
+    gauge!("credenza_turns", "kind" => "read").set(number(admission.reads.count()));
+    gauge!("credenza_turns", "kind" => "write").set(number(admission.writes.count()));
 }
 
 /// Sets the metrics of any process, under the names that Prometheus's own clients use.

@@ -13,6 +13,8 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::credentials::import::{self, Imported, Mode, Report, RowError};
+use crate::http::edge::admission;
+use crate::http::edge::context::RequestContext;
 use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::body;
 use crate::http::extract::caller::{Caller, WriteCredentials};
@@ -42,8 +44,11 @@ impl FromRequest<Arc<App>> for CsvBody {
         if !is_csv(request.headers()) {
             return Err(RequestError::WrongMediaType { expected: "text/csv in UTF-8" }.into());
         }
+        if let Some(context) = request.extensions().get::<Arc<RequestContext>>().cloned() {
+            admission::wait_to_import(&context, app).await?;
+        }
         let file = body::read(request, app).await?;
-        Ok(Self(SecretSlice::from(file.to_vec())))
+        Ok(Self(SecretSlice::from(Vec::from(file))))
     }
 }
 

@@ -34,12 +34,20 @@ pub(super) const TAGS: &[Tag] = &[Tag {
     about: "Tokens for clients, by RFC 6749, 7009 and 7662. Refusals have the form of RFC 6749 §5.2.",
 }];
 
-/// Refuses an address that had too many failures before anything is looked up for it.
-fn check_address(app: &App, request: &OAuthRequest) -> Result<(), HttpError> {
+/// Returns the client that a request presents. Refuses an address that had too many failures before anything is looked up
+/// for it; a client that was found lately goes on working from there.
+fn client(app: &App, request: &OAuthRequest) -> Result<ClientCredentials, HttpError> {
+    let client = request.client();
     if request.client_address.as_ref().is_some_and(|address| app.failed_attempts.is_over(address)) {
-        return Err(Error::Denied(Denied::TooManyFailures).into());
+        let is_known = match &client {
+            Ok(client) => app.tokens.knows_client(&client.id),
+            Err(_) => false,
+        };
+        if !is_known {
+            return Err(Error::Denied(Denied::TooManyFailures).into());
+        }
     }
-    Ok(())
+    client
 }
 
 /// Counts a request of a client, before what costs most: signing, or a write. From memory, so that telling the client twice
@@ -92,8 +100,7 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
         Some(_) => return Err(OAuthRefusal::UnsupportedGrantType.into()),
         None => return Err(OAuthRefusal::InvalidRequest("grant_type is required").into()),
     }
-    check_address(&app, &request)?;
-    let ClientCredentials { id, secret } = request.client()?;
+    let ClientCredentials { id, secret } = client(&app, &request)?;
     count(&app, &request, &id, &secret).await?;
     let scope = request.parameter("scope");
     let grant = Grant { client_id: &id, client_secret: secret.expose_secret(), scope };
@@ -127,8 +134,7 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     security(("client_basic" = []), ())
 )]
 pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, HttpError> {
-    check_address(&app, &request)?;
-    let ClientCredentials { id, secret } = request.client()?;
+    let ClientCredentials { id, secret } = client(&app, &request)?;
     let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
     count(&app, &request, &id, &secret).await?;
     let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address.clone() };
@@ -169,8 +175,7 @@ pub async fn introspect(
     State(app): State<Arc<App>>,
     request: OAuthRequest,
 ) -> Result<Json<IntrospectionBody>, HttpError> {
-    check_address(&app, &request)?;
-    let ClientCredentials { id, secret } = request.client()?;
+    let ClientCredentials { id, secret } = client(&app, &request)?;
     let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
     count(&app, &request, &id, &secret).await?;
     let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;

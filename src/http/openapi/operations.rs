@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::extract::DefaultBodyLimit;
+use axum::Extension;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouter};
 
 use crate::app::App;
 use crate::http::error::{HttpError, RequestError};
+use crate::http::extract::receive::BodyLimit;
 
 /// A router that knows what its operations are like.
 pub(in crate::http) type Operations = OpenApiRouter<Arc<App>>;
@@ -29,7 +30,7 @@ pub(in crate::http) fn below<const N: usize>(prefix: &str, operations: [(&str, R
 /// Limits the bodies of the operations of one path, in bytes.
 pub(in crate::http) fn with_body_limit(operations: Routes, bytes: usize) -> Routes {
     let (schemas, paths, methods) = operations;
-    (schemas, paths, methods.layer(DefaultBodyLimit::max(bytes)))
+    (schemas, paths, methods.layer(Extension(BodyLimit(bytes))))
 }
 
 /// A part of the document. A family hands in those of its operations, the longer prefixes first.

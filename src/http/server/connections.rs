@@ -1,4 +1,4 @@
-//! The connections of a listener: how many there may be, and which one is closed for another.
+//! Counts the connections of a listener, and chooses which one is closed for another.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

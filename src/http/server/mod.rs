@@ -44,9 +44,9 @@ pub struct Listeners {
 /// The TLS of the listeners that have any. Cheap to clone.
 #[derive(Clone, Default)]
 pub struct Certificates {
-    /// Of the public listener.
+    /// TLS of the public listener.
     pub public: Option<Arc<Tls>>,
-    /// Of the internal listener.
+    /// TLS of the internal listener.
     pub internal: Option<Arc<Tls>>,
 }
 
@@ -80,19 +80,19 @@ impl Listeners {
         Ok(Self { public: bind(public).await?, internal: bind(internal).await?, certificates })
     }
 
-    /// The same with TLS.
+    /// Adds TLS.
     #[must_use]
     pub fn with_tls(self, certificates: Certificates) -> Self {
         Self { certificates, ..self }
     }
 
-    /// The addresses that were taken: public, internal.
+    /// Returns the addresses that were taken: public, internal.
     pub fn addresses(&self) -> io::Result<(SocketAddr, SocketAddr)> {
         Ok((self.public.local_addr()?, self.internal.local_addr()?))
     }
 
-    /// Serves until `stop` completes. Then goes on for a moment, but answers that it is not ready; then takes no new
-    /// connections and lets requests under way end; then cuts off those that did not. Dropped, it cuts them off at once.
+    /// Serves until `stop` completes. Then goes on for a moment and is not ready; then takes no new connections and lets
+    /// requests under way end; then cuts off those that did not. Cuts them off at once when it is dropped.
     pub async fn serve(self, app: Arc<App>, shutdown: Shutdown, stop: impl Future<Output = ()>) {
         let (stopping, stopped) = watch::channel(false);
         let Certificates { public, internal } = self.certificates;
@@ -111,7 +111,7 @@ impl Listeners {
     }
 }
 
-/// A listener with what its connections share.
+/// A listener and the state that its connections share.
 struct Listening {
     tls: Option<Arc<Tls>>,
     service: ListenerService,

@@ -1,4 +1,4 @@
-//! The stream of a connection, which notes in the connection's [`Activity`] what passes through it.
+//! Wraps the stream of a connection, and notes in the connection's [`Activity`] when bytes pass.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;

@@ -1,5 +1,5 @@
-//! TLS of a listener: made from files, and made again from them when they change. Connections that are open go on with
-//! what they began with.
+//! Makes TLS of a listener from files, and again when they change. Open connections keep the configuration that they began
+//! with.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -22,9 +22,9 @@ use crate::config::TlsFiles;
 
 /// Longest time for a handshake, from the accepted connection on.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The first byte of everything that a client may say first in TLS.
+/// First byte of a client's first record in TLS.
 const HANDSHAKE_RECORD: u8 = 22;
-/// For those who say something else: most likely HTTP, by somebody who forgot the `s`.
+/// Answer to a client that begins otherwise: most likely with HTTP, because somebody forgot the `s`.
 const WRONG_PROTOCOL: &[u8] =
     b"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\nCache-Control: no-store\r\n\
     Connection: close\r\nContent-Length: 48\r\n\r\n{\"detail\":\"This address speaks HTTPS, not HTTP\"}";
@@ -37,7 +37,7 @@ pub enum TlsError {
     Pem {
         /// The file.
         path: PathBuf,
-        /// The kind of entry that was looked for.
+        /// The kind of thing that was looked for.
         what: &'static str,
         /// Why not.
         source: pem::Error,
@@ -73,7 +73,7 @@ pub enum TlsError {
 /// TLS of one listener.
 pub struct Tls {
     files: TlsFiles,
-    /// The configuration of new connections. Each has sessions of its own, so that nobody resumes one past a change of the
+    /// Configuration of new connections. Each has sessions of its own, so that nobody resumes one past a change of the
     /// authorities.
     current: watch::Sender<Arc<ServerConfig>>,
 }
@@ -85,13 +85,13 @@ impl Tls {
         Ok(Self { files, current })
     }
 
-    /// Reads the files again, for new connections. If they cannot be used, what was read before stays.
+    /// Reads the files again, for new connections. If they cannot be used, the configuration stays as it is.
     pub fn reload(&self) -> Result<(), TlsError> {
         self.current.send_replace(read(&self.files)?);
         Ok(())
     }
 
-    /// Makes a connection secure, or not: then the client got an answer in its protocol.
+    /// Makes a connection secure. If that fails, the client gets an answer that it can understand.
     pub(super) async fn accept(&self, socket: Socket) -> io::Result<TlsStream<Socket>> {
         let config = Arc::clone(&self.current.borrow());
         let handshake = async {
@@ -114,7 +114,7 @@ async fn refuse<T>(mut socket: Socket) -> io::Result<T> {
     Err(io::ErrorKind::InvalidData.into())
 }
 
-/// TLS 1.2 and 1.3 with the safe suites of aws-lc-rs, which the database's connections and our own requests use as well.
+/// Reads the files into TLS 1.2 and 1.3 with the safe suites of aws-lc-rs, which the database's connections and our own requests use as well.
 fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let chain = certificates(&files.certificate)?;
@@ -143,7 +143,7 @@ fn read(files: &TlsFiles) -> Result<Arc<ServerConfig>, TlsError> {
     Ok(Arc::new(config))
 }
 
-/// All certificates of a file, at least one.
+/// Reads all certificates of a file, at least one.
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let wrong = |source| TlsError::Pem { path: path.to_owned(), what: "certificate", source };
     let found = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>).map_err(wrong)?;

@@ -43,7 +43,7 @@ pub struct TestApp {
     pub app: Arc<App>,
     pub database: Database,
     pub public: ListenerService,
-    internal: ListenerService,
+    pub internal: ListenerService,
     seconds: Arc<AtomicI64>,
     feed: tokio::task::JoinHandle<()>,
     recorder: tokio::task::JoinHandle<()>,

@@ -105,7 +105,7 @@ impl<'a> Work<'a> {
         rights::authenticate(&mut self.change, &self.context.pepper, table, account, key).await
     }
 
-    /// Tells whether a row is there and as it was authenticated.
+    /// Checks whether a row is there and as it was authenticated.
     pub(crate) async fn has_authentic(&mut self, table: &Table, account: AccountId, key: &str) -> Result<bool, Error> {
         rights::has_authentic(&mut self.change, &self.context.pepper, table, account, key).await
     }

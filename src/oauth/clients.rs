@@ -100,7 +100,7 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
     Ok((summary, secret))
 }
 
-/// Lets the client's secrets end after an overlap; tells how many are left.
+/// Lets the client's secrets end after an overlap. Returns how many are left.
 async fn expire_secrets(work: &mut Work<'_>, client: Uuid, overlap: Duration) -> Result<u64, Error> {
     let (account, now) = (work.account(), work.now());
     let mut authentic = Vec::new();

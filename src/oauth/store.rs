@@ -100,7 +100,7 @@ impl StoredClient {
     }
 }
 
-/// The key of a secret's row beside its account.
+/// The key of a secret's row, without its account.
 pub(super) fn secret_key(client: Uuid, hash: &KeyHash) -> String {
     use std::fmt::Write;
     hash.0.iter().fold(format!("{client} "), |mut key, byte| {

@@ -50,7 +50,7 @@ pub async fn hold(connection: &mut PgConnection, principal: &Principal, now: Dat
     }
 }
 
-/// Tells whether a row that was read is as it was authenticated. One that is not gives no right; it is named in the log.
+/// Checks whether a row that was read is as it was authenticated. One that is not gives no right; it is named in the log.
 pub(crate) fn is_authentic(
     pepper: &Pepper,
     table: &Table,
@@ -96,7 +96,7 @@ pub(crate) fn is_authentic_secret(
     is
 }
 
-/// Tells whether the row of this key is there and as it was authenticated.
+/// Checks whether the row of this key is there and as it was authenticated.
 pub(crate) async fn has_authentic(
     connection: &mut PgConnection,
     pepper: &Pepper,
@@ -151,7 +151,7 @@ pub async fn find_unauthentic(connection: &mut PgConnection, pepper: &Pepper) ->
     Ok(found)
 }
 
-/// Authenticates the rows that are older than MACs, once for an installation; tells how many there were. To be run as the owner
+/// Authenticates the rows that are older than MACs, once for an installation. Returns how many there were. To be run as the owner
 /// of the schema: the application's role cannot ask for it again.
 pub async fn authenticate_older(owner: &PgConnectOptions, pepper: &Pepper) -> Result<u64, Error> {
     let mut connection = owner.connect().await?;

@@ -91,7 +91,7 @@ pub(crate) static ACCOUNTS: Table =
         Ok(())
     });
 
-/// What a key may do, and who is on record for it.
+/// The rights of a key, and the person on record for it.
 pub(crate) static API_KEYS: Table = table!(
     "api_keys",
     "account_id",
@@ -113,7 +113,7 @@ pub(crate) static API_KEYS: Table = table!(
     }
 );
 
-/// What the tokens of a client may do, and who is on record for it.
+/// The rights of the tokens of a client, and the person on record for it.
 pub(crate) static OAUTH_CLIENTS: Table = table!(
     "oauth_clients",
     "account_id",
@@ -198,7 +198,7 @@ pub(super) async fn every_row(connection: &mut PgConnection, table: &Table) -> R
         .collect()
 }
 
-/// Tells whether the rows that are older than MACs have theirs.
+/// Checks whether the rows that are older than MACs have theirs.
 pub async fn are_authenticated(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
     sqlx::query_scalar("select exists (select from authenticated_rights)").fetch_one(connection).await
 }

@@ -150,13 +150,16 @@ fn basic(header: &str) -> Option<ClientCredentials> {
     }
     let decoded = Zeroizing::new(BASE64_STANDARD.decode(encoded.trim()).ok()?);
     let (id, secret) = std::str::from_utf8(&decoded).ok()?.split_once(':')?;
-    Some(ClientCredentials { id: form_decode(id), secret: form_decode(secret).into() })
+    Some(ClientCredentials { id: form_decode(id)?, secret: form_decode(secret)?.into() })
 }
 
-fn form_decode(text: &str) -> String {
+/// Decodes one value of a form. The characters that separate values are encoded in it, so that a secret has one spelling.
+fn form_decode(text: &str) -> Option<String> {
+    if text.contains(['&', '=']) {
+        return None;
+    }
     // A pair without a name's end is a name: the whole text, decoded.
-    let text = text.replace(['&', '='], "");
-    form_urlencoded::parse(text.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default()
+    Some(form_urlencoded::parse(text.as_bytes()).map(|(name, _)| name.into_owned()).next().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -168,8 +171,11 @@ mod tests {
         let header = format!("basic {}", BASE64_STANDARD.encode("a%2Fb+c:x%3Ay"));
         let client = basic(&header).unwrap();
         assert_eq!((client.id.as_str(), client.secret.expose_secret()), ("a/b c", "x:y"));
-        for wrong in ["", "Basic", "Basic %", "Bearer YTpi", &format!("Basic {}", BASE64_STANDARD.encode("a"))] {
+        for wrong in ["", "Basic", "Basic %", "Bearer YTpi"] {
             assert!(basic(wrong).is_none(), "{wrong}");
+        }
+        for wrong in ["a", "a:b&", "a&:b", "a:b=", "=a:b"] {
+            assert!(basic(&format!("Basic {}", BASE64_STANDARD.encode(wrong))).is_none(), "{wrong}");
         }
     }
 }

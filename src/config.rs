@@ -1,5 +1,6 @@
 //! Settings: the only reader of the environment. Nothing is generated here, and nothing that matters has a default.
 
+mod aliases;
 mod distinct;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
@@ -25,6 +26,7 @@ use secrecy::{ExposeSecret, SecretSlice};
 use url::Url;
 use zeroize::Zeroizing;
 
+pub use aliases::Renamed;
 pub use logging::{LogFormat, Logging};
 pub use names::{NAMES, Unknown, unknown};
 pub use serving::{Shutdown, TlsFiles};
@@ -49,7 +51,7 @@ pub enum ConfigError {
     #[error("{0} {1}")]
     Wrong(&'static str, String),
     /// The keyring cannot be used.
-    #[error("CREDENZA_MASTER_KEYS cannot be used")]
+    #[error("CREDENZA_KEY_ENCRYPTION_KEYS (or CREDENZA_MASTER_KEYS) cannot be used")]
     Keyring(#[from] KeyringError),
     /// A file that a setting names cannot be read.
     #[error("{what} `{}` cannot be read", path.display())]
@@ -197,9 +199,12 @@ fn leases(source: &Source, listen: SocketAddr) -> Result<Leases, ConfigError> {
 /// writing.
 fn admission(source: &Source, database_connections: u32) -> Result<AdmissionSettings, ConfigError> {
     let duration = humantime::Duration::from(Duration::from_secs(30));
-    let in_flight = source.parsed("CREDENZA_MAX_REQUESTS", 1024, "a number")?;
+    let in_flight = source.parsed("CREDENZA_MAX_IN_FLIGHT", 1024, "a number")?;
     if in_flight == 0 {
-        return Err(ConfigError::Wrong("CREDENZA_MAX_REQUESTS", "is 0, so that no request would be served".to_owned()));
+        return Err(ConfigError::Wrong(
+            source.name_of("CREDENZA_MAX_IN_FLIGHT"),
+            "is 0, so that no request would be served".to_owned(),
+        ));
     }
     Ok(AdmissionSettings {
         rate: rate(source, "CREDENZA_RATE_LIMIT", 1000)?,
@@ -322,7 +327,7 @@ mod tests {
     fn complete() -> Vec<(&'static str, &'static str)> {
         vec![
             ("DATABASE_URL", "postgres://credenza:hunter2@localhost/credenza"),
-            ("CREDENZA_MASTER_KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
+            ("CREDENZA_KEY_ENCRYPTION_KEYS", "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
             ("CREDENZA_KEY_PEPPER", KEY_A),
             ("CREDENZA_AUDIT_KEY", KEY_B),
         ]
@@ -352,7 +357,7 @@ mod tests {
 
     #[test]
     fn every_missing_weak_or_wrong_setting_is_named_and_no_secret_repeated() {
-        for name in ["DATABASE_URL", "CREDENZA_MASTER_KEYS", "CREDENZA_KEY_PEPPER", "CREDENZA_AUDIT_KEY"] {
+        for name in ["DATABASE_URL", "CREDENZA_KEY_ENCRYPTION_KEYS", "CREDENZA_KEY_PEPPER", "CREDENZA_AUDIT_KEY"] {
             for value in ["", "hunter2", "k:hunter2"] {
                 let message = with(name, value).err().unwrap().to_string();
                 assert!(message.starts_with(name), "{message}");

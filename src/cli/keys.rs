@@ -14,7 +14,7 @@ use crate::vault::{KekStatus, Keyring};
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
-    /// Print a fresh key-encryption key, as CREDENZA_MASTER_KEYS takes it
+    /// Print a fresh key-encryption key, as CREDENZA_KEY_ENCRYPTION_KEYS takes it
     Generate {
         /// What to call it; letters, digits, '.', '_' and '-'
         #[arg(long, default_value = "k1")]

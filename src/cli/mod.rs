@@ -41,7 +41,7 @@ use tokio::time::timeout;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::cluster::{Role, feed};
-use crate::config::{self, Config, LogFormat, Logging, Source, Unknown};
+use crate::config::{self, Config, LogFormat, Logging, Renamed, Source, Unknown};
 use crate::error;
 use crate::postgres;
 use crate::rights;
@@ -170,6 +170,9 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
 
 /// A misspelt setting would be left unused without a word.
 fn warn_of_unknown_settings(source: &Source) {
+    for Renamed { former, name } in source.renamed() {
+        tracing::warn!(former, name, "a setting has a new name; the former one goes on working");
+    }
     for Unknown { name, closest } in config::unknown(source) {
         tracing::warn!(name, closest, "not a setting, and nothing reads it");
     }

@@ -42,7 +42,10 @@ pub(super) async fn require_a_key_that_opens(app: &App) -> anyhow::Result<()> {
     let needed: Vec<_> = keys.iter().filter(|key| key.data_keys > 0).collect();
     if !needed.is_empty() && needed.iter().all(|key| key.position.is_none()) {
         let ids: Vec<_> = needed.iter().map(|key| format!("`{}`", key.id)).collect();
-        bail!("no key of CREDENZA_MASTER_KEYS opens anything that is stored: add {}, after the first", ids.join(", "));
+        bail!(
+            "no key of CREDENZA_KEY_ENCRYPTION_KEYS (or CREDENZA_MASTER_KEYS) opens anything that is stored: add {}, after the first",
+            ids.join(", ")
+        );
     }
     Ok(())
 }
@@ -68,7 +71,7 @@ pub(super) fn advice(secret: &Secret) -> &'static str {
              data keys"
         }
         Secret::KeyEncryptionKey(_) => {
-            "a key of CREDENZA_MASTER_KEYS has the right id and is another key: set the right one, or give a new key an id \
+            "a key of CREDENZA_KEY_ENCRYPTION_KEYS (or CREDENZA_MASTER_KEYS) has the right id and is another key: set the right one, or give a new key an id \
              of its own"
         }
         Secret::KeyPepper => "set CREDENZA_KEY_PEPPER to the right one; docs/KEYS.md has what to do if it is lost",

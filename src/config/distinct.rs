@@ -7,11 +7,11 @@ use zeroize::Zeroizing;
 
 use super::{ConfigError, Source};
 
-const MASTER_KEYS: &str = "CREDENZA_MASTER_KEYS";
+const MASTER_KEYS: &str = "CREDENZA_KEY_ENCRYPTION_KEYS";
 
 /// The installation's secrets and the variables that name their files.
 const SECRETS: [(&str, &str); 3] = [
-    (MASTER_KEYS, "CREDENZA_MASTER_KEYS_FILE"),
+    (MASTER_KEYS, "CREDENZA_KEY_ENCRYPTION_KEYS_FILE"),
     ("CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER_FILE"),
     ("CREDENZA_AUDIT_KEY", "CREDENZA_AUDIT_KEY_FILE"),
 ];
@@ -19,7 +19,7 @@ const SECRETS: [(&str, &str); 3] = [
 /// Refuses a secret that serves two purposes: a leak in one place would be one in the other. A value that is no base64
 /// is left to the code that reads that setting.
 pub(super) fn check(source: &Source) -> Result<(), ConfigError> {
-    let mut seen: Vec<(&str, Zeroizing<Vec<u8>>)> = Vec::new();
+    let mut seen: Vec<(&'static str, Zeroizing<Vec<u8>>)> = Vec::new();
     for (name, file) in SECRETS {
         let Some(text) = source.secret(name, file)? else { continue };
         for entry in text.expose_secret().split(',') {
@@ -27,11 +27,12 @@ pub(super) fn check(source: &Source) -> Result<(), ConfigError> {
             let Ok(key) = BASE64_STANDARD.decode(encoded).map(Zeroizing::new) else { continue };
             if name == MASTER_KEYS && !key.is_empty() && key.iter().all(|byte| *byte == key[0]) {
                 let message = "has a key that is one byte again and again; `credenza keys generate` prints one";
-                return Err(ConfigError::Wrong(name, message.to_owned()));
+                return Err(ConfigError::Wrong(source.name_of(name), message.to_owned()));
             }
             if let Some((other, _)) = seen.iter().find(|(other, taken)| *other != name && *taken == key) {
+                let other = source.name_of(other);
                 let message = format!("has the value of {other}: each secret needs one of its own");
-                return Err(ConfigError::Wrong(name, message));
+                return Err(ConfigError::Wrong(source.name_of(name), message));
             }
             seen.push((name, key));
         }
@@ -68,6 +69,9 @@ mod tests {
     fn a_master_key_of_one_byte_is_refused() {
         let weak = BASE64_STANDARD.encode([7; 32]);
         let said = refusal(&format!("k1:{A},k2:{weak}"), B, C).unwrap();
-        assert!(said.starts_with("CREDENZA_MASTER_KEYS has a key that is one byte") && !said.contains(&weak), "{said}");
+        assert!(
+            said.starts_with("CREDENZA_KEY_ENCRYPTION_KEYS has a key that is one byte") && !said.contains(&weak),
+            "{said}"
+        );
     }
 }

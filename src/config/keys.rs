@@ -12,14 +12,14 @@ const MOUNT: &str = "CREDENZA_TRANSIT_MOUNT";
 const NAMESPACE: &str = "CREDENZA_TRANSIT_NAMESPACE";
 const CA_FILE: &str = "CREDENZA_TRANSIT_CA_FILE";
 
-/// Reads `CREDENZA_MASTER_KEYS` and the settings of the key service. One of the two has to be there.
+/// Reads `CREDENZA_KEY_ENCRYPTION_KEYS` and the settings of the key service. One of the two has to be there.
 pub(super) fn keyring(source: &Source) -> Result<Keyring, ConfigError> {
-    let keys = source.secret("CREDENZA_MASTER_KEYS", "CREDENZA_MASTER_KEYS_FILE")?;
+    let keys = source.secret("CREDENZA_KEY_ENCRYPTION_KEYS", "CREDENZA_KEY_ENCRYPTION_KEYS_FILE")?;
     let transit = transit(source)?;
     if keys.is_none() && transit.is_none() {
         return Err(ConfigError::Missing(
-            "CREDENZA_MASTER_KEYS",
-            "`credenza keys generate` prints a key; keep it safe, nothing opens without it",
+            "CREDENZA_KEY_ENCRYPTION_KEYS",
+            "`credenza keys generate` prints a key; keep it safe, nothing opens without it (CREDENZA_MASTER_KEYS is its former name)",
         ));
     }
     Ok(Keyring::with_key_service(keys.as_ref(), transit)?)

@@ -22,10 +22,11 @@ async fn each_missing_setting_is_named_with_the_way_out() {
         ("CREDENZA_AUDIT_KEY", "openssl rand -base64 32"),
     ] {
         let refused = installation.without(name).run(&["serve"]).await;
-        refused.refused(1, &format!("error: {name} is not set: "));
+        let today = name.replace("MASTER_KEYS", "KEY_ENCRYPTION_KEYS");
+        refused.refused(1, &format!("error: {today} is not set: "));
         refused.refused(1, way_out);
         // Set to nothing is not set.
-        installation.with(name, "").run(&["serve"]).await.refused(1, &format!("error: {name} is not set: "));
+        installation.with(name, "").run(&["serve"]).await.refused(1, &format!("error: {today} is not set: "));
     }
 }
 
@@ -191,4 +192,22 @@ async fn a_misspelt_setting_is_logged_with_the_closest_one() {
     let lines = log_lines(&finished.stderr);
     let warning = lines.iter().find(|line| line["name"] == "CREDENZA_LESAE").unwrap();
     assert_eq!((&warning["level"], &warning["closest"]), (&"WARN".into(), &"CREDENZA_LEASE".into()));
+}
+
+#[tokio::test]
+async fn former_names_of_settings_work_and_are_warned_about() {
+    let installation = Installation::new().await;
+    let keys = installation.setting("CREDENZA_MASTER_KEYS").to_owned();
+    let former = installation.run(&["account", "list"]).await;
+    former.done();
+    assert!(former.stderr.contains("CREDENZA_KEY_ENCRYPTION_KEYS"), "{former:?}");
+    let both = installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", &keys);
+    assert_eq!(both.run(&["account", "list"]).await.stderr, "");
+    let today = both.without("CREDENZA_MASTER_KEYS");
+    assert_eq!(today.run(&["account", "list"]).await.stderr, "");
+    let differ = both.with("CREDENZA_MASTER_KEYS", &keys.replace("test:", "other:"));
+    differ
+        .run(&["account", "list"])
+        .await
+        .refused(1, "CREDENZA_KEY_ENCRYPTION_KEYS and CREDENZA_MASTER_KEYS, its former name");
 }

@@ -22,6 +22,8 @@ pub(super) fn write(
          DATABASE_URL={}\n\
          CREDENZA_LISTENER_DATABASE_URL={}\n\
          CREDENZA_MIGRATION_DATABASE_URL={}\n\
+         CREDENZA_KEY_ENCRYPTION_KEYS={}\n\
+         # Its former name, for older versions.\n\
          CREDENZA_MASTER_KEYS={}\n\
          CREDENZA_KEY_PEPPER={}\n\
          CREDENZA_AUDIT_KEY={}\n\
@@ -29,6 +31,7 @@ pub(super) fn write(
         database.application_url(),
         database.listener_url(),
         database.owner_url(),
+        secrets.master_keys,
         secrets.master_keys,
         secrets.key_pepper,
         secrets.audit_key,

@@ -46,12 +46,15 @@ async fn master_keys(app: &App, compared: Compared<'_>) -> Finding {
     }
     let found = format!("{} of {} data keys do not open", check.unreadable, check.total);
     if check.missing.is_empty() {
-        let advice = "a key of CREDENZA_MASTER_KEYS has the right id and is another key, or rows were changed: \
+        let advice = "a key of CREDENZA_KEY_ENCRYPTION_KEYS (or CREDENZA_MASTER_KEYS) has the right id and is another key, or rows were changed: \
                       `credenza verify` names them";
         return Finding::wrong(CHECK, found, advice);
     }
     let missing: Vec<_> = check.missing.iter().map(|id| format!("`{id}`")).collect();
-    let advice = format!("add {} to CREDENZA_MASTER_KEYS, behind the first", missing.join(", "));
+    let advice = format!(
+        "add {} to CREDENZA_KEY_ENCRYPTION_KEYS (or CREDENZA_MASTER_KEYS), behind the first",
+        missing.join(", ")
+    );
     Finding::wrong(CHECK, found, advice)
 }
 

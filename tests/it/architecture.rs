@@ -78,7 +78,7 @@ fn each_library_stays_where_it_belongs() {
         only("rustls", &["http/"]);
         only("std::env::var", &["config/source.rs"]);
         only("anyhow::", &["cli/"]);
-        only("moka::", &["cluster/coherent.rs"]);
+        only("moka::", &["cluster/coherent.rs", "recent.rs"]);
         only("aes_gcm::", &["vault/"]);
         if !file.ends_with("store.rs") {
             only("sqlx::query", SQL_ELSEWHERE);

@@ -46,6 +46,7 @@ mod directory;
 mod doctor;
 mod failed_attempts;
 mod fairness;
+mod foreign_roles;
 mod foreign_secrets;
 mod forged_rights;
 mod histories;

@@ -14,7 +14,7 @@ use crate::support::installation::Installation;
 use crate::support::{Caller, TestApp};
 
 /// Tables of no tenant.
-const OF_NO_TENANT: [(&str, &str); 11] = [
+const OF_NO_TENANT: [(&str, &str); 12] = [
     ("_sqlx_migrations", "which migrations were applied"),
     ("audit_former_writers", "which instances recorded resolves before an upgrade"),
     ("audit_writers", "which instances record resolves"),
@@ -23,6 +23,7 @@ const OF_NO_TENANT: [(&str, &str); 11] = [
     ("default_credentials", "the operator's own; sealed"),
     ("instances", "who answers from memory"),
     ("key_encryption_keys", "which may wrap, by id"),
+    ("membership", "a lock without rows"),
     ("secret_fingerprints", "which secrets this database was used with"),
     ("signing_keys", "the operator's own; the private halves sealed"),
     ("suppliers", "the directory, which everybody reads"),

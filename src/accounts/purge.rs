@@ -3,7 +3,7 @@
 
 use super::store;
 use crate::audit::{Action, Event};
-use crate::error::{Error, FieldError, Missing};
+use crate::error::{BrokenRule, Error, Missing};
 use crate::postgres::violates;
 use crate::work::Work;
 
@@ -24,12 +24,7 @@ pub async fn purge(work: &mut Work<'_>) -> Result<Purged, Error> {
     }
     let data_keys = context.vault.destroy_data_keys(work, account).await?;
     store::delete(work, account).await.map_err(|error| {
-        if violates(&error, "accounts_parent_fkey") {
-            let message = "The account has sub-accounts: purge them first";
-            Error::invalid(FieldError::sentence_alone("account", message))
-        } else {
-            error.into()
-        }
+        if violates(&error, "accounts_parent_fkey") { Error::from(BrokenRule::PurgeParent) } else { error.into() }
     })?;
     work.record(Event::new(Action::AccountPurged));
     Ok(Purged { data_keys })

@@ -6,7 +6,7 @@ pub use super::store::{NewSubAccount, SubAccount, SubAccountUpdate};
 use super::{store, users};
 use crate::audit::{Action, Event};
 use crate::context::Context;
-use crate::error::{Error, FieldError, Missing};
+use crate::error::{Error, Missing, Taken};
 use crate::postgres::violates;
 use crate::rights;
 use crate::types::{AccountId, Email};
@@ -81,10 +81,7 @@ pub async fn deactivate(work: &mut Work<'_>, id: AccountId) -> Result<(), Error>
 
 fn taken(error: sqlx::Error) -> Error {
     if violates(&error, "accounts_external_customer_id_unique") {
-        return Error::invalid(FieldError::sentence_alone(
-            "external_customer_id",
-            "external_customer_id is already in use",
-        ));
+        return Taken::ExternalCustomerId.into();
     }
     error.into()
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::store;
 use crate::audit::{Action, Event};
 use crate::context::Context;
-use crate::error::{Error, FieldError, Missing};
+use crate::error::{BrokenRule, Error, Missing, Taken};
 use crate::postgres::violates;
 use crate::types::{AccountId, Email};
 use crate::work::Work;
@@ -32,8 +32,7 @@ impl HashedPassword {
     /// Hashes a password. Before the transaction: it takes a while.
     pub async fn of(password: SecretString) -> Result<Self, Error> {
         if password.expose_secret().chars().count() < MIN_PASSWORD_CHARS {
-            let message = format!("must be at least {MIN_PASSWORD_CHARS} characters long");
-            return Err(Error::invalid(FieldError::new("password", message)));
+            return Err(BrokenRule::ShortPassword(MIN_PASSWORD_CHARS).into());
         }
         hash(password).await.map(Self)
     }
@@ -46,7 +45,7 @@ pub async fn create(work: &mut Work<'_>, email: &Email, password: Option<&Hashed
     let hash = password.map(|HashedPassword(hash)| hash.as_str());
     store::insert_user(work, account, id, email.as_str(), hash, now).await.map_err(|error| {
         if violates(&error, "users_email_unique") {
-            Error::invalid(FieldError::new("email", "is already a user of this account"))
+            Error::from(Taken::UserEmail)
         } else if violates(&error, "users_account_fkey") || violates(&error, "users_not_operator") {
             Error::missing(Missing::Account)
         } else {

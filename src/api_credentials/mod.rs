@@ -17,7 +17,7 @@ use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{Action, Event};
 use crate::context::Context;
-use crate::error::{Denied, Error, FieldError, Missing};
+use crate::error::{Denied, Error, Limit, Missing};
 use crate::principal::{Limits, Scope};
 use crate::rights;
 use crate::types::{AccountId, Name};
@@ -120,8 +120,7 @@ async fn make_room(work: &mut Work<'_>) -> Result<(), Error> {
     let (account, now) = (work.account(), work.now());
     accounts::lock(work, account).await?;
     if store::count_active(work, account, now).await? >= MAX_ACTIVE_KEYS {
-        let message = "An account can have at most 6 active API keys";
-        return Err(Error::invalid(FieldError::sentence_alone("api_keys", message)));
+        return Err(Limit::ApiKeys(MAX_ACTIVE_KEYS).into());
     }
     Ok(())
 }

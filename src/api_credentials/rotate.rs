@@ -8,7 +8,7 @@ use super::{KeySummary, NewKey, insert, make_room, store};
 use crate::accounts;
 use crate::api_key::ApiKey;
 use crate::audit::{Action, Event};
-use crate::error::{Denied, Error, FieldError, Missing};
+use crate::error::{BrokenRule, Denied, Error, Missing};
 use crate::rights;
 use crate::types::Name;
 use crate::work::Work;
@@ -37,8 +37,7 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
     actor.require_within_limits(&old.limits())?;
     // Its own end is that of an overlap; a successor must not inherit it.
     if old.is_rotated {
-        let message = "This API key was rotated before; rotate its successor";
-        return Err(Error::invalid(FieldError::sentence_alone("id", message)));
+        return Err(BrokenRule::RotateTwice.into());
     }
     let key = ApiKey::generate(old.kind);
     let new = NewKey {

@@ -48,7 +48,9 @@ impl Outcome {
 impl From<&Error> for Outcome {
     fn from(error: &Error) -> Self {
         match error {
-            Error::Invalid(_) => Outcome::Invalid,
+            Error::Invalid(_) | Error::HalfPairs(_) | Error::Limit(_) | Error::Taken(_) | Error::BrokenRule(_) => {
+                Outcome::Invalid
+            }
             Error::NotFound { .. } => Outcome::NotFound,
             Error::UnderWay => Outcome::InProgress,
             Error::KeyReused => Outcome::KeyReused,

@@ -2,7 +2,7 @@
 
 use super::{BaseCredentials, Conditions, Tag, store};
 use crate::audit::{Action, Event};
-use crate::error::{Error, FieldError, FieldErrors, Missing};
+use crate::error::{Error, Half, Missing, MissingHalf};
 use crate::postgres::violates;
 use crate::sealed_pair::{Place, Storage, StoredPair};
 use crate::suppliers;
@@ -54,7 +54,7 @@ pub async fn upsert_base(
     } else {
         store::StoredPairs::default()
     };
-    let mut errors = FieldErrors::default();
+    let mut missing = Vec::new();
     let mut complete = Vec::new();
     for (environment, half) in update.halves() {
         let place = Place { supplier: &update.supplier, storage: Storage::Base, environment };
@@ -70,11 +70,13 @@ pub async fn upsert_base(
                     let password = password.unwrap_or(stored.password);
                     complete.push((place, Pair { username, password }));
                 }
-                _ => errors.push(missing_half(environment, username.is_none())),
+                _ => missing.push(missing_half(environment, username.is_none())),
             },
         }
     }
-    errors.into_result()?;
+    if !missing.is_empty() {
+        return Err(Error::HalfPairs(missing));
+    }
 
     let mut pairs = store::SealedPairs::default();
     if let Some(sealer) = sealer {
@@ -99,15 +101,7 @@ pub async fn upsert_base(
     Ok(result)
 }
 
-/// The refusal of half a pair whose other half is not stored.
-pub(super) fn missing_half(environment: Environment, username_is_missing: bool) -> FieldError {
-    let prefix = match environment {
-        Environment::Staging => "staging",
-        Environment::Production => "production",
-    };
-    let (missing, present) = if username_is_missing { ("username", "password") } else { ("password", "username") };
-    FieldError::new(
-        &format!("{prefix}_{missing}"),
-        format!("is required together with {prefix}_{present}, because no {prefix} pair is stored yet"),
-    )
+/// The half that a pair lacks of which the other half came alone and none is stored.
+pub(super) fn missing_half(environment: Environment, username_is_missing: bool) -> MissingHalf {
+    MissingHalf { environment, half: if username_is_missing { Half::Username } else { Half::Password } }
 }

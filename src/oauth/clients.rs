@@ -11,7 +11,7 @@ use crate::accounts::{self, users};
 use crate::api_key::{ApiKey, Kind};
 use crate::audit::{Action, Event};
 use crate::context::Context;
-use crate::error::{Error, FieldError, Missing};
+use crate::error::{Error, Limit, Missing};
 use crate::principal::{Limits, Scope};
 use crate::rights;
 use crate::types::AccountId;
@@ -49,8 +49,7 @@ pub async fn create(
     work.actor().require_within_limits(&Limits::default())?;
     accounts::lock(work, account).await?;
     if store::count(work, account).await? >= MAX_CLIENTS {
-        let message = format!("An account can have at most {MAX_CLIENTS} OAuth clients");
-        return Err(Error::invalid(FieldError::sentence_alone("oauth_clients", &message)));
+        return Err(Limit::OauthClients(MAX_CLIENTS).into());
     }
     let (user_id, _) = users::find(work, account, user_email).await?;
     let id = Uuid::now_v7();
@@ -92,8 +91,7 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
     work.actor().require_within_limits(&Limits::default())?;
     let left = expire_secrets(work, id, overlap).await?;
     if !overlap.is_zero() && left >= MAX_SECRETS {
-        let message = format!("An OAuth client can have at most {MAX_SECRETS} secrets in overlap");
-        return Err(Error::invalid(FieldError::sentence_alone("overlap_seconds", &message)));
+        return Err(Limit::ClientSecrets(MAX_SECRETS).into());
     }
     let secret = add_secret(work, id).await?;
     work.record(Event::about(Action::OauthClientRotated, id));

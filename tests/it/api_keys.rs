@@ -30,8 +30,8 @@ async fn create(app: &TestApp, account: AccountId, kind: Kind) -> Result<(KeySum
 #[track_caller]
 fn expect_too_many(result: Result<(KeySummary, ApiKey), Error>) {
     match result {
-        Err(Error::Invalid(fields)) => {
-            assert_eq!(fields[0].sentence(), "An account can have at most 6 active API keys");
+        Err(refused @ Error::Limit(_)) => {
+            assert_eq!(refused.to_string(), "An account can have at most 6 active API keys");
         }
         other => panic!("{other:?}"),
     }

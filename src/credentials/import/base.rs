@@ -8,7 +8,7 @@ use super::store::{self, BaseColumns, NewBaseRows, Stamp};
 use crate::audit::{Action, Event};
 use crate::credentials::BaseUpdate;
 use crate::credentials::upsert_base::missing_half;
-use crate::error::{Error, FieldError, Missing, SealError};
+use crate::error::{Error, Missing, MissingHalf, SealError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::types::{AccountId, Environment, Pair, SupplierCode};
 use crate::vault::{SealBudget, Vault};
@@ -59,7 +59,7 @@ impl Importable for BaseUpdate {
         vault: &Vault,
         account: AccountId,
         stored: Option<&BaseColumns>,
-    ) -> Result<Result<Option<Pairs>, Vec<FieldError>>, Error> {
+    ) -> Result<Result<Option<Pairs>, Vec<MissingHalf>>, Error> {
         let (mut pairs, mut errors) = (Pairs::new(), Vec::new());
         for (environment, half) in self.halves().into_iter().filter(|(_, half)| !half.is_absent()) {
             let opened = match stored.map(|stored| stored.pair(environment)) {

@@ -10,7 +10,7 @@ use tokio::task::yield_now;
 
 use super::importable::{Found, Importable, Lock};
 use super::report::{Report, RowErrors};
-use super::rows::Row;
+use super::rows::{self, Row};
 use super::store::Stamp;
 use super::{Imported, Mode, Progress};
 use crate::context::Context;
@@ -180,7 +180,11 @@ impl<'c, T: Importable> Import<'c, '_, T> {
                     report.updated += u64::from(!is_new);
                     changes.push((index, change));
                 }
-                Err(wrong) => wrong.into_iter().for_each(|field| report.errors.push(row.line, field)),
+                Err(missing) => {
+                    for half in missing {
+                        report.errors.push(row.line, rows::missing_half(half));
+                    }
+                }
             }
         }
         progress("rows compared", self.rows.len() as u64, self.rows.len() as u64);

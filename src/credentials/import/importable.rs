@@ -5,7 +5,7 @@ use sqlx::PgConnection;
 use super::rows::{Key, Keyed, Row};
 use super::store::{Placed, Stamp};
 use crate::audit::Event;
-use crate::error::{Error, FieldError, Missing, SealError};
+use crate::error::{Error, Missing, MissingHalf, SealError};
 use crate::types::{AccountId, SupplierCode};
 use crate::vault::{SealBudget, Vault};
 
@@ -63,13 +63,14 @@ pub(super) trait Importable: Keyed + Sized + Sync {
         lock: Lock,
     ) -> impl Future<Output = Result<Found<Self::Stored>, sqlx::Error>> + Send;
 
-    /// The change that the row makes; none if it equals the stored one. The inner error is about its fields.
+    /// The change that the row makes; none if it equals the stored one. The inner error
+    /// is the halves that its pairs lack.
     fn change(
         &self,
         vault: &Vault,
         account: AccountId,
         stored: Option<&Self::Stored>,
-    ) -> impl Future<Output = Result<Result<Option<Self::Change>, Vec<FieldError>>, Error>> + Send;
+    ) -> impl Future<Output = Result<Result<Option<Self::Change>, Vec<MissingHalf>>, Error>> + Send;
 
     /// How many seals a change takes.
     fn seals(change: &Self::Change) -> u64;

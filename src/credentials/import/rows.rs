@@ -9,7 +9,7 @@ use super::records::{Field, Record, Records, lines};
 use super::report::RowErrors;
 use crate::background::Abandoned;
 use crate::credentials::{BaseUpdate, ServiceUpdate};
-use crate::error::{FieldError, FieldErrors};
+use crate::error::{FieldError, FieldErrors, Half, MissingHalf};
 use crate::types::{Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
 
 /// Columns of a file of base credentials.
@@ -202,4 +202,18 @@ fn supplier_code(errors: &mut FieldErrors, field: Field<'_>) -> Option<SupplierC
 /// The value of a cell. An empty one leaves its field out.
 fn text(field: Field<'_>) -> Option<SecretString> {
     (!field.is_empty()).then(|| field.text())
+}
+
+/// The refusal of a row that brings half of a pair whose other half is not stored.
+pub(super) fn missing_half(missing: MissingHalf) -> FieldError {
+    let (prefix, username, password) = match missing.environment {
+        Environment::Staging => ("staging", BASE[1], BASE[2]),
+        Environment::Production => ("production", BASE[3], BASE[4]),
+    };
+    let (column, other) = match missing.half {
+        Half::Username => (username, password),
+        Half::Password => (password, username),
+    };
+    let message = format!("is required together with {other}, because no {prefix} pair is stored yet");
+    FieldError::new(column, message)
 }

@@ -7,7 +7,7 @@ use super::rows::{Key, Row};
 use super::store::{self, NewServiceRows, ServiceColumns, ServiceKeys, Stamp};
 use crate::audit::{Action, Event};
 use crate::credentials::ServiceUpdate;
-use crate::error::{Error, FieldError, Missing, SealError};
+use crate::error::{Error, Missing, MissingHalf, SealError};
 use crate::sealed_pair::{Place, Storage};
 use crate::types::{AccountId, SupplierCode, Username};
 use crate::vault::{SealBudget, Sealed, Vault};
@@ -75,7 +75,7 @@ impl Importable for ServiceUpdate {
         vault: &Vault,
         account: AccountId,
         stored: Option<&ServiceColumns>,
-    ) -> Result<Result<Option<()>, Vec<FieldError>>, Error> {
+    ) -> Result<Result<Option<()>, Vec<MissingHalf>>, Error> {
         let is_unchanged = match stored {
             Some(stored) => self.is_stored(vault, account, stored).await?,
             None => false,

@@ -9,8 +9,9 @@ use serde_json::json;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::ErrorForm;
-use crate::error::{Denied, Error, FieldError};
+use crate::error::{BrokenRule, Denied, Error, FieldError, Half, Limit, Missing, MissingHalf, Taken};
 use crate::http::error::{HttpError, RequestError};
+use crate::types::Environment;
 
 /// The sentence of a 409 for an idempotency key.
 pub const IN_PROGRESS: &str = "A request with this Idempotency-Key is still under way";
@@ -91,8 +92,15 @@ fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
     let detail = |status, detail: &str| (status, ErrorBody { detail: detail.to_owned(), hint: None, errors: vec![] });
     match error {
         Error::Invalid(fields) => (StatusCode::BAD_REQUEST, validation(fields)),
+        Error::HalfPairs(missing) => {
+            let fields: Vec<_> = missing.iter().copied().map(missing_half).collect();
+            (StatusCode::BAD_REQUEST, validation(&fields))
+        }
+        Error::Limit(limit) => (StatusCode::BAD_REQUEST, validation(&[limited(*limit)])),
+        Error::Taken(taken) => (StatusCode::BAD_REQUEST, validation(&[in_use(*taken)])),
+        Error::BrokenRule(forbidden) => (StatusCode::BAD_REQUEST, validation(&[not_allowed(*forbidden)])),
         Error::NotFound { what, hint } => {
-            let (status, body) = detail(StatusCode::NOT_FOUND, what.sentence());
+            let (status, body) = detail(StatusCode::NOT_FOUND, not_found(*what));
             (status, ErrorBody { hint: hint.clone(), ..body })
         }
         Error::UnderWay => detail(StatusCode::CONFLICT, IN_PROGRESS),
@@ -144,6 +152,71 @@ fn denial(denied: Denied) -> String {
         Denied::RateLimited(_) => sentence(StatusCode::TOO_MANY_REQUESTS).to_owned(),
         Denied::TooManyAtOnce => "Too many requests at once, please slow down".to_owned(),
         Denied::NotForOthers => "X-Account-Id is not supported for this endpoint".to_owned(),
+    }
+}
+
+fn not_found(what: Missing) -> &'static str {
+    match what {
+        Missing::Supplier => "Supplier not found",
+        Missing::Credentials => "Credentials not found",
+        Missing::ParentCredentials => "Parent credentials must exist first",
+        Missing::ServiceCredential => "Service credential not found",
+        Missing::Account => "Account not found",
+        Missing::SubAccount => "Sub-account not found",
+        Missing::ApiKey => "API key not found",
+        Missing::OauthClient => "OAuth client not found",
+        Missing::User => "User not found",
+        Missing::Path => "Not found",
+    }
+}
+
+/// The field that a half pair lacks.
+fn missing_half(missing: MissingHalf) -> FieldError {
+    let prefix = match missing.environment {
+        Environment::Staging => "staging",
+        Environment::Production => "production",
+    };
+    let (lacking, present) = match missing.half {
+        Half::Username => ("username", "password"),
+        Half::Password => ("password", "username"),
+    };
+    FieldError::new(
+        &format!("{prefix}_{lacking}"),
+        format!("is required together with {prefix}_{present}, because no {prefix} pair is stored yet"),
+    )
+}
+
+fn limited(limit: Limit) -> FieldError {
+    let (field, message) = match limit {
+        Limit::ApiKeys(most) => ("api_keys", format!("An account can have at most {most} active API keys")),
+        Limit::OauthClients(most) => ("oauth_clients", format!("An account can have at most {most} OAuth clients")),
+        Limit::ClientSecrets(most) => {
+            ("overlap_seconds", format!("An OAuth client can have at most {most} secrets in overlap"))
+        }
+    };
+    FieldError::sentence_alone(field, &message)
+}
+
+fn in_use(taken: Taken) -> FieldError {
+    match taken {
+        Taken::ExternalCustomerId => {
+            FieldError::sentence_alone("external_customer_id", "external_customer_id is already in use")
+        }
+        Taken::UserEmail => FieldError::new("email", "is already a user of this account"),
+    }
+}
+
+fn not_allowed(forbidden: BrokenRule) -> FieldError {
+    match forbidden {
+        BrokenRule::RotateTwice => {
+            FieldError::sentence_alone("id", "This API key was rotated before; rotate its successor")
+        }
+        BrokenRule::PurgeParent => {
+            FieldError::sentence_alone("account", "The account has sub-accounts: purge them first")
+        }
+        BrokenRule::ShortPassword(least) => {
+            FieldError::new("password", format!("must be at least {least} characters long"))
+        }
     }
 }
 
@@ -209,7 +282,7 @@ pub(super) const FORM: ErrorForm = ErrorForm {
 mod tests {
     use super::*;
     use crate::audit::Outcome;
-    use crate::error::{Missing, OpenError, SealError};
+    use crate::error::{OpenError, SealError};
     use crate::principal::Scope;
     use crate::types::Service;
 
@@ -217,6 +290,10 @@ mod tests {
     fn the_code_on_record_is_the_status_of_the_answer() {
         let errors = [
             Error::Invalid(vec![]),
+            Error::HalfPairs(vec![]),
+            Error::Limit(Limit::ApiKeys(6)),
+            Error::Taken(Taken::UserEmail),
+            Error::BrokenRule(BrokenRule::RotateTwice),
             Error::missing(Missing::Supplier),
             Error::UnderWay,
             Error::KeyReused,

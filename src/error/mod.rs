@@ -1,0 +1,192 @@
+//! The errors of the domain. No HTTP here: each dialect of `http/dialect/` has its answer to each error, and the text that an
+//! error displays is for logs and terminals.
+
+mod denied;
+mod fields;
+mod open;
+mod rules;
+
+pub use denied::Denied;
+pub use fields::{FieldError, FieldErrors};
+pub use open::{KeyServiceError, OpenError, SealError};
+pub use rules::{BrokenRule, Half, Limit, MissingHalf, Taken};
+
+use crate::types::Service;
+
+/// The thing that was not found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// No such supplier in the directory.
+    Supplier,
+    /// The account has no base credentials for the supplier.
+    Credentials,
+    /// Service credentials were to be stored without base credentials.
+    ParentCredentials,
+    /// The account has no such service credentials.
+    ServiceCredential,
+    /// No such account.
+    Account,
+    /// The account has no such sub-account.
+    SubAccount,
+    /// The account has no such key.
+    ApiKey,
+    /// The account has no such OAuth2 client.
+    OauthClient,
+    /// The account has no such user.
+    User,
+    /// Nothing lives at this path.
+    Path,
+}
+
+impl Missing {
+    /// The words for logs and terminals.
+    pub const fn sentence(self) -> &'static str {
+        match self {
+            Missing::Supplier => "Supplier not found",
+            Missing::Credentials => "Credentials not found",
+            Missing::ParentCredentials => "Parent credentials must exist first",
+            Missing::ServiceCredential => "Service credential not found",
+            Missing::Account => "Account not found",
+            Missing::SubAccount => "Sub-account not found",
+            Missing::ApiKey => "API key not found",
+            Missing::OauthClient => "OAuth client not found",
+            Missing::User => "User not found",
+            Missing::Path => "Not found",
+        }
+    }
+}
+
+/// Any failure of a use case.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request itself is wrong.
+    #[error("{}", sentences(.0))]
+    Invalid(Vec<FieldError>),
+    /// Pairs would be stored of which a half is missing.
+    #[error("half of a pair is missing: {0:?}")]
+    HalfPairs(Vec<MissingHalf>),
+    /// There would be more of something than there may be.
+    #[error(transparent)]
+    Limit(#[from] Limit),
+    /// A name is in use already.
+    #[error(transparent)]
+    Taken(#[from] Taken),
+    /// The act breaks a rule.
+    #[error(transparent)]
+    BrokenRule(#[from] BrokenRule),
+    /// Something named by the request does not exist; for a supplier code perhaps with the one that was meant.
+    #[error("{}{}", what.sentence(), did_you_mean(hint.as_deref()))]
+    NotFound {
+        /// The thing that is not there.
+        what: Missing,
+        /// The directory's closest code, if one is close.
+        hint: Option<String>,
+    },
+    /// The row of the request is not in the state that its condition names.
+    #[error("a condition of the request does not hold")]
+    PreconditionFailed,
+    /// The request came before, and is still being carried out.
+    #[error("a request with the same idempotency key is under way")]
+    UnderWay,
+    /// The idempotency key of the request came with another one before.
+    #[error("the idempotency key was used for another request")]
+    KeyReused,
+    /// Not allowed.
+    #[error("denied: {0:?}")]
+    Denied(Denied),
+    /// No level of the hierarchy has a pair for the call.
+    #[error("no credentials for {service} of {supplier_name}")]
+    OwnCredentialsRequired {
+        /// The supplier's display name.
+        supplier_name: String,
+        /// The service of the call.
+        service: Service,
+    },
+    /// A stored value does not open: it was tampered with, moved, or its key is missing.
+    #[error("a stored value cannot be opened")]
+    Unreadable(#[from] OpenError),
+    /// Nothing can be sealed just now.
+    #[error("a value cannot be sealed")]
+    Seal(#[from] SealError),
+    /// A data key is needed that only the key service can unwrap or wrap, and it does not.
+    #[error("the key service is not available")]
+    KeyService(#[from] KeyServiceError),
+    /// The database cannot be reached in time.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// The audit cannot take the event, so what it is about must not happen.
+    #[error("the event cannot be recorded")]
+    NotRecorded,
+    /// More requests are under way than the process can serve.
+    #[error("too many requests are under way")]
+    Overloaded,
+    /// The outside issuer's keys cannot be had, so nobody can tell whose a token is.
+    #[error("the outside issuer's keys are not available")]
+    IssuerUnavailable,
+    /// The database answered with something unexpected.
+    #[error("the database refused")]
+    Database(#[source] sqlx::Error),
+    /// A load that several callers shared has failed; the cause was logged where it ran.
+    #[error(transparent)]
+    Shared(std::sync::Arc<Error>),
+}
+
+fn sentences(fields: &[FieldError]) -> String {
+    fields.iter().map(FieldError::sentence).collect::<Vec<_>>().join("; ")
+}
+
+fn did_you_mean(hint: Option<&str>) -> String {
+    hint.map(|hint| format!(" (did you mean `{hint}`?)")).unwrap_or_default()
+}
+
+impl Error {
+    /// A missing thing, without a hint.
+    pub fn missing(what: Missing) -> Self {
+        Error::NotFound { what, hint: None }
+    }
+
+    /// Whether the database could not be reached in time, perhaps by a load that several callers shared.
+    pub fn is_unavailable(&self) -> bool {
+        match self {
+            Error::Unavailable(_) => true,
+            Error::Shared(error) => error.is_unavailable(),
+            _ => false,
+        }
+    }
+
+    /// One wrong field.
+    pub fn invalid(field: FieldError) -> Self {
+        Error::Invalid(vec![field])
+    }
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(error: sqlx::Error) -> Self {
+        if crate::postgres::is_unavailable(&error) { Error::Unavailable(error) } else { Error::Database(error) }
+    }
+}
+
+/// Returns why a task of our own has no result. A panic goes on in the caller.
+pub fn stopped(error: tokio::task::JoinError) -> Error {
+    match error.try_into_panic() {
+        Ok(panic) => std::panic::resume_unwind(panic),
+        // Only a runtime that is shutting down cancels the task.
+        Err(_cancelled) => Error::Unavailable(sqlx::Error::PoolClosed),
+    }
+}
+
+/// An error with everything behind it, in one line, for logs and terminals. Some libraries repeat their source in their own
+/// message; it is printed once.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(error) = next {
+        let message = error.to_string();
+        if !text.ends_with(&message) {
+            text.push_str(": ");
+            text.push_str(&message);
+        }
+        next = error.source();
+    }
+    text
+}

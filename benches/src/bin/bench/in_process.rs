@@ -14,7 +14,7 @@ use credenza::audit::RecordSettings;
 use credenza::clock::Clock;
 use credenza::config::{Config, Source};
 use credenza::postgres;
-use credenza::principal::{Actor, AuthMethod, Grounds, Principal, Scope};
+use credenza::principal::{Actor, AuthMethod, Grounds, Limits, Principal, Scope};
 use credenza::resolver::Call;
 use credenza::types::{AccountId, Environment, HalfPair, Service, SupplierCode};
 use credenza_benches::furnish::SERVICE;
@@ -117,6 +117,7 @@ fn operators_key() -> Actor {
         scopes: vec![Scope::CredentialsResolve],
         is_operator: true,
         grounds: Grounds::OutsideToken { exp: i64::MAX },
+        limits: Limits::default(),
     };
     Actor { principal: Some(Arc::new(principal)), ..Actor::default() }
 }

@@ -37,7 +37,7 @@ pub enum Limit {
 /// A name that is in use already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Taken {
-    /// What a parent calls a sub-account.
+    /// The external id of a sub-account.
     #[error("another sub-account of the parent has this external id")]
     ExternalCustomerId,
     /// The e-mail of a user.

@@ -12,7 +12,7 @@ async fn a_generated_key_is_one_that_the_settings_take() {
     assert!(key.starts_with("2026-a:"), "{key}");
     let other = run(credenza(["keys", "generate", "--id", "2026-b"]), "").await.done().to_owned();
     assert_ne!(key.split_once(':').unwrap().1, other.split_once(':').unwrap().1);
-    let installation = Installation::new().await.with("CREDENZA_MASTER_KEYS", &format!("{key},{other}"));
+    let installation = Installation::new().await.with("CREDENZA_KEY_ENCRYPTION_KEYS", &format!("{key},{other}"));
     assert_eq!(installation.run(&["account", "list"]).await.done(), "");
     run(credenza(["keys", "generate", "--id", "a b"]), "").await.refused(1, "error: --id must be 1 to 64 letters");
 }

@@ -154,7 +154,7 @@ async fn settings_of_another_installation_in_the_environment_are_not_taken_for_i
     for name in ["CREDENZA_MIGRATION_DATABASE_URL", "CREDENZA_LISTENER_DATABASE_URL"] {
         command.env(name, "postgres://credenza:wrong@127.0.0.1:1/production");
     }
-    command.env("CREDENZA_MASTER_KEYS", "production:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=");
+    command.env("CREDENZA_KEY_ENCRYPTION_KEYS", "production:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=");
     let dev = Dev::start(command).await;
     dev.store("HIT", "me", "secret").await.expect(201);
     dev.stop().await.done();

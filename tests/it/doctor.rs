@@ -99,13 +99,19 @@ async fn a_wrong_secret_is_found() {
     let other = "//////////////////////////////////////////8=".replace('8', "4");
     for (name, value, check, found, advice) in [
         (
-            "CREDENZA_MASTER_KEYS",
+            "CREDENZA_KEY_ENCRYPTION_KEYS",
             format!("new:{other}"),
             "master keys",
             "1 of 1 data keys do not open",
             "add `test` to",
         ),
-        ("CREDENZA_MASTER_KEYS", format!("test:{other}"), "master keys", "`test` is not the one", "is another key"),
+        (
+            "CREDENZA_KEY_ENCRYPTION_KEYS",
+            format!("test:{other}"),
+            "master keys",
+            "`test` is not the one",
+            "is another key",
+        ),
         (
             "CREDENZA_AUDIT_KEY",
             "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQI=".to_owned(),
@@ -124,8 +130,8 @@ async fn a_wrong_secret_is_found() {
         finds(&installation.with(name, &value), &key, check, found, advice).await;
     }
     // An old key behind a new one is all that is needed.
-    let both = format!("new:{other},{}", installation.setting("CREDENZA_MASTER_KEYS"));
-    let findings = doctor(&installation.with("CREDENZA_MASTER_KEYS", &both), Some(&key)).await;
+    let both = format!("new:{other},{}", installation.setting("CREDENZA_KEY_ENCRYPTION_KEYS"));
+    let findings = doctor(&installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", &both), Some(&key)).await;
     assert_eq!(findings["master keys"]["status"], "ok");
     // Before fingerprints only a key tells.
     let mut admin = installation.database.admin.connect().await.unwrap();

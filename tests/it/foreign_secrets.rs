@@ -15,7 +15,7 @@ fn other() -> String {
 /// Each secret of an installation as another one, with a part of the refusal.
 fn foreign() -> [(&'static str, String, &'static str); 3] {
     [
-        ("CREDENZA_MASTER_KEYS", format!("test:{}", other()), "the key-encryption key `test` is not the one"),
+        ("CREDENZA_KEY_ENCRYPTION_KEYS", format!("test:{}", other()), "the key-encryption key `test` is not the one"),
         ("CREDENZA_KEY_PEPPER", other(), "CREDENZA_KEY_PEPPER is not the one"),
         ("CREDENZA_AUDIT_KEY", other(), "CREDENZA_AUDIT_KEY is not the one"),
     ]
@@ -46,8 +46,8 @@ async fn a_foreign_secret_is_refused_before_anything_is_written() {
         assert_eq!(written(&installation).await, before);
     }
     // A key of an id of its own is a new key.
-    let both = format!("{},new:{}", installation.setting("CREDENZA_MASTER_KEYS"), other());
-    installation.with("CREDENZA_MASTER_KEYS", &both).run(&["account", "list"]).await.done();
+    let both = format!("{},new:{}", installation.setting("CREDENZA_KEY_ENCRYPTION_KEYS"), other());
+    installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", &both).run(&["account", "list"]).await.done();
     assert_eq!(written(&installation).await, before + 1);
 }
 
@@ -80,6 +80,6 @@ async fn keys_that_open_nothing_do_not_serve() {
     let installation = Installation::new().await;
     let set = ["default-credentials", "set", "--supplier", "HIT", "--environment", "PROD", "--username", "u"];
     installation.run_with(&[&set[..], &["--password-stdin"]].concat(), "p").await.done();
-    let wrong = installation.with("CREDENZA_MASTER_KEYS", &format!("k9:{}", other()));
+    let wrong = installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", &format!("k9:{}", other()));
     wrong.run(&["serve"]).await.refused(1, "add `test`, after the first");
 }

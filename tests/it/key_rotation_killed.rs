@@ -14,7 +14,7 @@ use crate::support::program::Running;
 
 const K1: &str = "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 const K2: &str = "k2:YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8=";
-const KEYS: &str = "CREDENZA_MASTER_KEYS";
+const KEYS: &str = "CREDENZA_KEY_ENCRYPTION_KEYS";
 const ACCOUNTS: usize = 6;
 const SUPPLIERS: [&str; 5] = ["HIT", "PCNA", "SanMar", "SS", "CAP"];
 

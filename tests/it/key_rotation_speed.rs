@@ -59,7 +59,7 @@ async fn a_hundred_thousand_data_keys_and_values() {
     app.sql("analyze").await;
 
     let keys = "k2:YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8=,test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
-    let other = app.other_process_on(&[("CREDENZA_MASTER_KEYS", keys)], |_| ()).await;
+    let other = app.other_process_on(&[("CREDENZA_KEY_ENCRYPTION_KEYS", keys)], |_| ()).await;
     let start = Instant::now();
     let done = rotation::rewrap(&other, |_| ()).await.unwrap();
     println!("{} data keys in {:?}", done.rewrapped, start.elapsed());

@@ -15,17 +15,17 @@ use crate::support::program::eventually;
 use crate::support::transit::{KeyService, Mood};
 use crate::support::{Answer, Caller, TestApp};
 
-const KEYRING: (&str, &str) = ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=");
+const KEYRING: (&str, &str) = ("CREDENZA_KEY_ENCRYPTION_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=");
 const AWAY: &str = "The key service does not answer just now, please try again";
 
 /// Variables with the key service alone.
 fn alone(service: &KeyService) -> Vec<(&'static str, &str)> {
-    [&service.variables()[..], &[("CREDENZA_MASTER_KEYS", "")]].concat()
+    [&service.variables()[..], &[("CREDENZA_KEY_ENCRYPTION_KEYS", "")]].concat()
 }
 
 /// The same with the keyring before it, or behind it.
 fn both<'a>(service: &'a KeyService, keys: &'a str) -> Vec<(&'static str, &'a str)> {
-    [&service.variables()[..], &[("CREDENZA_MASTER_KEYS", keys)]].concat()
+    [&service.variables()[..], &[("CREDENZA_KEY_ENCRYPTION_KEYS", keys)]].concat()
 }
 
 async fn app(service: &KeyService) -> TestApp {
@@ -287,7 +287,7 @@ async fn from_the_keyring_to_the_service_and_back() {
 #[tokio::test]
 async fn the_program_serves_on_a_key_service_and_starts_without_it() {
     let service = KeyService::start().await;
-    let mut installation = Installation::new().await.without("CREDENZA_MASTER_KEYS");
+    let mut installation = Installation::new().await.without("CREDENZA_KEY_ENCRYPTION_KEYS");
     for (name, value) in service.variables() {
         installation = installation.with(name, value);
     }

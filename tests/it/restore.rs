@@ -113,7 +113,7 @@ async fn a_backup_is_restored_into_an_empty_cluster() {
 
     // Without the secrets a backup is worth nothing, and the doctor says so.
     let others = "k9:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyE=";
-    let lost = shell.installation.with("CREDENZA_MASTER_KEYS", others).run(&["doctor"]).await;
+    let lost = shell.installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", others).run(&["doctor"]).await;
     assert_eq!(lost.code, Some(1));
     assert!(lost.stdout.contains("add `test` to CREDENZA_KEY_ENCRYPTION_KEYS"), "{lost:?}");
     fresh.discard().await.unwrap();

@@ -192,7 +192,7 @@ async fn tables(installation: &Installation) -> String {
 /// The installation's own secrets and these texts.
 fn secrets(installation: &Installation, texts: &[&str]) -> Secrets {
     let mut secrets: Secrets = texts.iter().map(|text| ((*text).to_owned(), (*text).into())).collect();
-    for name in ["CREDENZA_MASTER_KEYS", "CREDENZA_KEY_PEPPER", "CREDENZA_AUDIT_KEY"] {
+    for name in ["CREDENZA_KEY_ENCRYPTION_KEYS", "CREDENZA_KEY_PEPPER", "CREDENZA_AUDIT_KEY"] {
         let value = installation.setting(name);
         secrets.insert(name.to_owned(), value.split_once(':').map_or(value, |(_, key)| key).into());
     }

@@ -59,7 +59,7 @@ async fn every_line_is_json_with_a_time_and_a_level_even_when_everything_is_logg
         assert!(line["timestamp"].is_string() && line["level"].is_string(), "{line}");
     }
     assert!(lines.iter().any(|line| line["level"] == "DEBUG"), "{}", finished.stderr);
-    for name in ["CREDENZA_MASTER_KEYS", "CREDENZA_KEY_PEPPER", "CREDENZA_AUDIT_KEY"] {
+    for name in ["CREDENZA_KEY_ENCRYPTION_KEYS", "CREDENZA_KEY_PEPPER", "CREDENZA_AUDIT_KEY"] {
         let value = installation.setting(name);
         assert!(!finished.stderr.contains(value), "{name} is in the log");
     }

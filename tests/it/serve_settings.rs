@@ -17,7 +17,7 @@ async fn each_missing_setting_is_named_with_the_way_out() {
     let installation = Installation::new().await;
     for (name, way_out) in [
         ("DATABASE_URL", "postgres://role:password@host/database"),
-        ("CREDENZA_MASTER_KEYS", "credenza keys generate"),
+        ("CREDENZA_KEY_ENCRYPTION_KEYS", "credenza keys generate"),
         ("CREDENZA_KEY_PEPPER", "openssl rand -base64 32"),
         ("CREDENZA_AUDIT_KEY", "openssl rand -base64 32"),
     ] {
@@ -36,14 +36,14 @@ async fn each_weak_or_wrong_setting_is_named_and_its_value_is_not_repeated() {
     let zeroes = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     for (name, value) in [
         ("DATABASE_URL", "mysql://credenza:hunter2@host/database"),
-        ("CREDENZA_MASTER_KEYS", "hunter2"),
-        ("CREDENZA_MASTER_KEYS", "k1:hunter2"),
-        ("CREDENZA_MASTER_KEYS", &format!("k1:{zeroes}")),
+        ("CREDENZA_KEY_ENCRYPTION_KEYS", "hunter2"),
+        ("CREDENZA_KEY_ENCRYPTION_KEYS", "k1:hunter2"),
+        ("CREDENZA_KEY_ENCRYPTION_KEYS", &format!("k1:{zeroes}")),
         ("CREDENZA_KEY_PEPPER", "hunter2"),
         ("CREDENZA_KEY_PEPPER", zeroes),
         ("CREDENZA_AUDIT_KEY", "aHVudGVyMg=="),
         ("CREDENZA_AUDIT_KEY", zeroes),
-        ("CREDENZA_MASTER_KEYS_FILE", "/somewhere"),
+        ("CREDENZA_KEY_ENCRYPTION_KEYS_FILE", "/somewhere"),
         ("CREDENZA_LISTEN", "8080"),
         ("CREDENZA_INTERNAL_LISTEN", "hunter2"),
         ("CREDENZA_CACHE_TTL", "soon"),
@@ -69,8 +69,16 @@ async fn a_secret_that_serves_twice_or_is_one_byte_again_and_again_is_refused() 
     let sevens = BASE64_STANDARD.encode([7; 32]);
     for (name, value, part) in [
         ("CREDENZA_AUDIT_KEY", pepper, "CREDENZA_AUDIT_KEY has the value of CREDENZA_KEY_PEPPER"),
-        ("CREDENZA_MASTER_KEYS", &format!("k1:{audit}"), "CREDENZA_AUDIT_KEY has the value of CREDENZA_MASTER_KEYS"),
-        ("CREDENZA_MASTER_KEYS", &format!("k1:{sevens}"), "CREDENZA_MASTER_KEYS has a key that is one byte"),
+        (
+            "CREDENZA_KEY_ENCRYPTION_KEYS",
+            &format!("k1:{audit}"),
+            "CREDENZA_AUDIT_KEY has the value of CREDENZA_KEY_ENCRYPTION_KEYS",
+        ),
+        (
+            "CREDENZA_KEY_ENCRYPTION_KEYS",
+            &format!("k1:{sevens}"),
+            "CREDENZA_KEY_ENCRYPTION_KEYS has a key that is one byte",
+        ),
         ("CREDENZA_KEY_PEPPER", &sevens, "CREDENZA_KEY_PEPPER is not the base64 of 32 random bytes"),
         ("CREDENZA_AUDIT_KEY", &sevens, "CREDENZA_AUDIT_KEY is not the base64 of 32 random bytes"),
         ("CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER", "CREDENZA_KEY_PEPPER is not the base64 of 32 random bytes"),
@@ -197,11 +205,12 @@ async fn a_misspelt_setting_is_logged_with_the_closest_one() {
 #[tokio::test]
 async fn former_names_of_settings_work_and_are_warned_about() {
     let installation = Installation::new().await;
-    let keys = installation.setting("CREDENZA_MASTER_KEYS").to_owned();
-    let former = installation.run(&["account", "list"]).await;
+    let keys = installation.setting("CREDENZA_KEY_ENCRYPTION_KEYS").to_owned();
+    let before = installation.without("CREDENZA_KEY_ENCRYPTION_KEYS").with("CREDENZA_MASTER_KEYS", &keys);
+    let former = before.run(&["account", "list"]).await;
     former.done();
     assert!(former.stderr.contains("CREDENZA_KEY_ENCRYPTION_KEYS"), "{former:?}");
-    let both = installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", &keys);
+    let both = before.with("CREDENZA_KEY_ENCRYPTION_KEYS", &keys);
     assert_eq!(both.run(&["account", "list"]).await.stderr, "");
     let today = both.without("CREDENZA_MASTER_KEYS");
     assert_eq!(today.run(&["account", "list"]).await.stderr, "");

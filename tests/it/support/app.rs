@@ -173,7 +173,7 @@ fn clock_at(seconds: Arc<AtomicI64>) -> Clock {
 fn compose(database: &Database, clock: Clock, variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> App {
     let usual = [
         ("DATABASE_URL", "postgres://unused@localhost/unused"),
-        ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
+        ("CREDENZA_KEY_ENCRYPTION_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA="),
         ("CREDENZA_KEY_PEPPER", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8="),
         ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8="),
         ("CREDENZA_TRUSTED_PROXIES", TRUSTED_PROXIES),

@@ -43,7 +43,7 @@ impl Installation {
         let settings = vec![
             ("DATABASE_URL", url(APPLICATION)),
             ("CREDENZA_MIGRATION_DATABASE_URL", url(OWNER)),
-            ("CREDENZA_MASTER_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=".to_owned()),
+            ("CREDENZA_KEY_ENCRYPTION_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=".to_owned()),
             ("CREDENZA_KEY_PEPPER", "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=".to_owned()),
             ("CREDENZA_AUDIT_KEY", "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=".to_owned()),
             ("CREDENZA_LISTEN", "127.0.0.1:0".to_owned()),

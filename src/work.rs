@@ -12,7 +12,7 @@ use crate::audit::{self, Event};
 use crate::cluster::Change;
 use crate::context::Context;
 use crate::error::Error;
-use crate::idempotency::{self, Outcome, Request};
+use crate::idempotency::{self, Request, StoredAnswer};
 use crate::postgres::{Tenant, switch_tenant};
 use crate::principal::Actor;
 use crate::rights::{self, Table};
@@ -40,7 +40,7 @@ pub enum Begun<'a> {
     /// It was not.
     New(Box<Work<'a>>),
     /// It was, with this outcome.
-    Before(Outcome),
+    Before(StoredAnswer),
 }
 
 impl<'a> Work<'a> {
@@ -155,10 +155,10 @@ impl<'a> Work<'a> {
         Ok(())
     }
 
-    /// Keeps what was done. Confirms the caller's rights; writes the events, which locks the end of the account's chain; then the outcome, if a repetition
-    /// of the request is to be answered with one; then commits, and returns when no instance answers from what was there
-    /// before.
-    pub async fn commit(mut self, outcome: Option<Outcome>) -> Result<(), Error> {
+    /// Keeps what was done. Confirms the caller's rights; writes the events, which locks the end of the account's chain; then
+    /// the outcome, if a repetition of the request is to be answered with one; then commits, and returns when no instance
+    /// answers from what was there before.
+    pub async fn commit(mut self, outcome: Option<StoredAnswer>) -> Result<(), Error> {
         self.hold_rights().await?;
         self.write_events().await?;
         if let Some((request, outcome)) = self.request.as_ref().zip(outcome) {

@@ -28,6 +28,14 @@ impl Family {
         PREFIXES.iter().find(|(prefix, _)| is_below(prefix)).map_or(Family::Native, |(_, family)| *family)
     }
 
+    /// Its name, under which answers are stored.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Family::Native => "native",
+            Family::OAuth => "oauth",
+        }
+    }
+
     /// The ways of presenting a caller that it takes, in the order in which they are tried.
     pub const fn schemes(self) -> &'static [Scheme] {
         match self {

@@ -39,14 +39,18 @@ pub struct Request {
     fingerprint: [u8; 32],
 }
 
-/// The answer to a request that was carried out.
+/// The answer to a request that was carried out, as the family of its path wrote it. Nothing is read from it here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// HTTP status.
-    pub status: u16,
-    /// Entity tag of what it left, if it has one.
+pub struct StoredAnswer {
+    /// The family, by its name.
+    pub family: String,
+    /// The family's code for what came of the request.
+    pub code: u16,
+    /// The content type of the body.
+    pub content_type: String,
+    /// Entity tag of what the request left, if it has one.
     pub tag: Option<String>,
-    /// JSON, without secrets.
+    /// The body, without secrets.
     pub body: String,
 }
 
@@ -83,7 +87,7 @@ pub async fn claim(
     connection: &mut PgConnection,
     request: &Request,
     now: DateTime<Utc>,
-) -> Result<Option<Outcome>, Error> {
+) -> Result<Option<StoredAnswer>, Error> {
     let claimed = store::claim(connection, request.account, &request.id, request.lock(), now - KEPT).await?;
     if !claimed.is_free {
         return Err(Error::UnderWay);
@@ -99,7 +103,7 @@ pub async fn claim(
 pub async fn keep(
     connection: &mut PgConnection,
     request: &Request,
-    outcome: &Outcome,
+    outcome: &StoredAnswer,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     Ok(store::keep(connection, request.account, (&request.id, &request.fingerprint), outcome, now).await?)

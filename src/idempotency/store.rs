@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, PgConnection, Row};
 
-use super::Outcome;
+use super::StoredAnswer;
 use crate::types::AccountId;
 
 /// The stored state of a key.
@@ -15,7 +15,7 @@ pub(super) struct Claimed {
     /// The fingerprint of the request that was carried out under it.
     pub known: Option<Vec<u8>>,
     /// Its outcome.
-    pub outcome: Option<Outcome>,
+    pub outcome: Option<StoredAnswer>,
 }
 
 impl FromRow<'_, PgRow> for Claimed {
@@ -23,8 +23,10 @@ impl FromRow<'_, PgRow> for Claimed {
         let known: Option<Vec<u8>> = row.try_get("known")?;
         let outcome = match known {
             None => None,
-            Some(_) => Some(Outcome {
-                status: row.try_get::<i16, _>("status")?.cast_unsigned(),
+            Some(_) => Some(StoredAnswer {
+                family: row.try_get("family")?,
+                code: row.try_get::<i16, _>("status")?.cast_unsigned(),
+                content_type: row.try_get("content_type")?,
                 tag: row.try_get("tag")?,
                 body: row.try_get("body")?,
             }),
@@ -41,13 +43,15 @@ pub(super) async fn claim(
     lock: i64,
     since: DateTime<Utc>,
 ) -> Result<Claimed, sqlx::Error> {
-    sqlx::query_as("select is_free, known, status, tag, body from claim_idempotency_key($1, $2, $3, $4)")
-        .bind(account)
-        .bind(id)
-        .bind(lock)
-        .bind(since)
-        .fetch_one(connection)
-        .await
+    sqlx::query_as(
+        "select is_free, known, status, tag, body, family, content_type from claim_idempotency_key($1, $2, $3, $4)",
+    )
+    .bind(account)
+    .bind(id)
+    .bind(lock)
+    .bind(since)
+    .fetch_one(connection)
+    .await
 }
 
 /// Stores what was done under a key.
@@ -55,17 +59,19 @@ pub(super) async fn keep(
     connection: &mut PgConnection,
     account: AccountId,
     (id, fingerprint): (&[u8], &[u8]),
-    outcome: &Outcome,
+    outcome: &StoredAnswer,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("select keep_outcome($1, $2, $3, $4, $5, $6, $7)")
+    sqlx::query("select keep_outcome($1, $2, $3, $4, $5, $6, $7, $8, $9)")
         .bind(account)
         .bind(id)
         .bind(fingerprint)
-        .bind(outcome.status.cast_signed())
+        .bind(outcome.code.cast_signed())
         .bind(&outcome.tag)
         .bind(&outcome.body)
         .bind(now)
+        .bind(&outcome.family)
+        .bind(&outcome.content_type)
         .execute(connection)
         .await?;
     Ok(())

@@ -341,7 +341,13 @@ async fn stored_fingerprints_depend_on_a_secret_outside_the_database() {
         let mut change = app.cluster.begin(caller.account).await.unwrap();
         let request = request(app);
         let known = credenza::idempotency::claim(&mut change, &request, app.clock.now()).await.unwrap().is_some();
-        let outcome = credenza::idempotency::Outcome { status: 201, tag: None, body: "{}".to_owned() };
+        let outcome = credenza::idempotency::StoredAnswer {
+            family: "native".to_owned(),
+            code: 201,
+            content_type: "application/json".to_owned(),
+            tag: None,
+            body: "{}".to_owned(),
+        };
         credenza::idempotency::keep(&mut change, &request, &outcome, app.clock.now()).await.unwrap();
         change.commit().await.unwrap();
         known
@@ -365,4 +371,13 @@ async fn without_a_key_the_database_is_not_asked_about_one() {
     caller.post(BASE, base("p")).await.expect(201);
     caller.post(KEYS, json!({})).await.expect(201);
     caller.with_header("idempotency-key", "k").post(KEYS, json!({})).await.expect(500);
+}
+
+#[tokio::test]
+async fn a_stored_answer_has_its_family_and_its_content_type() {
+    let app = TestApp::start().await;
+    let caller = app.account("devs@platform.example").await;
+    caller.with_header("idempotency-key", "k").post(BASE, base("p")).await.expect(201);
+    let stored = app.rows("select family, content_type from idempotency_keys").await;
+    assert_eq!(stored, [json!({"family": "native", "content_type": "application/json"})]);
 }

@@ -23,7 +23,7 @@ pub use report::{MOST_ERRORS, Report, RowError, RowErrors};
 use crate::background;
 use crate::context::Context;
 use crate::error::{self, Error};
-use crate::idempotency::{Outcome, Request};
+use crate::idempotency::{Request, StoredAnswer};
 use crate::principal::Actor;
 use crate::types::AccountId;
 use crate::work::Work;
@@ -56,7 +56,7 @@ pub enum Imported<'a> {
     /// is wrong with the file.
     Done(Report, Option<Box<Work<'a>>>),
     /// The request was carried out before, with this outcome.
-    Before(Outcome),
+    Before(StoredAnswer),
 }
 
 /// Stores the rows of a file, or reports its errors: the same rules as for single writes, one audit event for each

@@ -15,13 +15,17 @@ use crate::http::extract::caller::Caller;
 use crate::http::extract::conditions::etag;
 use crate::http::extract::idempotency::Keyed;
 use crate::http::extract::preview::{Manner, PreviewBody};
-use crate::idempotency::Outcome;
+use crate::http::family::Family;
+use crate::idempotency::StoredAnswer;
 use crate::preview::Preview;
 use crate::types::{AccountId, SupplierCode};
 use crate::work::{Begun, Work};
 
 /// Marks an answer as that of an earlier request with the same key.
 static IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
+
+/// The content type of the native family.
+const JSON: &str = "application/json";
 
 /// A write on its way. Dropping it takes it back.
 pub(in crate::http) enum Write<'a> {
@@ -36,7 +40,7 @@ pub enum Instead {
     /// A refusal.
     Refused(HttpError),
     /// The answer that it got before.
-    Before(Outcome),
+    Before(StoredAnswer),
 }
 
 /// A body that is the answer to a write.
@@ -132,10 +136,16 @@ impl<'a> Write<'a> {
 }
 
 /// The answer as it is stored for a repetition of the request.
-fn outcome(status: StatusCode, tag: Option<&Tag>, body: impl Made) -> Result<Outcome, Error> {
+fn outcome(status: StatusCode, tag: Option<&Tag>, body: impl Made) -> Result<StoredAnswer, Error> {
     let body = serde_json::to_string(&body.without_secrets());
     let body = body.map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
-    Ok(Outcome { status: status.as_u16(), tag: tag.map(Tag::to_string), body })
+    Ok(StoredAnswer {
+        family: Family::Native.as_str().to_owned(),
+        code: status.as_u16(),
+        content_type: JSON.to_owned(),
+        tag: tag.map(Tag::to_string),
+        body,
+    })
 }
 
 async fn tried(preview: Preview<'_>) -> Result<Response, Instead> {
@@ -153,17 +163,16 @@ where
 
 impl IntoResponse for Instead {
     fn into_response(self) -> Response {
-        let Outcome { status, tag, body } = match self {
+        let StoredAnswer { family: _, code, content_type, tag, body } = match self {
             Instead::Refused(refused) => return refused.into_response(),
             Instead::Before(outcome) => outcome,
         };
-        // What we stored ourselves is a status and a tag.
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::CREATED);
+        // What we stored ourselves is a status, a content type and a tag. The path, and so its family, is the stored one's:
+        // it is part of the request's fingerprint.
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::CREATED);
+        let content_type = HeaderValue::from_str(&content_type).unwrap_or(HeaderValue::from_static(JSON));
         let tag = tag.and_then(|tag| HeaderValue::from_str(&tag).ok());
-        let headers = [
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (IDEMPOTENT_REPLAYED.clone(), HeaderValue::from_static("true")),
-        ];
+        let headers = [(CONTENT_TYPE, content_type), (IDEMPOTENT_REPLAYED.clone(), HeaderValue::from_static("true"))];
         (status, tag.map(|tag| [(ETAG, tag)]), headers, body).into_response()
     }
 }

@@ -228,7 +228,13 @@ async fn another_default_isolation_level_changes_nothing() {
         writes.spawn(async move {
             let password = format!("p{number}");
             let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": password});
-            public.post("/extra/v2/credentials", &body).await.status.as_u16()
+            // A write that waited too long for its turn was not done: a busy machine is not what this is about.
+            loop {
+                let status = public.post("/extra/v2/credentials", &body).await.status.as_u16();
+                if status != 429 {
+                    break status;
+                }
+            }
         });
     }
     assert_eq!(writes.join_all().await, [201; 30]);

@@ -11,9 +11,13 @@ use crate::error::Error;
 use crate::programs::{Programs, major};
 use crate::secret::Password;
 use crate::text::tail;
+use crate::way::Way;
 
 /// The superuser of every cluster.
 pub(crate) const ADMIN: &str = "postgres";
+
+/// Name of Postgres's data directory.
+const DATA: &str = "data";
 
 /// Name of the folder while `initdb` works in it.
 const DRAFT: &str = "data.new";
@@ -21,12 +25,14 @@ const DRAFT: &str = "data.new";
 /// A cluster, made or to be made, in a folder that belongs to the server's account.
 pub(crate) struct Cluster {
     home: PathBuf,
+    /// True if the server's account cannot follow the path.
+    is_closed: bool,
 }
 
 impl Cluster {
     /// Names the place, without touching it.
-    pub(crate) fn at(home: PathBuf) -> Self {
-        Self { home }
+    pub(crate) fn at(home: PathBuf, is_closed: bool) -> Self {
+        Self { home, is_closed }
     }
 
     /// Returns the folder that holds the data and everything else of the server's account.
@@ -36,7 +42,17 @@ impl Cluster {
 
     /// Returns Postgres's data directory.
     pub(crate) fn data(&self) -> PathBuf {
-        self.home.join("data")
+        self.home.join(DATA)
+    }
+
+    /// Returns the way of the server's account to the folder, which has to exist.
+    pub(crate) fn way(&self) -> Result<Way, Error> {
+        Way::to(&self.home, self.is_closed)
+    }
+
+    /// Returns Postgres's data directory as the server's account reaches it.
+    pub(crate) fn data_by(way: &Way) -> PathBuf {
+        way.join(DATA)
     }
 
     /// Reads the major version that made the cluster; none before the first start.
@@ -67,11 +83,13 @@ impl Cluster {
         self.sweep()?;
 
         // The name is new each time: an `initdb` whose starter was killed may still be writing to its own.
-        let draft = self.home.join(format!("{DRAFT}.{}", process::id()));
-        let password_file = self.home.join(format!("{DRAFT}.password"));
+        let draft_name = format!("{DRAFT}.{}", process::id());
+        let password_name = format!("{DRAFT}.password");
+        let (draft, password_file) = (self.home.join(&draft_name), self.home.join(&password_name));
         password.write(&password_file)?;
         account.own(&password_file)?;
 
+        let way = self.way()?;
         let initdb = programs.path("initdb");
         let mut command = account.command(&initdb);
         command.args([
@@ -82,7 +100,7 @@ impl Cluster {
             "--username",
             ADMIN,
         ]);
-        command.arg("--pwfile").arg(&password_file).arg("--pgdata").arg(&draft);
+        command.arg("--pwfile").arg(way.join(password_name)).arg("--pgdata").arg(way.join(draft_name));
         if !durable {
             command.arg("--no-sync");
         }

@@ -18,16 +18,17 @@ pub(crate) const GENTLE: Duration = Duration::from_secs(10);
 /// Longest time for a server to drop its work. Postgres itself kills a process that hangs after five seconds.
 pub(crate) const HARD: Duration = Duration::from_secs(10);
 
+/// Name of the file in the data directory with the server's process id.
+const PID_FILE: &str = "postmaster.pid";
+
 const STEP: Duration = Duration::from_millis(20);
 
 /// Ends a server that still runs on `data`, and removes files that would keep a new one from starting.
 ///
 /// The caller holds the data folder's lock, so that nobody else starts a server meanwhile.
 pub(crate) async fn clear(data: &Path, socket: &str, progress: &mut (dyn FnMut(&str) + Send)) -> Result<(), Error> {
-    let pid_file = data.join("postmaster.pid");
-    if let Some(pid) = first_pid(&pid_file)?
-        && is_server_of(pid, data).await
-    {
+    let pid_file = data.join(PID_FILE);
+    if let Some(pid) = running(data).await? {
         progress(&format!("stopping the PostgreSQL server (process {pid}) that an earlier run left"));
         stop(pid, data).await?;
     }
@@ -40,6 +41,14 @@ pub(crate) async fn clear(data: &Path, socket: &str, progress: &mut (dyn FnMut(&
         }
     }
     Ok(())
+}
+
+/// Returns the server that runs on `data`.
+pub(crate) async fn running(data: &Path) -> Result<Option<Pid>, Error> {
+    match first_pid(&data.join(PID_FILE))? {
+        Some(pid) if is_server_of(pid, data).await => Ok(Some(pid)),
+        _ => Ok(None),
+    }
 }
 
 async fn stop(pid: Pid, data: &Path) -> Result<(), Error> {

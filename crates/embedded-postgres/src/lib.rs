@@ -18,6 +18,7 @@ mod server;
 mod socket;
 mod text;
 mod watchdog;
+mod way;
 mod wheel;
 
 use std::ffi::OsString;
@@ -42,8 +43,7 @@ use text::percent_encode;
 pub struct Options {
     /// Name of the application, in the names of folders outside the data folder. Plain: letters, digits, `-`.
     pub application: &'static str,
-    /// The data folder, made if need be. Holds the password, the log, the lock, and the cluster itself unless the
-    /// server's account cannot enter; then a pointer to it.
+    /// The data folder, made if need be. Holds the password, the log, the lock, and the cluster itself.
     pub data_dir: PathBuf,
     /// The folder with the server programs, if one was named. Then no other is looked at.
     pub programs: Option<PathBuf>,
@@ -101,14 +101,14 @@ impl Embedded {
         progress: &mut (dyn FnMut(&str) + Send),
     ) -> Result<Self, Error> {
         let data_dir = Home::data_dir(&options.data_dir)?;
-        let lock = Lock::take(&data_dir, "postgres.lock")?;
+        let lock = Lock::take(&data_dir, home::LOCK)?;
         let (home, account) = Home::find(options.application, data_dir, progress).await?;
-        let cluster = Cluster::at(home.server());
+        let cluster = Cluster::at(home.server(), home.is_closed());
         let version = cluster.version()?;
 
         let choice = Choice {
             places,
-            python: &home.python(),
+            python: home.python(),
             allow_download: options.allow_download,
             account: &account,
             cluster: version.map(|version| (cluster.home(), version)),
@@ -124,14 +124,14 @@ impl Embedded {
             cluster.create(&programs, &account, &password, options.durable).await?;
             password
         };
-        let socket = socket::prepare(options.application, cluster.home(), &account)?;
+        let socket = socket::prepare(options.application, cluster.home(), home.is_closed(), &account)?;
         leftover::clear(&cluster.data(), &socket, progress).await?;
 
-        let log = home.log_file();
+        let (log, way) = (home.log_file(), cluster.way()?);
         let launch = Launch {
             program: programs.path("postgres"),
             account: &account,
-            data: cluster.data(),
+            data: Cluster::data_by(&way),
             socket: &socket,
             log: &log,
             durable: options.durable,

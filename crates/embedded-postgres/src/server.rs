@@ -49,7 +49,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) program: PathBuf,
     /// The account that runs it.
     pub(crate) account: &'a Account,
-    /// Its data directory.
+    /// Its data directory, as the account reaches it.
     pub(crate) data: PathBuf,
     /// The folder of its socket.
     pub(crate) socket: &'a str,

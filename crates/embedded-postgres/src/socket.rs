@@ -18,10 +18,10 @@ pub(crate) const PORT: u16 = 5432;
 /// The longest path of a socket, in bytes: one less than the system's `sun_path`.
 const LONGEST: usize = if cfg!(target_os = "linux") { 107 } else { 103 };
 
-/// Makes the folder, with mode 0700 and owned by the server's account: inside `home`, else in `/tmp` under a name
-/// that is made from `application` and `home`.
-pub(crate) fn prepare(application: &str, home: &Path, account: &Account) -> Result<String, Error> {
-    if let Some(folder) = usable(&home.join("run")) {
+/// Makes the folder, with mode 0700 and owned by the server's account: inside `home` unless that is closed to the account, else
+/// in `/tmp` under a name that is made from `application` and `home`.
+pub(crate) fn prepare(application: &str, home: &Path, is_closed: bool, account: &Account) -> Result<String, Error> {
+    if !is_closed && let Some(folder) = usable(&home.join("run")) {
         ensure(Path::new(&folder), account)?;
         return Ok(folder);
     }

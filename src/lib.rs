@@ -32,6 +32,7 @@ pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 
+pub mod calls;
 pub mod disclosure;
 pub mod preview;
 pub mod rotation;

@@ -15,6 +15,7 @@ const LAYERS: &[&[&str]] = &[
     &["accounts", "suppliers"],
     &["credentials", "api_credentials", "resolver", "oauth"],
     &["preview", "rotation", "disclosure"],
+    &["calls"],
     &["auth", "admission"],
     &["app"],
     &["config"],
@@ -75,7 +76,7 @@ fn each_library_stays_where_it_belongs() {
         only("axum::", &["http/"]);
         only("utoipa", &["http/"]);
         only("clap::", &["cli/"]);
-        only("rustls", &["http/"]);
+        only("rustls", &["http/", "calls/transport/"]);
         only("std::env::var", &["config/source.rs"]);
         only("anyhow::", &["cli/"]);
         only("moka::", &["cluster/coherent.rs", "recent.rs"]);

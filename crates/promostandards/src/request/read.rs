@@ -1,0 +1,1 @@
+//! Reads a request, as a supplier does.

@@ -1,0 +1,1 @@
+//! Messages made from the tables, for tests and simulated suppliers.

@@ -158,7 +158,8 @@ impl App {
             &cluster,
             small(16),
         );
-        let (resolver, opener) = Resolver::new(pool.clone(), vault.clone(), statuses.clone(), &cluster, settings.cache);
+        let (resolver, opener) =
+            Resolver::new(pool.clone(), Arc::clone(&pepper), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let recorder = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
         let disclosure = Disclosure::new(opener, recorder.clone(), statuses.clone(), clock.clone());
         let context = Context { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };

@@ -29,7 +29,7 @@ impl<'a> Preview<'a> {
     ) -> Result<Self, Error> {
         let mut work = Work::begin(context, actor, account).await?;
         credentials::hold(&mut work, account, &supplier).await?;
-        let before = Sources::read(&mut work, account, &supplier).await?;
+        let before = Sources::read(&mut work, account, &supplier, &context.pepper).await?;
         Ok(Self { work, supplier, before })
     }
 
@@ -41,8 +41,8 @@ impl<'a> Preview<'a> {
     /// Takes the write back; returns the calls that it would have moved to another level of the hierarchy.
     pub async fn end(mut self) -> Result<Vec<Moved>, Error> {
         self.work.hold_rights().await?;
-        let account = self.work.account();
-        let after = Sources::read(&mut self.work, account, &self.supplier).await?;
+        let (account, pepper) = (self.work.account(), &self.work.context().pepper);
+        let after = Sources::read(&mut self.work, account, &self.supplier, pepper).await?;
         self.work.roll_back().await?;
         Ok(self.before.moved_to(&after))
     }

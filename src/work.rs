@@ -15,8 +15,8 @@ use crate::error::Error;
 use crate::idempotency::{self, Request, StoredAnswer};
 use crate::postgres::{Tenant, switch_tenant};
 use crate::principal::Actor;
-use crate::rights::{self, Table};
-use crate::types::AccountId;
+use crate::rights::{self, Places, Table};
+use crate::types::{AccountId, SupplierCode};
 
 /// Events that one statement records.
 const EVENTS_AT_ONCE: usize = 10_000;
@@ -108,6 +108,29 @@ impl<'a> Work<'a> {
     /// Checks whether a row is there and as it was authenticated.
     pub(crate) async fn has_authentic(&mut self, table: &Table, account: AccountId, key: &str) -> Result<bool, Error> {
         rights::has_authentic(&mut self.change, &self.context.pepper, table, account, key).await
+    }
+
+    /// Begins the manifest of the account, which was made in this unit of work.
+    pub(crate) async fn begin_manifest(&mut self) -> Result<(), Error> {
+        rights::begin_manifest(&mut self.change, &self.context.pepper, self.account).await
+    }
+
+    /// Notes that this unit of work has filled places of a supplier. To be called after the rows are written.
+    pub(crate) async fn fill(&mut self, supplier: &SupplierCode, places: Places) -> Result<(), Error> {
+        rights::fill(&mut self.change, &self.context.pepper, self.account, supplier, places).await
+    }
+
+    /// Notes the same for very many suppliers, which may come several times.
+    pub(crate) async fn fill_many<'b>(
+        &mut self,
+        filled: impl IntoIterator<Item = (&'b SupplierCode, Places)>,
+    ) -> Result<(), Error> {
+        rights::fill_many(&mut self.change, &self.context.pepper, self.account, filled).await
+    }
+
+    /// Notes that this unit of work has emptied places of a supplier. Returns whether any of them was filled.
+    pub(crate) async fn empty(&mut self, supplier: &SupplierCode, places: Places) -> Result<bool, Error> {
+        rights::empty(&mut self.change, &self.context.pepper, self.account, supplier, places).await
     }
 
     /// The parts that use cases share.

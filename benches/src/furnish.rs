@@ -124,7 +124,8 @@ pub async fn credentials(app: &App, admin: &mut PgConnection, account: AccountId
         columns.usernames.push(pair.username.expose().to_owned());
         columns.passwords.push(sealed.as_bytes().to_vec());
     }
-    insert(admin, account, suppliers, columns).await
+    insert(admin, account, suppliers, columns).await?;
+    Ok(credenza::rights::make_manifest(admin, &app.pepper, account).await?)
 }
 
 async fn insert(admin: &mut PgConnection, account: AccountId, suppliers: &[String], columns: Columns) -> Result<()> {

@@ -79,6 +79,7 @@ pub async fn create(work: &mut Work<'_>, account: &NewAccount) -> Result<Account
     let id = store::insert(work, account, now).await?;
     work.go_on_for(id).await?;
     work.authenticate(&rights::ACCOUNTS, id, "").await?;
+    work.begin_manifest().await?;
     let user = Uuid::now_v7();
     store::insert_user(work, id, user, account.owner_email.as_str(), None, now).await?;
     work.record(Event::new(Action::AccountCreated));

@@ -42,6 +42,7 @@ pub async fn create(work: &mut Work<'_>, new: &NewSubAccount) -> Result<SubAccou
     let created = created.ok_or(Error::missing(Missing::SubAccount))?;
     work.go_on_for(id).await?;
     work.authenticate(&rights::ACCOUNTS, id, "").await?;
+    work.begin_manifest().await?;
     let user = Uuid::now_v7();
     store::insert_user(work, id, user, &email, None, now).await?;
     work.record(Event::new(Action::AccountCreated));

@@ -4,6 +4,7 @@ use super::{BaseCredentials, Conditions, Tag, store};
 use crate::audit::{Action, Event};
 use crate::error::{Error, Half, Missing, MissingHalf};
 use crate::postgres::violates;
+use crate::rights::Places;
 use crate::sealed_pair::{Place, Storage, StoredPair};
 use crate::suppliers;
 use crate::types::{Environment, HalfPair, Pair, SupplierCode};
@@ -94,6 +95,8 @@ pub async fn upsert_base(
             }
         })?;
     held.require_new(created)?;
+    let filled = complete.iter().map(|(place, _)| Places::base(place.environment));
+    work.fill(&update.supplier, filled.fold(Places::default(), Places::with)).await?;
     let result = store::find_within(work, account, &update.supplier).await?;
     let result = result.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::CredentialsCreated } else { Action::CredentialsUpdated };

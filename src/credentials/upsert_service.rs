@@ -4,6 +4,7 @@ use super::{Conditions, ServiceCredential, Tag, store};
 use crate::audit::{Action, Event};
 use crate::error::{Error, Missing};
 use crate::postgres::violates;
+use crate::rights::Places;
 use crate::sealed_pair::{Place, Storage};
 use crate::suppliers;
 use crate::types::{Environment, Pair, Service, SupplierCode};
@@ -60,6 +61,7 @@ pub async fn upsert_service(
         }
     })?;
     held.require_new(created)?;
+    work.fill(supplier, Places::service(service, environment)).await?;
     let whole = store::find_within(work, account, supplier).await?;
     let (_, tag) = whole.ok_or(Error::Database(sqlx::Error::RowNotFound))?;
     let action = if created { Action::ServiceCredentialsCreated } else { Action::ServiceCredentialsUpdated };

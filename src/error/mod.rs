@@ -145,6 +145,15 @@ impl Error {
         Error::NotFound { what, hint: None }
     }
 
+    /// Why a stored value does not open, if that is the error; perhaps of a load that several callers shared.
+    pub fn unreadable(&self) -> Option<OpenError> {
+        match self {
+            Error::Unreadable(why) => Some(*why),
+            Error::Shared(error) => error.unreadable(),
+            _ => None,
+        }
+    }
+
     /// Whether the database could not be reached in time, perhaps by a load that several callers shared.
     pub fn is_unavailable(&self) -> bool {
         match self {

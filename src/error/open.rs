@@ -18,6 +18,9 @@ pub enum OpenError {
     /// The keyring lacks the key that wraps the data key, or the key service has given it up.
     #[error("the key-encryption key of a data key is not in the keyring")]
     NoKek,
+    /// The place was filled, and nobody who may has emptied it.
+    #[error("the stored value is missing")]
+    Missing,
     /// The sealed value is not text.
     #[error("the sealed value is not text")]
     NotText,

@@ -7,8 +7,10 @@ use sqlx::PgExecutor;
 use sqlx::postgres::PgRow;
 use sqlx::{FromRow, Row};
 
+use crate::api_key::Pepper;
 use crate::cluster::Pinned;
 use crate::error::Error;
+use crate::rights::{Manifest, Places};
 use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
 use crate::vault::{OpenError, Sealed, WeakDataKeys};
@@ -37,15 +39,45 @@ pub(super) struct Extras {
 /// A supplier's bundle; `None` if there is no such supplier.
 pub(super) type CachedSupplier = Option<Arc<SupplierBundle>>;
 
-/// Service credentials: the user name is in clear, as it is stored.
+/// Service credentials. Those that are missing where they were stored are an error, and not absent.
 pub(super) struct ServicePair {
     pub service: Service,
     pub environment: Environment,
+    pub pair: Result<UsernameAndSealed, OpenError>,
+}
+
+/// A pair whose user name is in clear, as it is stored.
+pub(super) struct UsernameAndSealed {
     pub username: Username,
-    pub password: Result<Sealed, OpenError>,
+    pub password: Sealed,
 }
 
 impl AccountBundle {
+    /// The bundle of an account whose bundle cannot be read: every place is this error.
+    pub fn unreadable(why: OpenError) -> Self {
+        let mut bundle = Self::default();
+        bundle.require(Places::EVERY, why);
+        bundle
+    }
+
+    /// Puts an error into each of these places that is empty.
+    fn require(&mut self, places: Places, why: OpenError) {
+        for environment in Environment::ALL {
+            let base = match environment {
+                Environment::Staging => &mut self.staging,
+                Environment::Production => &mut self.production,
+            };
+            if places.has(Places::base(environment)) && !matches!(base, StoredPair::Whole(_)) {
+                *base = StoredPair::Whole(Err(why));
+            }
+            for service in Service::ALL {
+                if places.has(Places::service(service, environment)) && self.service(service, environment).is_none() {
+                    self.services.push(ServicePair { service, environment, pair: Err(why) });
+                }
+            }
+        }
+    }
+
     pub fn base(&self, environment: Environment) -> &StoredPair {
         match environment {
             Environment::Staging => &self.staging,
@@ -65,8 +97,7 @@ impl AccountBundle {
             .iter()
             .map(|pair| {
                 size_of::<ServicePair>()
-                    + pair.username.expose().len()
-                    + pair.password.as_ref().map_or(0, |sealed| sealed.as_bytes().len())
+                    + pair.pair.as_ref().map_or(0, |pair| pair.username.expose().len() + pair.password.as_bytes().len())
             })
             .sum();
         size_of::<Entry>() + base + services
@@ -142,37 +173,40 @@ impl FromRow<'_, PgRow> for AccountRow {
     }
 }
 
-/// Loads an account's bundle; one query. A stored value that cannot be one is kept as an error, never as an absent level.
+/// Loads an account's bundle; one query. A stored value that cannot be one, or is missing where one was stored, is kept as an
+/// error, never as an absent level.
 pub(super) async fn load_account(
     executor: impl PgExecutor<'_>,
     account: AccountId,
     supplier: &SupplierCode,
+    pepper: &Pepper,
 ) -> Result<AccountBundle, Error> {
-    let rows: Vec<AccountRow> = sqlx::query_as(
-        "select staging_username, staging_password, production_username, production_password,
+    let rows = sqlx::query(
+        "select suppliers, places, mac, staging_username, staging_password, production_username, production_password,
              service, environment, username, password
-         from account_bundle($1, $2)",
+         from account_bundle_and_manifest($1, $2)",
     )
     .bind(account)
     .bind(supplier.as_str())
     .fetch_all(executor)
     .await?;
-    let mut bundle = AccountBundle::default();
-    for (index, row) in rows.into_iter().enumerate() {
-        // Every row repeats the base columns.
-        if index == 0 {
-            bundle.staging = StoredPair::from_columns(row.staging.0, row.staging.1);
-            bundle.production = StoredPair::from_columns(row.production.0, row.production.1);
+    let (mut bundle, mut manifest) = (AccountBundle::default(), None);
+    for row in rows {
+        if row.try_get::<Option<Vec<String>>, _>("suppliers")?.is_some() {
+            manifest = Some(Manifest::of_row(pepper, account, &row)?);
+            continue;
         }
+        let row = AccountRow::from_row(&row)?;
+        // Every row repeats the base columns.
+        bundle.staging = StoredPair::from_columns(row.staging.0, row.staging.1);
+        bundle.production = StoredPair::from_columns(row.production.0, row.production.1);
         if let Some(columns) = row.service {
-            bundle.services.push(ServicePair {
-                service: columns.service,
-                environment: columns.environment,
-                username: Username::parse(columns.username.into()).map_err(|_| OpenError::NotText)?,
-                password: Sealed::parse(columns.password),
-            });
+            let username = Username::parse(columns.username.into()).map_err(|_| OpenError::NotText)?;
+            let pair = Sealed::parse(columns.password).map(|password| UsernameAndSealed { username, password });
+            bundle.services.push(ServicePair { service: columns.service, environment: columns.environment, pair });
         }
     }
+    bundle.require(manifest.ok_or(OpenError::Missing)?.places(supplier), OpenError::Missing);
     Ok(bundle)
 }
 

@@ -21,12 +21,13 @@ use sqlx::PgPool;
 pub use sources::{Moved, Sources};
 
 use crate::accounts::AccountStatuses;
+use crate::api_key::Pepper;
 use crate::cluster::{Cluster, Coherent, Limits, Owner, Readings, stale};
 use crate::error::{Denied, Error, Missing};
 use crate::suppliers;
 use crate::types::{AccountId, Environment, HalfPair, Pair, Service, SupplierCode};
 use crate::vault::{DataKeys, Vault};
-use bundle::{CachedSupplier, Entry, Extras, SupplierBundle};
+use bundle::{AccountBundle, CachedSupplier, Entry, Extras, SupplierBundle};
 use counted::Counted;
 use offer::{Offer, candidates, win};
 use precedence::{Candidate, Choice, Level, Outcome, choose};
@@ -77,6 +78,7 @@ pub struct Explanation {
 #[derive(Clone)]
 pub struct Resolver {
     pool: PgPool,
+    pepper: Arc<Pepper>,
     vault: Vault,
     statuses: AccountStatuses,
     accounts: Coherent<(AccountId, SupplierCode), Arc<Entry>>,
@@ -108,6 +110,7 @@ impl Resolver {
     /// eighth of it on top.
     pub fn new(
         pool: PgPool,
+        pepper: Arc<Pepper>,
         vault: Vault,
         statuses: AccountStatuses,
         cluster: &Cluster,
@@ -126,7 +129,7 @@ impl Resolver {
         let suppliers = Coherent::new(trust, "suppliers", limits, |code: &SupplierCode, bundle: &CachedSupplier| {
             code.as_str().len() + bundle.as_ref().map_or(0, |bundle| bundle.weight())
         });
-        let resolver = Self { pool, vault, statuses, accounts, suppliers, counted: Arc::new(Counted::new()) };
+        let resolver = Self { pool, pepper, vault, statuses, accounts, suppliers, counted: Arc::new(Counted::new()) };
         (resolver.clone(), Opener(resolver))
     }
 
@@ -257,13 +260,21 @@ impl Resolver {
             return Ok((entry, supplier_bundle));
         }
         let load = || {
-            let (pool, code) = (self.pool.clone(), supplier.clone());
+            let (pool, code, pepper) = (self.pool.clone(), supplier.clone(), Arc::clone(&self.pepper));
             async move {
-                let bundle = bundle::load_account(&pool, account, &code).await?;
+                let bundle = bundle::load_account(&pool, account, &code, &pepper).await?;
                 Ok(Arc::new(Entry { bundle, ..Entry::default() }))
             }
         };
-        Ok((self.accounts.get(&owner, (account, supplier.clone()), load).await?, supplier_bundle))
+        let entry = match self.accounts.get(&owner, (account, supplier.clone()), load).await {
+            // Not kept in memory: nobody announces that a manifest is right again. A pair of the request itself goes on.
+            Err(error) => {
+                let bundle = AccountBundle::unreadable(error.unreadable().ok_or(error)?);
+                Arc::new(Entry { bundle, ..Entry::default() })
+            }
+            Ok(entry) => entry,
+        };
+        Ok((entry, supplier_bundle))
     }
 
     async fn supplier_bundle(

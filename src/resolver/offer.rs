@@ -1,7 +1,7 @@
 //! The offers of the levels for a call, which offer wins, and how it is opened.
 
 use super::Call;
-use super::bundle::{AccountBundle, ServicePair, SupplierBundle};
+use super::bundle::{AccountBundle, ServicePair, SupplierBundle, UsernameAndSealed};
 use super::precedence::{Candidate, Level, choose};
 use crate::error::{Error, OpenError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
@@ -75,7 +75,7 @@ impl<'a> Offer<'a> {
     pub fn sealed(self) -> Result<impl Iterator<Item = &'a Sealed>, OpenError> {
         let values = match self {
             Offer::Request(..) => [None, None],
-            Offer::Service(stored) => [Some(stored.password.as_ref().map_err(|damage| *damage)?), None],
+            Offer::Service(stored) => [Some(&stored.pair.as_ref().map_err(|damage| *damage)?.password), None],
             Offer::Stored(sealed) => sealed.as_ref().map_err(|damage| *damage)?.halves().map(Some),
         };
         Ok(values.into_iter().flatten())
@@ -88,9 +88,9 @@ impl<'a> Offer<'a> {
         match self {
             Offer::Request(username, password) => Ok(Pair { username: username.clone(), password: password.clone() }),
             Offer::Service(stored) => {
-                let (username, sealed) = (&stored.username, stored.password.as_ref().map_err(|damage| *damage)?);
+                let UsernameAndSealed { username, password } = stored.pair.as_ref().map_err(|damage| *damage)?;
                 let place = place(Storage::Service(call.service));
-                let password = place.open_password(keys, account, username, sealed)?;
+                let password = place.open_password(keys, account, username, password)?;
                 Ok(Pair { username: username.clone(), password })
             }
             Offer::Stored(sealed) => {

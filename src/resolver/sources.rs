@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use super::bundle;
 use super::offer::candidates;
 use super::precedence::{Candidate, Level, choose};
+use crate::api_key::Pepper;
 use crate::error::Error;
 use crate::types::{AccountId, Environment, Service, SupplierCode};
 
@@ -32,8 +33,9 @@ impl Sources {
         connection: &mut PgConnection,
         account: AccountId,
         supplier: &SupplierCode,
+        pepper: &Pepper,
     ) -> Result<Self, Error> {
-        let account = bundle::load_account(&mut *connection, account, supplier).await?;
+        let account = bundle::load_account(&mut *connection, account, supplier, pepper).await?;
         let supplier = bundle::load_supplier(&mut *connection, supplier).await?;
         let level = |service, environment| {
             // Nothing answers calls to a supplier that does not exist.

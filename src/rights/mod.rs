@@ -3,8 +3,10 @@
 //! - [`hold`]: confirmed within a write, and kept until its transaction ends.
 //! - [`authenticate`], [`is_authentic`]: rows that give rights carry a MAC over what the rights follow from. Somebody who writes
 //!   the database without the pepper can take rights away, and put back an old row as a whole, but can give none.
+//! - [`Manifest`]: the places that an account has filled, so that an emptied one is not mistaken for one that never was.
 
 mod mac;
+mod manifest;
 mod store;
 
 use chrono::{DateTime, Utc};
@@ -17,8 +19,13 @@ use crate::principal::{AuthMethod, Grounds, Principal};
 use crate::types::AccountId;
 
 use mac::RightsMac;
+pub use manifest::{Emptied, Manifest, Places, make_manifest};
+pub(crate) use manifest::{begin as begin_manifest, empty, fill, fill_many};
 pub use store::are_authenticated;
 pub(crate) use store::{ACCOUNTS, API_KEYS, OAUTH_CLIENT_SECRETS, OAUTH_CLIENTS, Table};
+
+/// The version of the MACs that brought manifests.
+const MANIFESTS_SINCE: i32 = 2;
 
 /// Confirms that a principal still has its rights; nobody can revoke them before the transaction ends. To be called when the work is done, shortly before the commit.
 ///
@@ -137,6 +144,11 @@ pub struct Unauthentic {
     pub key: String,
 }
 
+/// Finds the places that accounts have filled and that are empty. For a transaction on every account's rows.
+pub async fn find_emptied(connection: &mut PgConnection, pepper: &Pepper) -> Result<Vec<Emptied>, Error> {
+    Ok(manifest::verify(connection, pepper).await?.1)
+}
+
 /// Finds every row that is not as it was authenticated. For a transaction on every account's rows.
 pub async fn find_unauthentic(connection: &mut PgConnection, pepper: &Pepper) -> Result<Vec<Unauthentic>, Error> {
     let mut found = Vec::new();
@@ -148,6 +160,7 @@ pub async fn find_unauthentic(connection: &mut PgConnection, pepper: &Pepper) ->
             }
         }
     }
+    found.extend(manifest::verify(connection, pepper).await?.0);
     Ok(found)
 }
 
@@ -156,20 +169,26 @@ pub async fn find_unauthentic(connection: &mut PgConnection, pepper: &Pepper) ->
 pub async fn authenticate_older(owner: &PgConnectOptions, pepper: &Pepper) -> Result<u64, Error> {
     let mut connection = owner.connect().await?;
     let mut transaction = connection.begin_with("begin; set local credenza.every_account = 'on'").await?;
-    if store::are_authenticated(&mut transaction).await? {
+    let before = store::authenticated_version(&mut transaction).await?;
+    if before >= store::VERSION {
         return Ok(0);
     }
-    let count = authenticate_every_row(&mut transaction, pepper).await?;
+    let count = authenticate_since(&mut transaction, pepper, before).await?;
     store::note_authenticated(&mut transaction).await?;
     transaction.commit().await?;
     connection.close().await?;
     Ok(count)
 }
 
-/// Authenticates every row as it is. For the upgrade, and for tests that change rows by hand.
+/// Authenticates every row as it is. For tests that change rows by hand.
 pub async fn authenticate_every_row(connection: &mut PgConnection, pepper: &Pepper) -> Result<u64, Error> {
-    let mut count = 0;
-    for table in store::TABLES {
+    authenticate_since(connection, pepper, 0).await
+}
+
+/// Authenticates the rows of the tables whose MACs came after a version.
+async fn authenticate_since(connection: &mut PgConnection, pepper: &Pepper, before: i32) -> Result<u64, Error> {
+    let mut count = if before < MANIFESTS_SINCE { manifest::make_every(connection, pepper).await? } else { 0 };
+    for table in store::TABLES.into_iter().filter(|table| before < table.since) {
         for store::AnyRow { account, key, row } in store::every_row(connection, table).await? {
             let mac = table.mac(pepper, account, &key, &row)?.finish();
             store::set_mac(connection, account, table, &key, &mac).await?;

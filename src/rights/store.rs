@@ -42,6 +42,8 @@ pub(super) async fn why_ended(
 /// row is named by its account and the rest of its key, as text.
 pub(crate) struct Table {
     pub name: &'static str,
+    /// The version of the MACs that brought this table's.
+    pub since: i32,
     find: &'static str,
     set: &'static str,
     all: &'static str,
@@ -49,9 +51,10 @@ pub(crate) struct Table {
 }
 
 macro_rules! table {
-    ($name:literal, $account:literal, $key:literal, $columns:literal, $put:expr) => {
+    ($name:literal, $since:literal, $account:literal, $key:literal, $columns:literal, $put:expr) => {
         Table {
             name: $name,
+            since: $since,
             find: concat!(
                 "select ",
                 $columns,
@@ -81,19 +84,26 @@ macro_rules! table {
 }
 
 /// Whether an account's keys work, whose it is, what it may have.
-pub(crate) static ACCOUNTS: Table =
-    table!("accounts", "id", "''", "parent_id, is_active, plan, subaccounts_enabled, allowed_origins", |mac, row| {
+pub(crate) static ACCOUNTS: Table = table!(
+    "accounts",
+    1,
+    "id",
+    "''",
+    "parent_id, is_active, plan, subaccounts_enabled, allowed_origins",
+    |mac, row| {
         mac.number(row.try_get("parent_id")?);
         mac.flag(row.try_get("is_active")?);
         mac.bytes(row.try_get::<&str, _>("plan")?.as_bytes());
         mac.flag(row.try_get("subaccounts_enabled")?);
         mac.texts(&row.try_get::<Vec<String>, _>("allowed_origins")?);
         Ok(())
-    });
+    }
+);
 
 /// The rights of a key, and the person on record for it.
 pub(crate) static API_KEYS: Table = table!(
     "api_keys",
+    1,
     "account_id",
     "id::text",
     "user_id, coalesce((select email from users u where u.account_id = t.account_id and u.id = t.user_id), '') as user_email, kind, hash,
@@ -116,6 +126,7 @@ pub(crate) static API_KEYS: Table = table!(
 /// The rights of the tokens of a client, and the person on record for it.
 pub(crate) static OAUTH_CLIENTS: Table = table!(
     "oauth_clients",
+    1,
     "account_id",
     "id::text",
     "user_id, coalesce((select email from users u where u.account_id = t.account_id and u.id = t.user_id), '') as user_email, client_id,
@@ -134,6 +145,7 @@ pub(crate) static OAUTH_CLIENTS: Table = table!(
 /// By which secrets a client is known, and until when.
 pub(crate) static OAUTH_CLIENT_SECRETS: Table = table!(
     "oauth_client_secrets",
+    1,
     "account_id",
     "client::text || ' ' || encode(hash, 'hex')",
     "expires_at",
@@ -198,13 +210,21 @@ pub(super) async fn every_row(connection: &mut PgConnection, table: &Table) -> R
         .collect()
 }
 
+/// The newest version of the MACs.
+pub(super) const VERSION: i32 = 2;
+
 /// Checks whether the rows that are older than MACs have theirs.
 pub async fn are_authenticated(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select exists (select from authenticated_rights)").fetch_one(connection).await
+    Ok(authenticated_version(connection).await? >= VERSION)
+}
+
+/// Returns up to which version of the MACs older rows have theirs.
+pub(super) async fn authenticated_version(connection: &mut PgConnection) -> Result<i32, sqlx::Error> {
+    sqlx::query_scalar("select coalesce(max(version), 0) from authenticated_rights").fetch_one(connection).await
 }
 
 /// Notes that they have.
 pub(super) async fn note_authenticated(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
-    sqlx::query("insert into authenticated_rights values (now())").execute(connection).await?;
+    sqlx::query("insert into authenticated_rights values (now(), $1)").bind(VERSION).execute(connection).await?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use crate::credentials::{BasePairs, ServicePasswords};
 use crate::error::{Error, OpenError};
 use crate::oauth::SigningKeys;
 use crate::postgres::{Tenant, snapshot};
-use crate::rights::Unauthentic;
+use crate::rights::{Emptied, Unauthentic};
 use crate::suppliers::DefaultPairs;
 use crate::types::{AccountId, Environment};
 use crate::vault::{Binding, DataKeyId, DataKeys, Sealed, SealedRow, SealedTable, Span};
@@ -111,6 +111,18 @@ impl Fault {
         let why = "the row is not as it was authenticated, and gives no right".to_owned();
         let key = if row.key.is_empty() { vec![] } else { vec![row.key] };
         Self { table: row.table, account: row.account, key, column: "mac", why }
+    }
+
+    fn of_emptied(place: Emptied) -> Self {
+        let (table, column, service) = match (place.service, place.environment) {
+            (None, Environment::Staging) => ("supplier_credentials", "staging_password", vec![]),
+            (None, Environment::Production) => ("supplier_credentials", "production_password", vec![]),
+            (Some(service), environment) => {
+                ("service_credentials", "password", vec![service.as_str().to_owned(), environment.as_str().to_owned()])
+            }
+        };
+        let key = [vec![place.supplier], service].concat();
+        Self { table, account: place.account, key, column, why: OpenError::Missing.to_string() }
     }
 
     fn of_data_key(id: DataKeyId, why: OpenError) -> Self {

@@ -62,5 +62,7 @@ pub async fn verify(context: &Context, mut progress: impl FnMut(Progress<'_>) + 
     let mut transaction = snapshot(&context.pool).await?;
     let rows = rights::find_unauthentic(&mut transaction, &context.pepper).await?;
     verified.faults.extend(rows.into_iter().map(Fault::of_unauthentic));
+    let places = rights::find_emptied(&mut transaction, &context.pepper).await?;
+    verified.faults.extend(places.into_iter().map(Fault::of_emptied));
     Ok(verified)
 }

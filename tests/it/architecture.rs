@@ -226,6 +226,7 @@ fn secrets_cannot_be_compared() {
 const TENANTLESS: &[&str] = &[
     "rights::every_row",
     "are_authenticated",
+    "authenticated_version",
     "note_authenticated",
     "find_by_hash",
     "find_by_client_id",

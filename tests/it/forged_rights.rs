@@ -266,10 +266,13 @@ async fn rows_that_are_older_than_their_macs_are_authenticated_once() {
     let app = TestApp::start().await;
     let owner = app.account("devs@platform.example").await;
     let client = owner.client().await;
+    let resolver = app.account_that_resolves("resolver@platform.example").await;
+    let pair = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
+    resolver.post("/extra/v2/credentials", pair).await.expect(201);
     // As an installation is before the upgrade.
     app.sql(
         "update accounts set mac = null; update api_keys set mac = null; update oauth_clients set mac = null;
-         update oauth_client_secrets set mac = null; delete from authenticated_rights",
+         update oauth_client_secrets set mac = null; delete from credential_manifests; delete from authenticated_rights",
     )
     .await;
     app.forget();
@@ -279,6 +282,10 @@ async fn rows_that_are_older_than_their_macs_are_authenticated_once() {
     app.forget();
     owner.get("/me").await.expect(200);
     app.me(&app.token(&client).await).await.expect(200);
+    resolver.resolve("HIT", "INV", "PROD").await.expect(200);
+    app.sql("delete from supplier_credentials").await;
+    app.forget();
+    resolver.resolve("HIT", "INV", "PROD").await.expect(500);
     // Not a second time, whatever somebody has written since.
     app.sql("update api_keys set mac = null").await;
     assert_eq!(rights::authenticate_older(role, &app.app.pepper).await.unwrap(), 0);

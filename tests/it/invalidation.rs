@@ -102,10 +102,10 @@ async fn plain_sql_is_seen_soon() {
     let caller = furnished(&app).await;
     app.save_rows().await;
     for (act, expected) in [
-        ("delete from service_credentials", "base base shared"),
-        ("update service_credentials set service = 'PPC'", "base base shared"),
-        ("update supplier_credentials set production_username = null, production_password = null", "own shared shared"),
-        ("delete from supplier_credentials", "shared shared shared"),
+        ("delete from service_credentials", "500 base shared"),
+        ("update service_credentials set service = 'PPC'", "500 base shared"),
+        ("update supplier_credentials set production_username = null, production_password = null", "own 500 shared"),
+        ("delete from supplier_credentials", "500 500 shared"),
         ("update default_credentials set services = '{PO}'", "own base 403"),
         ("update default_credentials set supplier_code = 'PCNA'", "own base 403"),
         ("delete from default_credentials", "own base 403"),
@@ -119,8 +119,8 @@ async fn plain_sql_is_seen_soon() {
         ("delete from data_keys where account_id <> 0", "500 500 shared"),
         ("delete from data_keys where account_id = 0", "own base 500"),
         ("update data_keys set generation = 2", "500 500 500"),
-        ("truncate service_credentials", "base base shared"),
-        ("truncate supplier_credentials cascade", "shared shared shared"),
+        ("truncate service_credentials", "500 base shared"),
+        ("truncate supplier_credentials cascade", "500 500 shared"),
         ("truncate default_credentials", "own base 403"),
         ("truncate suppliers cascade", "404 404 404"),
         ("truncate api_keys cascade", "403 403 403"),
@@ -222,7 +222,7 @@ async fn a_cached_absence_ends_soon_after_the_row_is_stored() {
     let app = TestApp::start().await;
     let caller = furnished(&app).await;
     for (table, without) in [
-        ("service_credentials", "base base shared"),
+        ("service_credentials", "500 base shared"),
         ("default_credentials", "own base 403"),
         ("api_keys", "403 403 403"),
         ("data_keys", "500 500 500"),
@@ -240,12 +240,12 @@ async fn a_cached_absence_ends_soon_after_the_row_is_stored() {
 async fn a_row_that_moves_between_accounts_concerns_both() {
     let app = TestApp::start().await;
     let (from, to) = (furnished(&app).await, app.account_that_resolves("devs@other.example").await);
-    app.sql("delete from service_credentials").await;
+    app.sql_authenticated("delete from service_credentials").await;
     soon_sees(&from, "base base shared", "delete").await;
     assert_eq!(seen(&to).await, "shared shared shared");
     let act = format!("update supplier_credentials set account_id = {}", to.account);
     app.sql(&act).await;
-    soon_sees(&from, "shared shared shared", &act).await;
+    soon_sees(&from, "500 500 shared", &act).await;
     // It does not open there, and that is an error.
     soon_sees(&to, "500 500 shared", &act).await;
 }

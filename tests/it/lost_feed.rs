@@ -43,7 +43,7 @@ async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {
         ("delete from supplier_credentials", "shared shared shared"),
         ("update default_credentials set services = '{MED}'", "403 403 shared"),
     ] {
-        app.sql(act).await;
+        app.sql_authenticated(act).await;
         assert_eq!(seen(&caller).await, expected, "{act}");
     }
     assert!(!trust.has_lease());

@@ -44,6 +44,7 @@ mod dev_screen;
 mod dev_stop;
 mod directory;
 mod doctor;
+mod emptied_places;
 mod failed_attempts;
 mod fairness;
 mod foreign_roles;

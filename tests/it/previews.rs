@@ -205,14 +205,16 @@ async fn a_parent_can_preview_for_its_sub_account() {
 async fn a_preview_waits_for_a_change_that_comes_first() {
     let app = TestApp::start().await;
     let caller = app.account("devs@platform.example").await;
-    for first in ["delete from service_credentials", "update service_credentials set username = 'u2'"] {
+    for (first, level) in [
+        ("update service_credentials set username = 'u2'", "account"),
+        ("update service_credentials set service = 'INV'", "service"),
+    ] {
         caller.post(BASE, production()).await.expect(201);
-        caller.post(SERVICES, service("INV", "PROD")).await.expect(201);
+        caller.post(SERVICES, service("PPC", "PROD")).await.expect(201);
         let meanwhile = app.meanwhile(first).await;
         let path = format!("{HIT}?dry_run=true");
         let answer = meanwhile.commit_when_it_waits(&app, caller.delete(&path)).await.expect(200);
         let inventory = &answer["changes"].as_array().unwrap()[2];
-        let level = if first.starts_with("delete") { "account" } else { "service" };
         assert_eq!((&inventory["service"], &inventory["from"]), (&json!("INV"), &json!(level)));
     }
 }

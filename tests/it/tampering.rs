@@ -221,6 +221,10 @@ async fn half_a_pair_that_got_past_the_constraint_is_no_pair() {
              update supplier_credentials set production_password = null where account_id = :a",
         )
         .await;
+    assert_eq!(stage.status(&stage.a, BASE_LEVEL).await, 500);
+    // Where no pair was stored, half of one fills nothing.
+    app.sql_authenticated("").await;
+    app.forget();
     let resolved = stage.a.resolve("HIT", "Product", "PROD").await.expect(200);
     assert_eq!((&resolved["source"], &resolved["username"]), (&json!("default"), &json!("shared")));
     let path = "/extra/v2/credentials/HIT/resolution?service=Product&environment=PROD";

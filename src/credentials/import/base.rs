@@ -9,6 +9,7 @@ use crate::audit::{Action, Event};
 use crate::credentials::BaseUpdate;
 use crate::credentials::upsert_base::missing_half;
 use crate::error::{Error, Missing, MissingHalf, SealError};
+use crate::rights::Places;
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::types::{AccountId, Environment, Pair, SupplierCode};
 use crate::vault::{SealBudget, Vault};
@@ -93,6 +94,12 @@ impl Importable for BaseUpdate {
         }
         let is_unchanged = stored.is_some() && pairs.is_empty();
         Ok(Ok((!is_unchanged).then_some(pairs)))
+    }
+
+    fn fills(&self, pairs: &SealedPairs) -> Places {
+        let pairs = [(Environment::Staging, &pairs.staging), (Environment::Production, &pairs.production)];
+        let filled = pairs.into_iter().filter(|(_, pair)| pair.is_some());
+        filled.fold(Places::default(), |places, (environment, _)| places.with(Places::base(environment)))
     }
 
     fn seals(pairs: &Pairs) -> u64 {

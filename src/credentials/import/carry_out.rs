@@ -242,6 +242,11 @@ impl<'c, T: Importable> Import<'c, '_, T> {
             let rows: Vec<_> = part.iter().map(|(index, sealed)| (&self.rows[*index].value, sealed)).collect();
             created.extend(T::store(work, self.account, &rows, stamp).await?);
         }
+        let filled = sealed.iter().map(|(index, sealed)| {
+            let row = &self.rows[*index].value;
+            (row.supplier(), row.fills(sealed))
+        });
+        work.fill_many(filled).await?;
         // In the order of the file, as single writes would have left them.
         sealed.sort_unstable_by_key(|(index, _)| *index);
         for (index, _) in &sealed {

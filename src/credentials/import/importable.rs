@@ -6,6 +6,7 @@ use super::rows::{Key, Keyed, Row};
 use super::store::{Placed, Stamp};
 use crate::audit::Event;
 use crate::error::{Error, Missing, MissingHalf, SealError};
+use crate::rights::Places;
 use crate::types::{AccountId, SupplierCode};
 use crate::vault::{SealBudget, Vault};
 
@@ -72,6 +73,9 @@ pub(super) trait Importable: Keyed + Sized + Sync {
         stored: Option<&Self::Stored>,
     ) -> impl Future<Output = Result<Result<Option<Self::Change>, Vec<MissingHalf>>, Error>> + Send;
 
+    /// The places that a change fills.
+    fn fills(&self, change: &Self::Sealed) -> Places;
+
     /// How many seals a change takes.
     fn seals(change: &Self::Change) -> u64;
 
@@ -93,11 +97,7 @@ pub(super) trait Importable: Keyed + Sized + Sync {
     fn event(&self, is_new: bool) -> Event;
 }
 
-/// Whether a stored value does not open, perhaps by a load that several callers shared.
+/// Whether a stored value does not open.
 pub(super) fn is_unreadable(error: &Error) -> bool {
-    match error {
-        Error::Unreadable(_) => true,
-        Error::Shared(error) => is_unreadable(error),
-        _ => false,
-    }
+    error.unreadable().is_some()
 }

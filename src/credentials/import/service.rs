@@ -8,6 +8,7 @@ use super::store::{self, NewServiceRows, ServiceColumns, ServiceKeys, Stamp};
 use crate::audit::{Action, Event};
 use crate::credentials::ServiceUpdate;
 use crate::error::{Error, Missing, MissingHalf, SealError};
+use crate::rights::Places;
 use crate::sealed_pair::{Place, Storage};
 use crate::types::{AccountId, SupplierCode, Username};
 use crate::vault::{SealBudget, Sealed, Vault};
@@ -81,6 +82,10 @@ impl Importable for ServiceUpdate {
             None => false,
         };
         Ok(Ok((!is_unchanged).then_some(())))
+    }
+
+    fn fills(&self, _: &Sealed) -> Places {
+        Places::service(self.service, self.environment)
     }
 
     fn seals((): &()) -> u64 {

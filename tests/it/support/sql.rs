@@ -16,8 +16,9 @@ use super::caller::Caller;
 use super::cluster::in_tests;
 
 /// Tables whose rows are cached, parents first.
-pub const CACHED: [&str; 8] = [
+pub const CACHED: [&str; 9] = [
     "accounts",
+    "credential_manifests",
     "users",
     "api_keys",
     "suppliers",

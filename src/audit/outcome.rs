@@ -48,9 +48,7 @@ impl Outcome {
 impl From<&Error> for Outcome {
     fn from(error: &Error) -> Self {
         match error {
-            Error::Invalid(_) | Error::HalfPairs(_) | Error::Limit(_) | Error::Taken(_) | Error::BrokenRule(_) => {
-                Outcome::Invalid
-            }
+            Error::HalfPairs(_) | Error::Limit(_) | Error::Taken(_) | Error::BrokenRule(_) => Outcome::Invalid,
             Error::NotFound { .. } => Outcome::NotFound,
             Error::UnderWay => Outcome::InProgress,
             Error::KeyReused => Outcome::KeyReused,

@@ -9,7 +9,8 @@ use secrecy::SecretSlice;
 
 use super::progress::Bar;
 use crate::app::App;
-use crate::credentials::import::{self, Imported, MOST_BYTES, Mode, Report, RowError};
+use crate::credentials::import::{self, Imported, MOST_BYTES, Mode, Report};
+use crate::http::{ImportBody, words};
 use crate::principal::Actor;
 use crate::rotation::Progress;
 use crate::types::AccountId;
@@ -45,7 +46,7 @@ pub(super) async fn run(options: Options, app: &App) -> anyhow::Result<()> {
     }
     bar.end();
     if json {
-        super::print_json(&report)?;
+        super::print_json(&ImportBody::from(&report))?;
     } else {
         print(&report, mode)?;
     }
@@ -62,9 +63,10 @@ fn print(report: &Report, mode: Mode) -> anyhow::Result<()> {
         return super::print_line(&format!("{would}{created} created, {updated} updated, {unchanged} unchanged"));
     }
     let mut stderr = io::stderr().lock();
-    for RowError { row, field, message } in &report.errors.listed {
+    for error in &report.errors.listed {
+        let (column, message) = words::row(error);
         // Nobody may be reading; the exit code tells as well.
-        let _ = writeln!(stderr, "row {row}: {field}: {message}");
+        let _ = writeln!(stderr, "row {}: {column}: {message}", error.row);
     }
     Ok(())
 }

@@ -42,7 +42,7 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::cluster::{Role, feed};
 use crate::config::{self, Config, LogFormat, Logging, Renamed, Source, Unknown};
-use crate::error;
+use crate::http::words;
 use crate::postgres;
 use crate::rights;
 use crate::telemetry;
@@ -132,7 +132,7 @@ pub fn run() -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     // Standard error may be closed; there is nobody to tell then.
-    let _ = writeln!(io::stderr(), "error: {}", error::chain(error.as_ref()));
+    let _ = writeln!(io::stderr(), "error: {}", words::chain(error.as_ref()));
     ExitCode::FAILURE
 }
 

@@ -1,13 +1,11 @@
-//! The errors of the domain. No HTTP here: each dialect of `http/dialect/` has its answer to each error, and the text that an
-//! error displays is for logs and terminals.
+//! The errors of the domain, as values. Each dialect of `http/dialect/` has its answer to each error, and its sentence;
+//! the text that an error displays is for logs.
 
 mod denied;
-mod fields;
 mod open;
 mod rules;
 
 pub use denied::Denied;
-pub use fields::{FieldError, FieldErrors};
 pub use open::{KeyServiceError, OpenError, SealError};
 pub use rules::{BrokenRule, Half, Limit, MissingHalf, Taken};
 
@@ -38,44 +36,23 @@ pub enum Missing {
     Path,
 }
 
-impl Missing {
-    /// The words for logs and terminals.
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Missing::Supplier => "Supplier not found",
-            Missing::Credentials => "Credentials not found",
-            Missing::ParentCredentials => "Parent credentials must exist first",
-            Missing::ServiceCredential => "Service credential not found",
-            Missing::Account => "Account not found",
-            Missing::SubAccount => "Sub-account not found",
-            Missing::ApiKey => "API key not found",
-            Missing::OauthClient => "OAuth client not found",
-            Missing::User => "User not found",
-            Missing::Path => "Not found",
-        }
-    }
-}
-
 /// Any failure of a use case.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The request itself is wrong.
-    #[error("{}", sentences(.0))]
-    Invalid(Vec<FieldError>),
     /// Pairs would be stored of which a half is missing.
     #[error("half of a pair is missing: {0:?}")]
     HalfPairs(Vec<MissingHalf>),
     /// There would be more of something than there may be.
-    #[error(transparent)]
-    Limit(#[from] Limit),
+    #[error("more than there may be: {0:?}")]
+    Limit(Limit),
     /// A name is in use already.
-    #[error(transparent)]
-    Taken(#[from] Taken),
+    #[error("in use already: {0:?}")]
+    Taken(Taken),
     /// The act breaks a rule.
-    #[error(transparent)]
-    BrokenRule(#[from] BrokenRule),
+    #[error("a rule is broken: {0:?}")]
+    BrokenRule(BrokenRule),
     /// Something named by the request does not exist; for a supplier code perhaps with the one that was meant.
-    #[error("{}{}", what.sentence(), did_you_mean(hint.as_deref()))]
+    #[error("not found: {what:?}")]
     NotFound {
         /// The thing that is not there.
         what: Missing,
@@ -131,14 +108,6 @@ pub enum Error {
     Shared(std::sync::Arc<Error>),
 }
 
-fn sentences(fields: &[FieldError]) -> String {
-    fields.iter().map(FieldError::sentence).collect::<Vec<_>>().join("; ")
-}
-
-fn did_you_mean(hint: Option<&str>) -> String {
-    hint.map(|hint| format!(" (did you mean `{hint}`?)")).unwrap_or_default()
-}
-
 impl Error {
     /// A missing thing, without a hint.
     pub fn missing(what: Missing) -> Self {
@@ -162,11 +131,6 @@ impl Error {
             _ => false,
         }
     }
-
-    /// One wrong field.
-    pub fn invalid(field: FieldError) -> Self {
-        Error::Invalid(vec![field])
-    }
 }
 
 impl From<sqlx::Error> for Error {
@@ -184,13 +148,21 @@ pub fn stopped(error: tokio::task::JoinError) -> Error {
     }
 }
 
-/// An error with everything behind it, in one line, for logs and terminals. Some libraries repeat their source in their own
-/// message; it is printed once.
+/// Returns an error and its causes in one line, for logs.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
+    chain_by(error, ToString::to_string)
+}
+
+/// Returns an error and its causes in one line, in the given words. Some libraries repeat their source
+/// in their own message; it is printed once.
+pub fn chain_by<'e>(
+    error: &'e (dyn std::error::Error + 'static),
+    words: impl Fn(&'e (dyn std::error::Error + 'static)) -> String,
+) -> String {
+    let mut text = words(error);
     let mut next = error.source();
     while let Some(error) = next {
-        let message = error.to_string();
+        let message = words(error);
         if !text.ends_with(&message) {
             text.push_str(": ");
             text.push_str(&message);

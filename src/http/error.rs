@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
+use super::fields::FieldError;
 use crate::error::Error;
 
 /// A refusal or a failure.
@@ -18,9 +19,24 @@ pub enum HttpError {
     /// The request itself cannot be served, independent of its path.
     #[error(transparent)]
     Request(#[from] RequestError),
+    /// Fields of the request are wrong.
+    #[error("refused fields: {}", names(.0))]
+    Invalid(Vec<FieldError>),
     /// A refusal that only one family knows, which writes itself.
     #[error("{0}")]
     Family(Box<dyn Refusal>),
+}
+
+/// One wrong field.
+impl From<FieldError> for HttpError {
+    fn from(error: FieldError) -> Self {
+        HttpError::Invalid(vec![error])
+    }
+}
+
+/// The names of refused fields, for the log.
+fn names(fields: &[FieldError]) -> String {
+    fields.iter().map(|error| format!("{} ({:?})", error.field, error.fault)).collect::<Vec<_>>().join(", ")
 }
 
 /// A refusal that only one family knows, such as an error code of its protocol. Its `Display` is for the log.

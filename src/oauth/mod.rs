@@ -15,4 +15,4 @@ pub use revoke::{Origin, TokenToRevoke, revoke};
 pub use sealed_store::SigningKeys;
 pub use signing_keys::{NewSigningKey, rotate as rotate_signing_key};
 pub(crate) use store::StoredClient;
-pub use tokens::{Grant, Introspection, IssueError, IssuedToken, Parts, Tokens};
+pub use tokens::{Grant, Introspection, IssueError, IssuedToken, Parts, ScopeFault, Tokens};

@@ -50,12 +50,21 @@ pub enum IssueError {
     /// No such client, a wrong secret, or an inactive account. The reason is for the log alone.
     #[error("invalid client: {0}")]
     InvalidClient(&'static str),
-    /// No list of scopes, or one that the client does not have. The reason may be answered.
-    #[error("invalid scope: {0}")]
-    InvalidScope(&'static str),
+    /// No list of scopes, or one that the client does not have.
+    #[error("invalid scope: {0:?}")]
+    InvalidScope(ScopeFault),
     /// Something failed.
     #[error(transparent)]
     Failed(#[from] Error),
+}
+
+/// The fault of the scopes that a client asks for, which the client may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScopeFault {
+    /// No list by the grammar of RFC 6749 §3.3.
+    NotAList,
+    /// A scope that the client does not have.
+    NotGranted,
 }
 
 /// The answer about a token (RFC 7662 §2.2). Of one that is no good, only that.
@@ -322,12 +331,12 @@ fn wanted_scopes(list: &str, client: &StoredClient) -> Result<Vec<Scope>, IssueE
     let mut scopes = Vec::new();
     for name in list.split(' ') {
         if name.is_empty() || name.contains(|c: char| !c.is_ascii_graphic() || c == '"' || c == '\\') {
-            return Err(IssueError::InvalidScope("Scopes are names, each separated from the next by one space"));
+            return Err(IssueError::InvalidScope(ScopeFault::NotAList));
         }
         match Scope::parse(name).filter(|scope| client.scopes.contains(scope)) {
             Some(scope) if scopes.contains(&scope) => {}
             Some(scope) => scopes.push(scope),
-            None => return Err(IssueError::InvalidScope("The client does not have one of these scopes")),
+            None => return Err(IssueError::InvalidScope(ScopeFault::NotGranted)),
         }
     }
     Ok(scopes)

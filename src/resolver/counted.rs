@@ -30,7 +30,7 @@ impl Counted {
         let counter = match result {
             Ok((level, _)) => &self.levels[*level as usize],
             Err(Error::OwnCredentialsRequired { .. }) => &self.none,
-            Err(Error::Invalid(_) | Error::NotFound { .. } | Error::Denied(_)) => &self.refused,
+            Err(Error::NotFound { .. } | Error::Denied(_)) => &self.refused,
             Err(_) => &self.failed,
         };
         counter.increment(1);

@@ -1,5 +1,6 @@
 //! `credenza account purge`: afterwards nothing of the account opens, even from a copy of its rows; only its evidence stays.
 
+use credenza::error::{BrokenRule, Error, Missing};
 use credenza::rotation;
 use serde_json::json;
 
@@ -73,12 +74,13 @@ async fn a_parent_goes_after_its_sub_accounts_and_the_operator_never() {
     let child = parent.post("/extra/v2/subaccounts", body).await.expect(201)["id"].as_i64().unwrap();
     let purge = async |account| operator::purge(&app.app, credenza::types::AccountId(account)).await;
     let refused = purge(parent.account.0).await.unwrap_err();
-    assert_eq!(refused.to_string(), "The account has sub-accounts: purge them first");
+    assert!(matches!(refused, Error::BrokenRule(BrokenRule::PurgeParent)), "{refused:?}");
     assert_eq!(app.rows("select 1 as one from data_keys").await.len(), 0);
     purge(child).await.unwrap();
     purge(parent.account.0).await.unwrap();
     for account in [child, 0, 4711] {
-        assert_eq!(purge(account).await.unwrap_err().to_string(), "Account not found");
+        let error = purge(account).await.unwrap_err();
+        assert!(matches!(error, Error::NotFound { what: Missing::Account, .. }), "{error:?}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! Rules over the layout: which module may import which, and the one place of each library and each kind of statement.
 //! `import_circles.rs` looks at files.
 
+use std::collections::BTreeSet;
+
 use crate::support::sources::{code, sources, without_tests};
 
 /// The modules from the bottom up. A module imports what stands in rows above its own, and nothing of its own row.
@@ -181,6 +183,33 @@ fn no_status_of_http_is_below_http() {
     });
     let wrong: Vec<_> = below.filter(|(_, text)| code(text).contains("StatusCode")).map(|(file, _)| file).collect();
     assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Below `http/` a refusal is a value, so that each family answers in its own words. No text of a dialect is below it.
+#[test]
+fn no_sentence_of_an_answer_is_below_http() {
+    let all = sources();
+    let dialects = all.iter().filter(|(file, _)| file.starts_with("http/dialect/"));
+    let answered: BTreeSet<_> = dialects.flat_map(|(_, text)| sentences(text)).collect();
+    assert!(answered.contains("Parent credentials must exist first") && answered.len() > 60, "{answered:?}");
+    let mut wrong = Vec::new();
+    // The command line is above it; a type has the words for a text that it does not take.
+    let elsewhere = ["http/", "cli/", "types/"];
+    for (file, text) in all.iter().filter(|(file, _)| !elsewhere.iter().any(|place| file.starts_with(place))) {
+        let own = sentences(text);
+        let found = answered.iter().filter(|sentence| own.contains(*sentence));
+        wrong.extend(found.map(|sentence| format!("{file} has `{sentence}`")));
+    }
+    assert_eq!(wrong, Vec::<String>::new());
+}
+
+/// Texts of the code with a blank: between quotes, and between what a format puts in.
+fn sentences(text: &str) -> Vec<&str> {
+    let shipped = without_tests(text).lines().filter(|line| !line.trim_start().starts_with("//"));
+    let quoted = shipped.flat_map(|line| line.split('"').skip(1).step_by(2));
+    let parts =
+        quoted.flat_map(|text| text.split(['{', '}']).step_by(2)).map(|text| text.trim_matches([' ', ':', ',']));
+    parts.filter(|text| text.len() > 10 && text.contains(' ')).collect()
 }
 
 /// `==` stops at the first byte that differs, and the time that it took reveals which one that was. So what is secret is found

@@ -8,13 +8,14 @@ use std::collections::HashSet;
 
 use tokio::task::yield_now;
 
+use super::faults::{Column, RowError, RowErrors, RowFault};
 use super::importable::{Found, Importable, Lock};
-use super::report::{Report, RowErrors};
-use super::rows::{self, Row};
+use super::report::Report;
+use super::rows::Row;
 use super::store::Stamp;
 use super::{Imported, Mode, Progress};
 use crate::context::Context;
-use crate::error::{Error, FieldError};
+use crate::error::Error;
 use crate::idempotency::Request;
 use crate::postgres::{is_deadlock, violates};
 use crate::principal::Actor;
@@ -32,8 +33,6 @@ const AT_ONCE: usize = 256;
 const ATTEMPTS: u32 = 3;
 /// Most unknown suppliers for which the closest one is looked for.
 const HINTS: usize = 10;
-/// The field of errors about the supplier.
-const SUPPLIER: &str = "supplier_code";
 
 /// An import on its way.
 pub(super) struct Import<'c, 'r, T> {
@@ -181,8 +180,10 @@ impl<'c, T: Importable> Import<'c, '_, T> {
                     changes.push((index, change));
                 }
                 Err(missing) => {
-                    for half in missing {
-                        report.errors.push(row.line, rows::missing_half(half));
+                    for missing in missing {
+                        let column = Column::of_half(missing.environment, missing.half);
+                        let fault = RowFault::HalfPair(missing);
+                        report.errors.push(RowError { row: row.line, column: Some(column), fault });
                     }
                 }
             }
@@ -204,8 +205,8 @@ impl<'c, T: Importable> Import<'c, '_, T> {
                 ..HINTS => suppliers::hint(&mut connection, row.value.supplier().as_str()).await?,
                 _ => None,
             };
-            let sentence = Error::NotFound { what: T::GROUND, hint }.to_string();
-            errors.push(row.line, FieldError::new(SUPPLIER, sentence));
+            let fault = RowFault::NotFound { what: T::GROUND, hint };
+            errors.push(RowError { row: row.line, column: Some(Column::SupplierCode), fault });
         }
         Ok(errors)
     }

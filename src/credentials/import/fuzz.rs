@@ -4,23 +4,23 @@
 
 use std::collections::HashSet;
 
-use super::MOST_ERRORS;
 use super::rows::{BASE, Keyed, Parsed, Row, Rows, SERVICE, parse};
+use super::{Column, MOST_ERRORS};
 use crate::background::Abandoned;
 use crate::credentials::{BaseUpdate, ServiceUpdate};
 use crate::types::{HalfPair, Password, Username};
 
 /// Rows that were read can be written and read again; no row is about what another one is about; every row is read or refused, in
-/// order; another reader of CSV reads the same. A refusal names a column and repeats no value.
+/// order; another reader of CSV reads the same. A refusal names a column of the file.
 pub fn check(input: &[u8]) {
     let Parsed { count, rows, errors } = parse(input, &Abandoned::default());
     let lines = match &rows {
         Rows::Base(rows) => {
-            again(rows, &BASE, base_fields);
+            again(rows, BASE, base_fields);
             keys(rows)
         }
         Rows::Service(rows) => {
-            again(rows, &SERVICE, service_fields);
+            again(rows, SERVICE, service_fields);
             keys(rows)
         }
     };
@@ -32,8 +32,7 @@ pub fn check(input: &[u8]) {
         assert_eq!(lines.len() + refused.len(), usize::try_from(count).unwrap_or(usize::MAX));
     }
     for error in &errors.listed {
-        assert!(error.field == "row" || BASE.contains(&&*error.field) || SERVICE.contains(&&*error.field));
-        assert!(error.message.len() <= 250 && error.message.is_ascii(), "{error:?}");
+        assert!(error.column.is_none_or(|column| BASE.contains(&column) || SERVICE.contains(&column)));
     }
     if errors.is_empty() {
         let mut reader = csv::ReaderBuilder::new().from_reader(input);
@@ -49,7 +48,7 @@ fn keys<T: Keyed>(rows: &[Row<T>]) -> Vec<u64> {
 }
 
 /// Writes rows in another way than they were written, and reads them again.
-fn again<T>(rows: &[Row<T>], columns: &[&str; 5], fields: fn(&T) -> [String; 5])
+fn again<T>(rows: &[Row<T>], columns: [Column; 5], fields: fn(&T) -> [String; 5])
 where
     Vec<Row<T>>: TryFrom<Rows>,
 {
@@ -57,7 +56,7 @@ where
         .quote_style(csv::QuoteStyle::Always)
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
-    let mut whole = file.write_record(columns).is_ok();
+    let mut whole = file.write_record(columns.map(Column::name)).is_ok();
     for row in rows {
         whole &= file.write_record(fields(&row.value)).is_ok();
     }

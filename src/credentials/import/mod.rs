@@ -6,6 +6,7 @@
 
 mod base;
 mod carry_out;
+mod faults;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod importable;
@@ -18,7 +19,9 @@ mod store;
 use secrecy::ExposeSecret;
 use secrecy::SecretSlice;
 
-pub use report::{MOST_ERRORS, Report, RowError, RowErrors};
+pub use faults::{Column, MOST_ERRORS, RowError, RowErrors, RowFault};
+pub use records::MalformedRecord;
+pub use report::Report;
 
 use crate::background;
 use crate::context::Context;
@@ -34,9 +37,9 @@ use rows::{Parsed, Rows};
 pub const MOST_BYTES: usize = 10 << 20;
 
 /// Columns of a file of base credentials.
-pub const BASE_COLUMNS: [&str; 5] = rows::BASE;
+pub const BASE_COLUMNS: [Column; 5] = rows::BASE;
 /// Columns of a file of service credentials.
-pub const SERVICE_COLUMNS: [&str; 5] = rows::SERVICE;
+pub const SERVICE_COLUMNS: [Column; 5] = rows::SERVICE;
 
 /// How an import is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

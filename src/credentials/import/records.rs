@@ -27,7 +27,7 @@ impl Field<'_> {
     }
 
     /// Whether it is this text, which has no quotes.
-    pub fn says(&self, text: &str) -> bool {
+    pub fn is(&self, text: &str) -> bool {
         self.text == text
     }
 
@@ -42,13 +42,13 @@ impl Field<'_> {
 }
 
 /// Why a line is not CSV.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Malformed {
-    #[error("has a quote in a field that is not quoted")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MalformedRecord {
+    /// A quote in a field that is not quoted.
     StrayQuote,
-    #[error("has text behind a quoted field")]
+    /// Text after the closing quote of a field.
     TextBehindQuotes,
-    #[error("has a quote that is never closed")]
+    /// A quote that is never closed.
     OpenQuote,
 }
 
@@ -71,11 +71,11 @@ impl<'a> Records<'a> {
         Self { rest: file.strip_prefix('\u{feff}').unwrap_or(file), line: 1 }
     }
 
-    fn field(&mut self) -> Result<(Field<'a>, End), Malformed> {
+    fn field(&mut self) -> Result<(Field<'a>, End), MalformedRecord> {
         let Some(quoted) = self.rest.strip_prefix('"') else { return self.bare() };
         let (mut end, mut is_doubled) = (0, false);
         loop {
-            end += quoted[end..].find('"').ok_or(Malformed::OpenQuote)?;
+            end += quoted[end..].find('"').ok_or(MalformedRecord::OpenQuote)?;
             if !quoted[end + 1..].starts_with('"') {
                 break;
             }
@@ -85,16 +85,16 @@ impl<'a> Records<'a> {
         let text = &quoted[..end];
         self.line += lines(text);
         self.rest = &quoted[end + 1..];
-        let end = self.end().ok_or(Malformed::TextBehindQuotes)?;
+        let end = self.end().ok_or(MalformedRecord::TextBehindQuotes)?;
         Ok((Field { text, is_doubled }, end))
     }
 
-    fn bare(&mut self) -> Result<(Field<'a>, End), Malformed> {
+    fn bare(&mut self) -> Result<(Field<'a>, End), MalformedRecord> {
         let length = self.rest.find([',', '\n']).unwrap_or(self.rest.len());
         let is_last_of_crlf = self.rest[length..].starts_with('\n') && self.rest[..length].ends_with('\r');
         let (text, rest) = self.rest.split_at(length - usize::from(is_last_of_crlf));
         if text.contains('"') {
-            return Err(Malformed::StrayQuote);
+            return Err(MalformedRecord::StrayQuote);
         }
         self.rest = rest;
         // There is nothing else that it could stop at.
@@ -127,7 +127,7 @@ impl<'a> Records<'a> {
 
 impl<'a> Iterator for Records<'a> {
     /// A record, or why there is none on a line.
-    type Item = Result<Record<'a>, (u64, Malformed)>;
+    type Item = Result<Record<'a>, (u64, MalformedRecord)>;
 
     fn next(&mut self) -> Option<Self::Item> {
         while self.end_of_line() {}
@@ -143,7 +143,7 @@ impl<'a> Iterator for Records<'a> {
                     return Some(Ok(Record { line, fields }));
                 }
                 Err(malformed) => {
-                    if malformed == Malformed::OpenQuote {
+                    if malformed == MalformedRecord::OpenQuote {
                         self.rest = "";
                     } else {
                         self.leave_line();
@@ -167,7 +167,7 @@ mod tests {
 
     use super::*;
 
-    type Read = Result<(u64, Vec<String>), (u64, Malformed)>;
+    type Read = Result<(u64, Vec<String>), (u64, MalformedRecord)>;
 
     fn read(file: &str) -> Vec<Read> {
         let text = |field: &Field<'_>| field.text().expose_secret().to_owned();
@@ -197,10 +197,10 @@ mod tests {
 
     #[test]
     fn a_malformed_record_is_refused_and_the_next_ones_are_read() {
-        assert_eq!(read("a\"b\nc"), [Err((1, Malformed::StrayQuote)), record(2, &["c"])]);
-        assert_eq!(read("\"a\"b,\"c\"\nd"), [Err((1, Malformed::TextBehindQuotes)), record(2, &["d"])]);
-        assert_eq!(read("a\n\"b\nc\nd"), [record(1, &["a"]), Err((2, Malformed::OpenQuote))]);
-        assert_eq!(read("\"a\nb\" \nc"), [Err((1, Malformed::TextBehindQuotes)), record(3, &["c"])]);
+        assert_eq!(read("a\"b\nc"), [Err((1, MalformedRecord::StrayQuote)), record(2, &["c"])]);
+        assert_eq!(read("\"a\"b,\"c\"\nd"), [Err((1, MalformedRecord::TextBehindQuotes)), record(2, &["d"])]);
+        assert_eq!(read("a\n\"b\nc\nd"), [record(1, &["a"]), Err((2, MalformedRecord::OpenQuote))]);
+        assert_eq!(read("\"a\nb\" \nc"), [Err((1, MalformedRecord::TextBehindQuotes)), record(3, &["c"])]);
     }
 
     /// The same file, read by another reader.

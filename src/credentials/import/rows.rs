@@ -5,20 +5,24 @@ use std::collections::hash_map::Entry;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::faults::{Column, RowError, RowErrors, RowFault};
 use super::records::{Field, Record, Records, lines};
-use super::report::RowErrors;
+
 use crate::background::Abandoned;
 use crate::credentials::{BaseUpdate, ServiceUpdate};
-use crate::error::{FieldError, FieldErrors, Half, MissingHalf};
-use crate::types::{Environment, HalfPair, Pair, Password, Service, SupplierCode, Username};
+use crate::types::{Environment, HalfPair, InvalidText, Pair, Password, Service, SupplierCode, Username};
 
 /// Columns of a file of base credentials.
-pub(super) const BASE: [&str; 5] =
-    ["supplier_code", "staging_username", "staging_password", "production_username", "production_password"];
+pub(super) const BASE: [Column; 5] = [
+    Column::SupplierCode,
+    Column::StagingUsername,
+    Column::StagingPassword,
+    Column::ProductionUsername,
+    Column::ProductionPassword,
+];
 /// Columns of a file of service credentials.
-pub(super) const SERVICE: [&str; 5] = ["supplier_code", "service", "environment", "username", "password"];
-/// The field that errors of a whole row are about.
-const ROW: &str = "row";
+pub(super) const SERVICE: [Column; 5] =
+    [Column::SupplierCode, Column::Service, Column::Environment, Column::Username, Column::Password];
 
 /// The rows of a file.
 pub(super) struct Parsed {
@@ -72,29 +76,26 @@ pub(super) fn parse(file: &[u8], abandoned: &Abandoned) -> Parsed {
         Ok(text) => text,
         Err(error) => {
             let before = String::from_utf8_lossy(&file[..error.valid_up_to()]);
-            return refused(lines(&before) + 1, "is not UTF-8");
+            return refused(lines(&before) + 1, RowFault::NotUtf8);
         }
     };
     let mut records = Records::new(text);
     let (line, kind) = match records.next() {
         Some(Ok(header)) => (header.line, columns(&header)),
-        Some(Err((line, malformed))) => return refused(line, &malformed.to_string()),
+        Some(Err((line, malformed))) => return refused(line, RowFault::Malformed(malformed)),
         None => (1, None),
     };
     match kind {
         Some((Kind::Base, columns)) => collect(records, columns, base_row, Rows::Base, abandoned),
         Some((Kind::Service, columns)) => collect(records, columns, service_row, Rows::Service, abandoned),
-        None => {
-            let (base, service) = (BASE.join(", "), SERVICE.join(", "));
-            refused(line, &format!("must name each of the columns {base}, or each of {service}, and no others"))
-        }
+        None => refused(line, RowFault::UnknownColumns),
     }
 }
 
 /// A file of which nothing can be read.
-fn refused(line: u64, why: &str) -> Parsed {
+fn refused(line: u64, fault: RowFault) -> Parsed {
     let mut errors = RowErrors::default();
-    errors.push(line, FieldError::new(ROW, why));
+    errors.push_row(line, fault);
     Parsed { count: 0, rows: Rows::Base(vec![]), errors }
 }
 
@@ -109,10 +110,10 @@ type Columns = [usize; 5];
 
 /// Distinguishes the two kinds. Columns may come in any order.
 fn columns(header: &Record<'_>) -> Option<(Kind, Columns)> {
-    let places = |names: [&str; 5]| {
+    let places = |names: [Column; 5]| {
         let mut places = Columns::default();
         for (place, name) in places.iter_mut().zip(names) {
-            *place = header.fields.iter().position(|field| field.says(name))?;
+            *place = header.fields.iter().position(|field| field.is(name.name()))?;
         }
         (header.fields.len() == names.len()).then_some(places)
     };
@@ -124,7 +125,7 @@ fn columns(header: &Record<'_>) -> Option<(Kind, Columns)> {
 fn collect<T: Keyed>(
     records: Records<'_>,
     columns: Columns,
-    read: fn([Field<'_>; 5]) -> Result<T, Vec<FieldError>>,
+    read: fn([Field<'_>; 5]) -> Result<T, Vec<FieldFault>>,
     rows: fn(Vec<Row<T>>) -> Rows,
     abandoned: &Abandoned,
 ) -> Parsed {
@@ -138,13 +139,12 @@ fn collect<T: Keyed>(
         let Record { line, fields } = match record {
             Ok(record) => record,
             Err((line, malformed)) => {
-                errors.push(line, FieldError::new(ROW, malformed.to_string()));
+                errors.push_row(line, RowFault::Malformed(malformed));
                 continue;
             }
         };
         if fields.len() != columns.len() {
-            let message = format!("has {} fields and not {}", fields.len(), columns.len());
-            errors.push(line, FieldError::new(ROW, message));
+            errors.push_row(line, RowFault::FieldCount { found: fields.len(), expected: columns.len() });
             continue;
         }
         match read(columns.map(|place| fields[place])) {
@@ -153,41 +153,107 @@ fn collect<T: Keyed>(
                     place.insert(line);
                     read_rows.push(Row { line, value });
                 }
-                Entry::Occupied(first) => {
-                    let message = format!("says a second time what row {} is about", first.get());
-                    errors.push(line, FieldError::new(ROW, message));
-                }
+                Entry::Occupied(first) => errors.push_row(line, RowFault::Repeats(*first.get())),
             },
-            Err(wrong) => wrong.into_iter().for_each(|field| errors.push(line, field)),
+            Err(wrong) => {
+                for (column, fault) in wrong {
+                    errors.push(RowError { row: line, column: Some(column), fault });
+                }
+            }
         }
     }
     Parsed { count, rows: rows(read_rows), errors }
 }
 
-fn base_row(fields: [Field<'_>; 5]) -> Result<BaseUpdate, Vec<FieldError>> {
-    let mut errors = FieldErrors::default();
-    let [supplier, cells @ ..] = fields;
-    let supplier = supplier_code(&mut errors, supplier);
-    let mut pair = |at: usize| HalfPair {
-        username: errors.optional(BASE[at + 1], text(cells[at]), Username::parse),
-        password: errors.optional(BASE[at + 2], text(cells[at + 1]), Password::parse),
-    };
-    let (staging, production) = (pair(0), pair(2));
-    errors.check(supplier.map(|supplier| BaseUpdate { supplier, staging, production }))
+/// A wrong field of a row.
+type FieldFault = (Column, RowFault);
+
+/// Reads the fields of a row, and collects all that are wrong.
+#[derive(Default)]
+struct Cells(Vec<FieldFault>);
+
+impl Cells {
+    /// Parses a field that may be empty.
+    fn optional<T>(
+        &mut self,
+        column: Column,
+        field: Field<'_>,
+        parse: fn(SecretString) -> Result<T, InvalidText>,
+    ) -> Option<T> {
+        text(field).and_then(|text| parse(text).map_err(|why| self.0.push((column, RowFault::Text(why)))).ok())
+    }
+
+    /// Parses a field that must not be empty.
+    fn required<T>(
+        &mut self,
+        column: Column,
+        field: Field<'_>,
+        parse: fn(SecretString) -> Result<T, InvalidText>,
+    ) -> Option<T> {
+        if field.is_empty() {
+            self.0.push((column, RowFault::Required));
+        }
+        self.optional(column, field, parse)
+    }
+
+    /// Reads a code that must be there.
+    fn code<T>(
+        &mut self,
+        column: Column,
+        field: Field<'_>,
+        parse: fn(&str) -> Option<T>,
+        unknown: RowFault,
+    ) -> Option<T> {
+        let Some(code) = text(field) else {
+            self.0.push((column, RowFault::Required));
+            return None;
+        };
+        let parsed = parse(code.expose_secret());
+        if parsed.is_none() {
+            self.0.push((column, unknown));
+        }
+        parsed
+    }
+
+    fn supplier(&mut self, field: Field<'_>) -> Option<SupplierCode> {
+        self.required(Column::SupplierCode, field, |code| SupplierCode::parse(code.expose_secret()))
+    }
+
+    /// Returns the row that was put together from the fields, if none of them was wrong.
+    fn complete<T>(self, row: Option<T>) -> Result<T, Vec<FieldFault>> {
+        match row {
+            Some(row) if self.0.is_empty() => Ok(row),
+            _ => Err(self.0),
+        }
+    }
 }
 
-fn service_row(fields: [Field<'_>; 5]) -> Result<ServiceUpdate, Vec<FieldError>> {
-    let mut errors = FieldErrors::default();
+fn base_row(fields: [Field<'_>; 5]) -> Result<BaseUpdate, Vec<FieldFault>> {
+    let mut cells = Cells::default();
+    let [supplier, staging_username, staging_password, production_username, production_password] = fields;
+    let supplier = cells.supplier(supplier);
+    let staging = HalfPair {
+        username: cells.optional(Column::StagingUsername, staging_username, Username::parse),
+        password: cells.optional(Column::StagingPassword, staging_password, Password::parse),
+    };
+    let production = HalfPair {
+        username: cells.optional(Column::ProductionUsername, production_username, Username::parse),
+        password: cells.optional(Column::ProductionPassword, production_password, Password::parse),
+    };
+    cells.complete(supplier.map(|supplier| BaseUpdate { supplier, staging, production }))
+}
+
+fn service_row(fields: [Field<'_>; 5]) -> Result<ServiceUpdate, Vec<FieldFault>> {
+    let mut cells = Cells::default();
     let [supplier, service, environment, username, password] = fields;
-    let supplier = supplier_code(&mut errors, supplier);
-    let code = |field| text(field).map(|code| code.expose_secret().to_owned());
-    let service = errors.required_service(SERVICE[1], code(service).as_deref());
-    let environment = errors.required_environment(SERVICE[2], code(environment).as_deref());
-    let username = errors.required(SERVICE[3], text(username), Username::parse);
-    let password = errors.required(SERVICE[4], text(password), Password::parse);
+    let supplier = cells.supplier(supplier);
+    let service = cells.code(Column::Service, service, Service::parse, RowFault::NotAService);
+    let environment = cells.code(Column::Environment, environment, Environment::parse, RowFault::NotAnEnvironment);
+    let username = cells.required(Column::Username, username, Username::parse);
+    let password = cells.required(Column::Password, password, Password::parse);
     let pair = username.zip(password).map(|(username, password)| Pair { username, password });
     let whole = supplier.zip(service.zip(environment)).zip(pair);
-    errors.check(whole.map(|((supplier, (service, environment)), pair)| ServiceUpdate {
+    cells.complete(whole.map(|((supplier, (service, environment)), pair)| ServiceUpdate {
         supplier,
         service,
         environment,
@@ -195,25 +261,7 @@ fn service_row(fields: [Field<'_>; 5]) -> Result<ServiceUpdate, Vec<FieldError>>
     }))
 }
 
-fn supplier_code(errors: &mut FieldErrors, field: Field<'_>) -> Option<SupplierCode> {
-    errors.required(BASE[0], text(field), |code| SupplierCode::parse(code.expose_secret()))
-}
-
 /// The value of a cell. An empty one leaves its field out.
 fn text(field: Field<'_>) -> Option<SecretString> {
     (!field.is_empty()).then(|| field.text())
-}
-
-/// The refusal of a row that brings half of a pair whose other half is not stored.
-pub(super) fn missing_half(missing: MissingHalf) -> FieldError {
-    let (prefix, username, password) = match missing.environment {
-        Environment::Staging => ("staging", BASE[1], BASE[2]),
-        Environment::Production => ("production", BASE[3], BASE[4]),
-    };
-    let (column, other) = match missing.half {
-        Half::Username => (username, password),
-        Half::Password => (password, username),
-    };
-    let message = format!("is required together with {other}, because no {prefix} pair is stored yet");
-    FieldError::new(column, message)
 }

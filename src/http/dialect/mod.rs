@@ -2,6 +2,7 @@
 
 mod native;
 pub mod oauth;
+pub mod words;
 
 use axum::http::StatusCode;
 use axum::response::Response;

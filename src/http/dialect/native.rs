@@ -9,9 +9,9 @@ use serde_json::json;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::ErrorForm;
-use crate::error::{BrokenRule, Denied, Error, FieldError, Half, Limit, Missing, MissingHalf, Taken};
+use super::words::{self, RefusedField};
+use crate::error::{Denied, Error};
 use crate::http::error::{HttpError, RequestError};
-use crate::types::Environment;
 
 /// The sentence of a 409 for an idempotency key.
 pub const IN_PROGRESS: &str = "A request with this Idempotency-Key is still under way";
@@ -60,7 +60,7 @@ pub(super) fn write(error: &HttpError) -> Response {
         HttpError::Request(RequestError::Compressed) => {
             response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
-        HttpError::Domain(_) | HttpError::Request(_) | HttpError::Family(_) => {}
+        HttpError::Domain(_) | HttpError::Request(_) | HttpError::Invalid(_) | HttpError::Family(_) => {}
     }
     response
 }
@@ -70,6 +70,7 @@ pub fn answer(error: &HttpError) -> (StatusCode, ErrorBody) {
     match error {
         HttpError::Domain(error) => domain_answer(error),
         HttpError::Request(refused) => request_answer(*refused),
+        HttpError::Invalid(fields) => validation(fields.iter().map(words::field)),
         // It belongs to another family; no operation of this one returns it.
         HttpError::Family(_) => plain(StatusCode::BAD_REQUEST),
     }
@@ -91,16 +92,12 @@ fn request_answer(refused: RequestError) -> (StatusCode, ErrorBody) {
 fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
     let detail = |status, detail: &str| (status, ErrorBody { detail: detail.to_owned(), hint: None, errors: vec![] });
     match error {
-        Error::Invalid(fields) => (StatusCode::BAD_REQUEST, validation(fields)),
-        Error::HalfPairs(missing) => {
-            let fields: Vec<_> = missing.iter().copied().map(missing_half).collect();
-            (StatusCode::BAD_REQUEST, validation(&fields))
-        }
-        Error::Limit(limit) => (StatusCode::BAD_REQUEST, validation(&[limited(*limit)])),
-        Error::Taken(taken) => (StatusCode::BAD_REQUEST, validation(&[in_use(*taken)])),
-        Error::BrokenRule(forbidden) => (StatusCode::BAD_REQUEST, validation(&[not_allowed(*forbidden)])),
+        Error::HalfPairs(missing) => validation(missing.iter().copied().map(words::half_pair)),
+        Error::Limit(limit) => validation([words::limit(*limit)]),
+        Error::Taken(taken) => validation([words::taken(*taken)]),
+        Error::BrokenRule(rule) => validation([words::broken_rule(*rule)]),
         Error::NotFound { what, hint } => {
-            let (status, body) = detail(StatusCode::NOT_FOUND, not_found(*what));
+            let (status, body) = detail(StatusCode::NOT_FOUND, words::missing(*what));
             (status, ErrorBody { hint: hint.clone(), ..body })
         }
         Error::UnderWay => detail(StatusCode::CONFLICT, IN_PROGRESS),
@@ -155,80 +152,12 @@ fn denial(denied: Denied) -> String {
     }
 }
 
-fn not_found(what: Missing) -> &'static str {
-    match what {
-        Missing::Supplier => "Supplier not found",
-        Missing::Credentials => "Credentials not found",
-        Missing::ParentCredentials => "Parent credentials must exist first",
-        Missing::ServiceCredential => "Service credential not found",
-        Missing::Account => "Account not found",
-        Missing::SubAccount => "Sub-account not found",
-        Missing::ApiKey => "API key not found",
-        Missing::OauthClient => "OAuth client not found",
-        Missing::User => "User not found",
-        Missing::Path => "Not found",
-    }
-}
-
-/// The field that a half pair lacks.
-fn missing_half(missing: MissingHalf) -> FieldError {
-    let prefix = match missing.environment {
-        Environment::Staging => "staging",
-        Environment::Production => "production",
-    };
-    let (lacking, present) = match missing.half {
-        Half::Username => ("username", "password"),
-        Half::Password => ("password", "username"),
-    };
-    FieldError::new(
-        &format!("{prefix}_{lacking}"),
-        format!("is required together with {prefix}_{present}, because no {prefix} pair is stored yet"),
-    )
-}
-
-fn limited(limit: Limit) -> FieldError {
-    let (field, message) = match limit {
-        Limit::ApiKeys(most) => ("api_keys", format!("An account can have at most {most} active API keys")),
-        Limit::OauthClients(most) => ("oauth_clients", format!("An account can have at most {most} OAuth clients")),
-        Limit::ClientSecrets(most) => {
-            ("overlap_seconds", format!("An OAuth client can have at most {most} secrets in overlap"))
-        }
-    };
-    FieldError::sentence_alone(field, &message)
-}
-
-fn in_use(taken: Taken) -> FieldError {
-    match taken {
-        Taken::ExternalCustomerId => {
-            FieldError::sentence_alone("external_customer_id", "external_customer_id is already in use")
-        }
-        Taken::UserEmail => FieldError::new("email", "is already a user of this account"),
-    }
-}
-
-fn not_allowed(forbidden: BrokenRule) -> FieldError {
-    match forbidden {
-        BrokenRule::RotateTwice => {
-            FieldError::sentence_alone("id", "This API key was rotated before; rotate its successor")
-        }
-        BrokenRule::PurgeParent => {
-            FieldError::sentence_alone("account", "The account has sub-accounts: purge them first")
-        }
-        BrokenRule::ShortPassword(least) => {
-            FieldError::new("password", format!("must be at least {least} characters long"))
-        }
-    }
-}
-
-fn validation(fields: &[FieldError]) -> ErrorBody {
-    ErrorBody {
-        detail: fields.first().map_or_else(|| sentence(StatusCode::BAD_REQUEST).to_owned(), FieldError::sentence),
-        hint: None,
-        errors: fields
-            .iter()
-            .map(|error| WrongField { field: error.field.clone(), message: error.message.clone() })
-            .collect(),
-    }
+fn validation(fields: impl IntoIterator<Item = RefusedField>) -> (StatusCode, ErrorBody) {
+    let fields: Vec<_> = fields.into_iter().collect();
+    let detail = fields.first().map_or_else(|| sentence(StatusCode::BAD_REQUEST).to_owned(), RefusedField::sentence);
+    let wrong = |(field, message)| WrongField { field, message };
+    let errors = fields.into_iter().map(RefusedField::into_parts).map(wrong).collect();
+    (StatusCode::BAD_REQUEST, ErrorBody { detail, hint: None, errors })
 }
 
 /// Returns an answer without more than its status.
@@ -282,14 +211,13 @@ pub(super) const FORM: ErrorForm = ErrorForm {
 mod tests {
     use super::*;
     use crate::audit::Outcome;
-    use crate::error::{OpenError, SealError};
+    use crate::error::{BrokenRule, Limit, Missing, OpenError, SealError, Taken};
     use crate::principal::Scope;
     use crate::types::Service;
 
     #[test]
     fn the_code_on_record_is_the_status_of_the_answer() {
         let errors = [
-            Error::Invalid(vec![]),
             Error::HalfPairs(vec![]),
             Error::Limit(Limit::ApiKeys(6)),
             Error::Taken(Taken::UserEmail),

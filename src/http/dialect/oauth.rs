@@ -11,6 +11,7 @@ use utoipa::ToSchema;
 
 use super::native;
 use crate::http::error::{HttpError, Refusal};
+use crate::oauth::ScopeFault;
 
 /// Why a client's request is refused, by the codes of RFC 6749 §5.2.
 #[derive(Clone, Copy, Debug)]
@@ -22,7 +23,7 @@ pub(in crate::http) enum OAuthRefusal {
     /// Another grant than client credentials.
     UnsupportedGrantType,
     /// No list of scopes, or one that the client does not have.
-    InvalidScope(&'static str),
+    InvalidScope(ScopeFault),
 }
 
 /// A refusal (RFC 6749 §5.2).
@@ -61,8 +62,15 @@ impl OAuthRefusal {
             OAuthRefusal::UnsupportedGrantType => {
                 (StatusCode::BAD_REQUEST, "unsupported_grant_type", "The only grant here is client_credentials")
             }
-            OAuthRefusal::InvalidScope(why) => (StatusCode::BAD_REQUEST, "invalid_scope", why),
+            OAuthRefusal::InvalidScope(fault) => (StatusCode::BAD_REQUEST, "invalid_scope", scope_fault(fault)),
         }
+    }
+}
+
+const fn scope_fault(fault: ScopeFault) -> &'static str {
+    match fault {
+        ScopeFault::NotAList => "Scopes are names, each separated from the next by one space",
+        ScopeFault::NotGranted => "The client does not have one of these scopes",
     }
 }
 

@@ -15,12 +15,12 @@ use serde::{Deserialize, Deserializer};
 use serde_json::error::Category;
 
 use crate::app::App;
-use crate::error::{Error, FieldError};
 use crate::http::edge::admission;
 use crate::http::edge::context::RequestContext;
 use crate::http::error::{HttpError, RequestError};
 use crate::http::extract::idempotency::BodySeen;
 use crate::http::extract::receive::receive;
+use crate::http::fields::{Fault, FieldError, JsonFault, Place};
 
 /// A request body, read as JSON.
 pub struct JsonBody<T>(pub T);
@@ -134,7 +134,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
 }
 
 /// Reads a body. The error names the field, or line and column; never a value.
-pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, FieldError> {
     // To keep track of the path costs more than to read. So only what is wrong is read again, to tell where.
     if let Ok(value) = serde_json::from_slice(bytes) {
         return Ok(value);
@@ -148,38 +148,38 @@ pub(in crate::http) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Err
     Ok(value)
 }
 
-fn describe(path: &str, error: &serde_json::Error) -> Error {
-    let place = format!("at line {} column {}", error.line(), error.column());
-    let (field, message) = match error.classify() {
-        Category::Syntax | Category::Eof | Category::Io => ("body", format!("Malformed JSON {place}")),
-        Category::Data => {
-            let message = error.to_string();
-            // The deserializer noticed before it read a value, so the path does not have the field's name; but the name is
-            // one of ours and not the caller's text.
-            if let Some((field, _)) = message.strip_prefix("duplicate field `").and_then(|rest| rest.split_once('`'))
-                && path == "."
-            {
-                return Error::invalid(FieldError::new(field, "is given twice"));
-            }
-            // The kind of refusal stands at the front of the message, before anything that the caller wrote.
-            let kind = if message.starts_with("unknown field") {
-                "is not a field of this operation"
-            } else if message.starts_with("missing field") {
-                "lacks a required field"
-            } else if message.starts_with("duplicate field") {
-                "has a field twice"
-            } else {
-                "has the wrong type"
-            };
-            if is_field_path(path) {
-                return Error::invalid(FieldError::new(path, kind));
-            }
-            // Its name, or its whole, is nothing to repeat.
-            let kind = kind.replace("is not", "has what is not");
-            ("body", format!("The body {kind} ({place})"))
-        }
+fn describe(path: &str, error: &serde_json::Error) -> FieldError {
+    let place = Place { line: error.line(), column: error.column() };
+    match error.classify() {
+        Category::Syntax | Category::Eof | Category::Io => FieldError::new("body", Fault::MalformedJson(place)),
+        Category::Data => describe_data(path, &error.to_string(), place),
+    }
+}
+
+/// Describes JSON of the wrong form. The kind of the fault stands at the front of the message, before anything that the caller
+/// wrote.
+fn describe_data(path: &str, message: &str, place: Place) -> FieldError {
+    // The deserializer noticed before it read a value, so the path does not have the field's name; but the name is
+    // one of ours and not the caller's text.
+    if let Some((field, _)) = message.strip_prefix("duplicate field `").and_then(|rest| rest.split_once('`'))
+        && path == "."
+    {
+        return FieldError::new(field, Fault::GivenTwice);
+    }
+    let fault = if message.starts_with("unknown field") {
+        JsonFault::UnknownField
+    } else if message.starts_with("missing field") {
+        JsonFault::MissingField
+    } else if message.starts_with("duplicate field") {
+        JsonFault::RepeatedField
+    } else {
+        JsonFault::WrongType
     };
-    Error::invalid(FieldError::sentence_alone(field, &message))
+    if is_field_path(path) {
+        return FieldError::new(path, Fault::Json(fault));
+    }
+    // Its name, or its whole, is nothing to repeat.
+    FieldError::new("body", Fault::JsonAt(fault, place))
 }
 
 /// Whether a path reads like names of fields. Anything else may be a value that was put in a field's place.
@@ -195,6 +195,7 @@ mod tests {
     use serde::Deserialize;
 
     use super::*;
+    use crate::http::dialect::answer;
 
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -206,8 +207,7 @@ mod tests {
 
     fn refusal(body: &str) -> String {
         match parse::<Object<Body>>(body.as_bytes()) {
-            Err(Error::Invalid(fields)) => fields[0].sentence(),
-            Err(other) => panic!("{other:?}"),
+            Err(wrong) => answer(&wrong.into()).1.detail,
             Ok(_) => panic!("accepted {body}"),
         }
     }

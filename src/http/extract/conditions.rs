@@ -13,8 +13,8 @@ use utoipa::openapi::{OpenApi, RefOr};
 
 use super::header_parameter;
 use crate::credentials::{Conditions, EntityTag, Tag, Tags};
-use crate::error::{Error, FieldError};
 use crate::http::error::HttpError;
+use crate::http::fields::{Fault, FieldError};
 
 /// The writes of a listener whose handlers do not take [`Given`].
 pub(in crate::http) struct Unconditional(HashSet<(String, Method)>);
@@ -54,7 +54,7 @@ impl Unconditional {
         if is_taken {
             return Ok(());
         }
-        Err(Error::invalid(FieldError::new(name, "is a condition that this operation does not take")).into())
+        Err(FieldError::new(name, Fault::ConditionNotTaken).into())
     }
 }
 
@@ -95,13 +95,12 @@ pub(in crate::http) fn etag(tag: &Tag) -> [(HeaderName, HeaderValue); 1] {
 }
 
 /// A condition, over all lines of its header.
-fn condition(headers: &HeaderMap, header: &HeaderName, name: &str) -> Result<Option<Tags>, Error> {
+fn condition(headers: &HeaderMap, header: &HeaderName, name: &str) -> Result<Option<Tags>, FieldError> {
     let lines: Vec<_> = headers.get_all(header).iter().map(HeaderValue::as_bytes).collect();
     if lines.is_empty() {
         return Ok(None);
     }
-    let refusal = || Error::invalid(FieldError::new(name, "must be `*` or entity tags such as `\"5f1c\"`"));
-    tags(&lines.join(&b","[..])).map(Some).ok_or_else(refusal)
+    tags(&lines.join(&b","[..])).map(Some).ok_or_else(|| FieldError::new(name, Fault::NotEntityTags))
 }
 
 /// Reads `*`, or a list of tags (§5.6.1: with empty elements perhaps, but not of nothing else).

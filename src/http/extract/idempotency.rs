@@ -11,8 +11,8 @@ use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use super::header_parameter;
 use crate::app::App;
-use crate::error::{Error, FieldError};
 use crate::http::error::HttpError;
+use crate::http::fields::{Fault, FieldError};
 use crate::idempotency;
 use crate::principal::Principal;
 use crate::types::AccountId;
@@ -71,7 +71,7 @@ impl Keyed {
 
 /// The request's key: one, of 1 to 255 printable ASCII characters. Anything else is refused, because a key that is ignored
 /// is a write done twice.
-fn key(headers: &HeaderMap) -> Result<Option<HeaderValue>, Error> {
+fn key(headers: &HeaderMap) -> Result<Option<HeaderValue>, FieldError> {
     let mut keys = headers.get_all(&IDEMPOTENCY_KEY).iter();
     let Some(first) = keys.next() else { return Ok(None) };
     let is_good =
@@ -79,8 +79,7 @@ fn key(headers: &HeaderMap) -> Result<Option<HeaderValue>, Error> {
     if is_good && keys.next().is_none() {
         return Ok(Some(first.clone()));
     }
-    let message = format!("must be one text of 1 to {MAX_KEY} printable ASCII characters");
-    Err(Error::invalid(FieldError::new("Idempotency-Key", message)))
+    Err(FieldError::new("Idempotency-Key", Fault::NotAnIdempotencyKey(MAX_KEY)))
 }
 
 /// Returns the parts of a request's identity that are not its body: method, path, parameters, conditions.

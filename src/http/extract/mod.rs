@@ -3,6 +3,7 @@
 pub mod body;
 pub mod caller;
 pub mod conditions;
+pub mod fields;
 pub mod idempotency;
 pub mod moment;
 pub mod number;

@@ -6,9 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use url::form_urlencoded;
 
-use crate::error::{Error, FieldError};
 use crate::http::error::HttpError;
 use crate::http::extract::body::is_field_path;
+use crate::http::fields::{Fault, FieldError};
 
 /// The query's parameters.
 pub struct Query<T>(pub T);
@@ -27,19 +27,17 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 }
 
 /// Reads a query. The error names the parameter; never a value.
-pub(in crate::http) fn parse<T: DeserializeOwned>(query: &[u8]) -> Result<T, Error> {
+pub(in crate::http) fn parse<T: DeserializeOwned>(query: &[u8]) -> Result<T, FieldError> {
     let deserializer = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query));
     serde_path_to_error::deserialize(deserializer).map_err(|error| {
         let name = error.path().to_string();
         // The library's message repeats values.
-        let refusal = if error.inner().to_string().starts_with("unknown field") && is_field_path(&name) {
-            FieldError::new(&name, "is not a parameter of this operation")
+        if error.inner().to_string().starts_with("unknown field") && is_field_path(&name) {
+            FieldError::new(&name, Fault::UnknownParameter)
         } else if is_field_path(&name) {
-            FieldError::new(&name, "has a value of the wrong form")
+            FieldError::new(&name, Fault::UnreadableParameter)
         } else {
-            let message = "The query has a parameter that this operation does not take, or one twice";
-            FieldError::sentence_alone("query", message)
-        };
-        Error::invalid(refusal)
+            FieldError::new("query", Fault::UnreadableQuery)
+        }
     })
 }

@@ -16,13 +16,15 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::audit::Outcome;
 use crate::disclosure::BATCH_LIMIT;
-use crate::error::{Error, FieldError, FieldErrors, chain};
+use crate::error::chain;
 use crate::http::dialect::{self, ErrorBody};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{self, JsonBody, Object};
 use crate::http::extract::caller::{Caller, ResolveCredentials, refused_actor};
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::number;
 use crate::http::extract::query::{NoParameters, Query};
+use crate::http::fields::{Fault, FieldError};
 use crate::http::openapi::schemas;
 use crate::resolver::precedence::Level;
 use crate::resolver::{Call, Resolved};
@@ -121,10 +123,10 @@ impl<'a> ResolvedBody<'a> {
 }
 
 impl ResolveBody {
-    fn parse(self) -> Result<(Call, HalfPair), Error> {
+    fn parse(self) -> Result<(Call, HalfPair), HttpError> {
         let mut errors = FieldErrors::default();
         if self.account_id.is_none() {
-            errors.push(FieldError::new("account_id", "is required"));
+            errors.push("account_id", Fault::Required);
         }
         let supplier = errors.required("supplier_code", self.supplier_code, |code| SupplierCode::parse(&code));
         let service = errors.required_service("service", self.service.as_deref());
@@ -154,7 +156,7 @@ impl FromRequestParts<Arc<App>> for Resolving {
         if let Some(actor) = refused_actor(parts) {
             let outcome = match &refused {
                 HttpError::Domain(error) => Outcome::from(error),
-                HttpError::Request(_) | HttpError::Family(_) => Outcome::Invalid,
+                HttpError::Request(_) | HttpError::Invalid(_) | HttpError::Family(_) => Outcome::Invalid,
             };
             app.disclosure.refuse(actor, outcome).await?;
         }
@@ -206,22 +208,22 @@ pub async fn resolve_batch(
     JsonBody(bodies): JsonBody<Vec<Box<RawValue>>>,
 ) -> Result<Response, HttpError> {
     if bodies.len() > BATCH_LIMIT {
-        let message = format!("A batch takes at most {BATCH_LIMIT} resolves");
-        return Err(Error::invalid(FieldError::sentence_alone("body", &message)).into());
+        return Err(FieldError::new("body", Fault::TooManyCalls(BATCH_LIMIT)).into());
     }
     // Each is read by itself, so that a wrong one has a status of its own.
-    let parse =
-        |body: &RawValue| body::parse(body.get().as_bytes()).and_then(|Object(body): Object<ResolveBody>| body.parse());
+    let parse = |body: &RawValue| -> Result<_, HttpError> {
+        let Object(body) = body::parse::<Object<ResolveBody>>(body.get().as_bytes())?;
+        body.parse()
+    };
     let calls: Vec<_> = bodies.iter().map(|body| parse(body)).collect();
     let disclosed = app.disclosure.disclose_all(&caller.actor, calls.iter().flatten()).await?;
     let mut disclosed = disclosed.into_iter();
     let answers: Vec<_> = calls
         .into_iter()
         .filter_map(|call| match call {
-            Ok((call, _)) => disclosed.next().map(|resolved| resolved.map(|resolved| (call, resolved))),
+            Ok((call, _)) => disclosed.next().map(|resolved| Ok((call, resolved?))),
             Err(wrong) => Some(Err(wrong)),
         })
-        .map(|answer| answer.map_err(HttpError::from))
         .collect();
     Ok(Json(answers.iter().map(batch_item).collect::<Vec<_>>()).into_response())
 }

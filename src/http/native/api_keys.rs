@@ -15,15 +15,17 @@ use super::scopes::{scopes, usual_scopes};
 use crate::api_credentials::{self, KeySummary, MAX_RANGES, NewKey};
 use crate::api_key::{ApiKey, Kind};
 use crate::app::App;
-use crate::error::{Error, FieldError, FieldErrors, Missing};
+use crate::error::{Error, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object, OptionalBody};
 use crate::http::extract::caller::{Caller, ManageKeys};
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::moment;
 use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
+use crate::http::fields::Fault;
 use crate::http::openapi::schemas;
 use crate::principal::Principal;
 use crate::types::{Name, parse_range};
@@ -136,17 +138,17 @@ impl Made for MadeKey {
 }
 
 impl CreateBody {
-    pub(super) fn parse(self, by: &Principal, now: DateTime<Utc>) -> Result<NewKey, Error> {
+    pub(super) fn parse(self, by: &Principal, now: DateTime<Utc>) -> Result<NewKey, HttpError> {
         let mut errors = FieldErrors::default();
         let kind = if self.public == Some(true) { Kind::Public } else { Kind::Private };
         let name = errors.required("name", Some(self.name.unwrap_or("API key".to_owned())), |name| Name::parse(&name));
         let scopes = scopes(self.scopes, by, &mut errors)?;
         if kind == Kind::Public && scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) {
-            errors.push(FieldError::new("scopes", "must not be named for a public key, which has none"));
+            errors.push("scopes", Fault::ScopesOfPublicKey);
         }
         let ranges = self.allowed_ips.unwrap_or_default();
         if ranges.len() > MAX_RANGES {
-            errors.push(FieldError::new("allowed_ips", format!("must be at most {MAX_RANGES} ranges")));
+            errors.push("allowed_ips", Fault::TooManyRanges(MAX_RANGES));
         }
         let mut allowed_ips = Vec::new();
         for (index, range) in ranges.iter().take(MAX_RANGES).enumerate() {
@@ -154,7 +156,7 @@ impl CreateBody {
                 .extend(errors.optional(&format!("allowed_ips[{index}]"), Some(range), |text| parse_range(text)));
         }
         if self.expires_at.is_some_and(|expiry| expiry <= now) {
-            errors.push(FieldError::new("expires_at", "must be in the future"));
+            errors.push("expires_at", Fault::NotInTheFuture);
         }
         let name = errors.complete(name)?;
         let scopes = match kind {

@@ -11,10 +11,12 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::audit::{self, Action, EventSummary, Filter};
-use crate::error::{Error, FieldError, FieldErrors};
+use crate::error::Error;
 use crate::http::error::HttpError;
 use crate::http::extract::caller::{Caller, ReadAudit};
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::query::Query;
+use crate::http::fields::Fault;
 use crate::http::openapi::schemas;
 use crate::types::{AccountId, SupplierCode};
 
@@ -144,21 +146,20 @@ impl From<EventSummary> for EventBody {
 }
 
 impl Parameters {
-    fn parse(self) -> Result<(Filter, usize), Error> {
+    fn parse(self) -> Result<(Filter, usize), HttpError> {
         let mut errors = FieldErrors::default();
         let after = self.after.map_or(Some(0), |text| text.parse().ok().filter(|after| *after >= 0));
         if after.is_none() {
-            errors.push(FieldError::new("after", "must be the number of an event, or 0"));
+            errors.push("after", Fault::NotAnEventNumber);
         }
         let limit = self.limit.map_or(Some(PAGE), |text| text.parse().ok());
         let limit = limit.filter(|limit| (1..=LONGEST_PAGE).contains(limit));
         if limit.is_none() {
-            errors.push(FieldError::new("limit", format!("must be between 1 and {LONGEST_PAGE}")));
+            errors.push("limit", Fault::NotBetween(1, LONGEST_PAGE));
         }
         let action = self.action.as_deref().map(Action::parse);
         if action == Some(None) {
-            let known = Action::ALL.map(Action::as_str).join(", ");
-            errors.push(FieldError::new("action", format!("must be one of {known}")));
+            errors.push("action", Fault::NotOneOf(Action::ALL.map(Action::as_str).to_vec()));
         }
         let supplier = errors.optional("supplier_code", self.supplier_code, |code| SupplierCode::parse(&code));
         let page = after.zip(limit).map(|(after, limit)| (Filter { after, action: action.flatten(), supplier }, limit));

@@ -13,11 +13,12 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps, Tags};
-use crate::error::{Error, FieldErrors, Missing};
+use crate::error::{Error, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, ReadCredentials, WriteCredentials};
 use crate::http::extract::conditions::{Given, etag};
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::path::Path;
 use crate::http::extract::preview::{Manner, PreviewBody};
@@ -152,7 +153,7 @@ impl From<AuditTrail> for AuditTrailBody {
 }
 
 impl UpsertBody {
-    fn parse(self) -> Result<BaseUpdate, Error> {
+    fn parse(self) -> Result<BaseUpdate, HttpError> {
         let mut errors = FieldErrors::default();
         let supplier = errors.required("supplier_code", self.supplier_code, |code| SupplierCode::parse(&code));
         let staging = HalfPair {

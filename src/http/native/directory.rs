@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::error::{Error, FieldError, Missing};
+use crate::error::{Error, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::caller::Visitor;
 use crate::http::extract::path::Path;
 use crate::http::extract::query::Query;
+use crate::http::fields::{Fault, FieldError};
 use crate::http::native::listing::Listing;
 use crate::http::native::supplier_path::supplier_in_path;
 use crate::http::openapi::schemas;
@@ -21,7 +22,7 @@ use crate::types::{Environment, Service};
 
 /// Suppliers in one page, unless the caller asks for another number; and the most that they can ask for.
 const PAGE: i64 = 100;
-const LONGEST_PAGE: i64 = 1000;
+const LONGEST_PAGE: usize = 1000;
 
 /// Which part of the directory.
 #[derive(Deserialize, IntoParams)]
@@ -109,12 +110,11 @@ pub async fn suppliers(
     Query(page): Query<Page>,
 ) -> Result<Listing<SupplierBody>, HttpError> {
     let (limit, offset) = (page.limit.unwrap_or(PAGE), page.offset.unwrap_or(0));
-    if !(1..=LONGEST_PAGE).contains(&limit) {
-        let message = format!("must be between 1 and {LONGEST_PAGE}");
-        return Err(Error::invalid(FieldError::new("limit", message)).into());
+    if !usize::try_from(limit).is_ok_and(|limit| (1..=LONGEST_PAGE).contains(&limit)) {
+        return Err(FieldError::new("limit", Fault::NotBetween(1, LONGEST_PAGE)).into());
     }
     if offset < 0 {
-        return Err(Error::invalid(FieldError::new("offset", "must not be negative")).into());
+        return Err(FieldError::new("offset", Fault::Negative).into());
     }
     let (count, suppliers) = suppliers::page(&app.pool, limit, offset).await.map_err(Error::from)?;
     let results = suppliers

@@ -13,6 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
 use crate::credentials::import::{self, Imported, Mode, Report, RowError};
+use crate::http::dialect::words;
 use crate::http::edge::admission;
 use crate::http::edge::context::RequestContext;
 use crate::http::error::{HttpError, RequestError};
@@ -127,16 +128,23 @@ impl Made for ImportBody {
     }
 }
 
-/// Turns the report of an import into its body, or into a refusal.
-fn shown(report: Report) -> Result<ImportBody, ImportRefusalBody> {
-    let summary = report.errors.summary();
-    let Report { rows, created, updated, unchanged, errors } = report;
-    let wrong = |RowError { row, field, message }| WrongRow { row, field, message };
-    let errors = errors.listed.into_iter().map(wrong).collect();
-    match summary {
-        None => Ok(ImportBody { rows, created, updated, unchanged, errors }),
-        Some(detail) => Err(ImportRefusalBody { detail, rows, created, updated, unchanged, errors }),
+impl From<&Report> for ImportBody {
+    fn from(report: &Report) -> Self {
+        let Report { rows, created, updated, unchanged, ref errors } = *report;
+        let wrong = |error: &RowError| {
+            let (column, message) = words::row(error);
+            WrongRow { row: error.row, field: column.to_owned(), message }
+        };
+        Self { rows, created, updated, unchanged, errors: errors.listed.iter().map(wrong).collect() }
     }
+}
+
+/// Turns the report of an import into its body, or into a refusal.
+fn shown(report: &Report) -> Result<ImportBody, ImportRefusalBody> {
+    let body = ImportBody::from(report);
+    let Some(detail) = words::summary(&report.errors) else { return Ok(body) };
+    let ImportBody { rows, created, updated, unchanged, errors } = body;
+    Err(ImportRefusalBody { detail, rows, created, updated, unchanged, errors })
 }
 
 /// Import credentials
@@ -172,7 +180,7 @@ pub async fn import(
         Imported::Done(report, work) => (report, work),
         Imported::Before(outcome) => return Err(Instead::Before(outcome)),
     };
-    match (shown(report), work) {
+    match (shown(&report), work) {
         (Ok(body), Some(work)) => Write::Real(work).done(StatusCode::OK, None, body).await,
         (Ok(body), None) => Ok(Json(body).into_response()),
         (Err(refusal), _) => Ok((StatusCode::BAD_REQUEST, Json(refusal)).into_response()),

@@ -12,15 +12,17 @@ use uuid::Uuid;
 
 use crate::api_key::ApiKey;
 use crate::app::App;
-use crate::error::{Error, FieldError, FieldErrors, Missing};
+use crate::error::{Error, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object, OptionalBody};
 use crate::http::extract::caller::{Caller, ManageKeys};
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::number;
 use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
+use crate::http::fields::Fault;
 use crate::http::native::listing::Listing;
 use crate::http::native::rotation::RotateBody;
 use crate::http::native::scopes::{scopes, usual_scopes};
@@ -88,14 +90,14 @@ impl From<ClientSummary> for ClientBody {
 }
 
 impl CreateBody {
-    fn parse(self, by: &Principal) -> Result<NewClient, Error> {
+    fn parse(self, by: &Principal) -> Result<NewClient, HttpError> {
         let mut errors = FieldErrors::default();
         let name = errors.required("name", self.name, |name| Name::parse(&name));
         let scopes = scopes(self.scopes, by, &mut errors)?.unwrap_or_else(|| usual_scopes(by));
         let access_token_ttl = self.access_token_ttl.unwrap_or(DEFAULT_TTL);
         if !TTL_RANGE.contains(&access_token_ttl) {
-            let message = format!("must be between {} and {} seconds", TTL_RANGE.start(), TTL_RANGE.end());
-            errors.push(FieldError::new("access_token_ttl", message));
+            let (shortest, longest) = (*TTL_RANGE.start(), *TTL_RANGE.end());
+            errors.push("access_token_ttl", Fault::NotBetweenSeconds(shortest, longest));
         }
         let name = errors.complete(name)?;
         Ok(NewClient { name, scopes, access_token_ttl })

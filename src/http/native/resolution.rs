@@ -8,11 +8,13 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
-use crate::error::{Error, FieldError, FieldErrors, Missing};
+use crate::error::Missing;
 use crate::http::error::HttpError;
 use crate::http::extract::caller::{Caller, ReadCredentials};
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::path::Path;
 use crate::http::extract::query::Query;
+use crate::http::fields::Fault;
 use crate::http::native::supplier_path::supplier_in_path;
 use crate::http::openapi::schemas;
 use crate::resolver::Explanation;
@@ -137,21 +139,21 @@ pub async fn explain(
     Ok(Json(one.map_or_else(|| OneOrMany::Many(bodies.collect()), OneOrMany::One)))
 }
 
-fn selection(parameters: &Parameters) -> Result<(Vec<Service>, Vec<Environment>), Error> {
+fn selection(parameters: &Parameters) -> Result<(Vec<Service>, Vec<Environment>), HttpError> {
     let mut errors = FieldErrors::default();
     let services = match parameters.service.as_deref().map(Service::parse) {
         None => Service::ALL.to_vec(),
         Some(service) => service.into_iter().collect(),
     };
     if services.is_empty() {
-        errors.push(FieldError::invalid_service("service"));
+        errors.push("service", Fault::NotAService);
     }
     let environments = match parameters.environment.as_deref().map(Environment::parse) {
         None => Environment::ALL.to_vec(),
         Some(environment) => environment.into_iter().collect(),
     };
     if environments.is_empty() {
-        errors.push(FieldError::invalid_environment("environment"));
+        errors.push("environment", Fault::NotAnEnvironment);
     }
     errors.into_result()?;
     Ok((services, environments))

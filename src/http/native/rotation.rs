@@ -6,8 +6,8 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::api_credentials::MAX_OVERLAP;
-use crate::error::{Error, FieldError};
 use crate::http::extract::number;
+use crate::http::fields::{Fault, FieldError};
 
 /// The parameters of a rotation.
 #[derive(Default, Deserialize, ToSchema)]
@@ -21,11 +21,10 @@ pub struct RotateBody {
 }
 
 impl RotateBody {
-    pub(super) fn parse(&self) -> Result<Duration, Error> {
+    pub(super) fn parse(&self) -> Result<Duration, FieldError> {
         let overlap = Duration::from_secs(self.overlap_seconds.unwrap_or(0));
         if overlap > MAX_OVERLAP {
-            let message = format!("must be at most {}", MAX_OVERLAP.as_secs());
-            return Err(Error::invalid(FieldError::new("overlap_seconds", message)));
+            return Err(FieldError::new("overlap_seconds", Fault::AboveLimit(MAX_OVERLAP.as_secs())));
         }
         Ok(overlap)
     }

@@ -1,6 +1,8 @@
 //! Scopes that a caller grants to a key or a client.
 
-use crate::error::{Denied, Error, FieldError, FieldErrors};
+use crate::error::{Denied, Error};
+use crate::http::extract::fields::FieldErrors;
+use crate::http::fields::Fault;
 use crate::principal::{Principal, Scope};
 
 /// Reads scopes by their names, if any are named. Nobody can grant a scope that they lack.
@@ -17,8 +19,8 @@ pub(super) fn scopes(
             Some(scope) if scopes.contains(&scope) => {}
             Some(scope) => scopes.push(scope),
             None => {
-                let known = Scope::ALL.map(Scope::as_str).join(", ");
-                errors.push(FieldError::new(&format!("scopes[{index}]"), format!("must be one of {known}")));
+                let known = Scope::ALL.map(Scope::as_str).to_vec();
+                errors.push(&format!("scopes[{index}]"), Fault::NotOneOf(known));
             }
         }
     }

@@ -10,10 +10,12 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::credentials::{self, ServiceCredential, ServiceUpdate};
-use crate::error::{Error, FieldErrors, Missing};
+use crate::error::{Error, Missing};
+use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, WriteCredentials};
 use crate::http::extract::conditions::Given;
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::path::Path;
 use crate::http::extract::preview::{Manner, PreviewBody};
@@ -68,7 +70,7 @@ impl From<ServiceCredential> for ServiceCredentialBody {
 }
 
 impl UpsertBody {
-    fn parse(self, code: &str) -> Result<ServiceUpdate, Error> {
+    fn parse(self, code: &str) -> Result<ServiceUpdate, HttpError> {
         let mut errors = FieldErrors::default();
         let service = errors.required_service("service", self.service.as_deref());
         let environment = errors.required_environment("environment", self.environment.as_deref());

@@ -12,14 +12,16 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::accounts::subaccounts::{self, NewSubAccount, SubAccount, SubAccountUpdate};
 use crate::app::App;
-use crate::error::{Error, FieldError, FieldErrors, Missing};
+use crate::error::{Error, Missing};
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::Parent;
+use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::idempotency::{Keyed, Once};
 use crate::http::extract::path::Path;
 use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
+use crate::http::fields::Fault;
 use crate::http::native::listing::Listing;
 use crate::http::openapi::schemas;
 use crate::types::{AccountId, Email, InvalidText, Name, Notes};
@@ -96,7 +98,7 @@ impl From<SubAccount> for SubAccountBody {
 }
 
 impl CreateBody {
-    fn parse(self) -> Result<NewSubAccount, Error> {
+    fn parse(self) -> Result<NewSubAccount, HttpError> {
         let mut errors = FieldErrors::default();
         let name = errors.required("name", self.name, parse(Name::parse));
         let id = errors.required("external_customer_id", self.external_customer_id, parse(Name::parse));
@@ -138,7 +140,7 @@ fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> R
 }
 
 impl UpdateBody {
-    fn parse(self) -> Result<SubAccountUpdate, Error> {
+    fn parse(self) -> Result<SubAccountUpdate, HttpError> {
         let mut errors = FieldErrors::default();
         for (field, is_null) in [
             ("name", self.name == Some(None)),
@@ -146,7 +148,7 @@ impl UpdateBody {
             ("is_active", self.is_active == Some(None)),
         ] {
             if is_null {
-                errors.push(FieldError::new(field, "must not be null"));
+                errors.push(field, Fault::Null);
             }
         }
         let name = errors.optional("name", self.name.flatten(), parse(Name::parse));

@@ -71,7 +71,7 @@ fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> HttpError {
             }
             OAuthRefusal::InvalidClient.into()
         }
-        IssueError::InvalidScope(why) => OAuthRefusal::InvalidScope(why).into(),
+        IssueError::InvalidScope(fault) => OAuthRefusal::InvalidScope(fault).into(),
         IssueError::Failed(error) => error.into(),
     }
 }

@@ -7,12 +7,29 @@ use crate::accounts::AccountStatuses;
 use crate::audit::{Action, Event, Outcome, Resolve, Resolves};
 use crate::clock::Clock;
 use crate::error::{Denied, Error, Missing};
-use crate::principal::{Actor, Principal};
+use crate::principal::{Actor, Principal, Scope};
 use crate::resolver::{Call, Opener, Resolved};
 use crate::types::{AccountId, HalfPair};
 
 /// Most calls whose pairs are handed over together.
 pub const BATCH_LIMIT: usize = 100;
+
+/// An actor who may be given pairs: the proof that their key or token has the scope for it. There is no other way to make one.
+#[derive(Clone, Debug)]
+pub struct Recipient(Actor);
+
+impl Recipient {
+    /// Takes an actor with the scope `credentials:resolve`.
+    pub fn new(actor: Actor) -> Result<Self, Error> {
+        match &actor.principal {
+            None => Err(Denied::NotAuthenticated.into()),
+            Some(principal) if !principal.has(Scope::CredentialsResolve) => {
+                Err(Denied::MissingScope(Scope::CredentialsResolve).into())
+            }
+            Some(_) => Ok(Self(actor)),
+        }
+    }
+}
 
 /// Hands out pairs, each after the record of who was given it.
 pub struct Disclosure {
@@ -32,10 +49,10 @@ impl Disclosure {
     ///
     /// # Errors
     /// [`Error::NotRecorded`] in place of any answer if the record cannot be made. [`Denied::OtherAccount`] for an account
-    /// that is neither the actor's own nor a sub-account of it, unless the actor is an operator's key. Otherwise those of
+    /// that is neither the recipient's own nor a sub-account of it, unless they have an operator's key. Otherwise those of
     /// [`Opener::resolve`].
-    pub async fn disclose(&self, actor: Actor, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
-        let (answer, record) = self.answer(actor, call, request).await;
+    pub async fn disclose(&self, to: &Recipient, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
+        let (answer, record) = self.answer(to.0.clone(), call, request).await;
         self.recorder.record(record).await?;
         answer
     }
@@ -43,12 +60,12 @@ impl Disclosure {
     /// Hands over the pairs of several calls, in their order, after the records of all of them.
     pub async fn disclose_all(
         &self,
-        actor: &Actor,
+        to: &Recipient,
         calls: impl IntoIterator<Item = &(Call, HalfPair)>,
     ) -> Result<Vec<Result<Resolved, Error>>, Error> {
         let (mut answers, mut records) = (Vec::new(), Vec::new());
         for (call, request) in calls {
-            let (answer, record) = self.answer(actor.clone(), call, request).await;
+            let (answer, record) = self.answer(to.0.clone(), call, request).await;
             answers.push(answer);
             records.push(record);
         }

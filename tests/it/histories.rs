@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use credenza::credentials::BaseUpdate;
+use credenza::disclosure::Recipient;
 use credenza::principal::{Actor, AuthMethod, Grounds, Limits, Principal, Scope};
 use credenza::resolver::Call;
 use credenza::types::{AccountId, Environment, HalfPair, Pair, Service};
@@ -124,8 +125,8 @@ async fn a_value_loaded_during_a_commit_is_void_once_the_commit_is_acknowledged(
     let read = async || {
         let (service, environment) = (Service::Inv, Environment::Production);
         let call = Call { account, supplier: code("HIT"), service, environment };
-        let actor = operators_key();
-        let resolved = alone.disclosure.disclose(actor, &call, &HalfPair::default()).await.unwrap();
+        let recipient = Recipient::new(operators_key()).unwrap();
+        let resolved = alone.disclosure.disclose(&recipient, &call, &HalfPair::default()).await.unwrap();
         resolved.pair.password.expose().to_owned()
     };
     store("1").await;

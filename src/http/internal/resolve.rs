@@ -15,7 +15,7 @@ use utoipa::ToSchema;
 
 use crate::app::App;
 use crate::audit::Outcome;
-use crate::disclosure::BATCH_LIMIT;
+use crate::disclosure::{BATCH_LIMIT, Recipient};
 use crate::error::chain;
 use crate::http::dialect::{self, ErrorBody};
 use crate::http::error::HttpError;
@@ -143,14 +143,15 @@ impl ResolveBody {
 }
 
 /// A caller who may be given passwords. One who may not is known all the same, and recorded.
-pub struct Resolving(Caller<ResolveCredentials>);
+pub struct Resolving(Recipient);
 
 impl FromRequestParts<Arc<App>> for Resolving {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
-        let refused = match Caller::from_request_parts(parts, app).await {
-            Ok(caller) => return Ok(Self(caller)),
+        let caller = Caller::<ResolveCredentials>::from_request_parts(parts, app).await;
+        let refused = match caller {
+            Ok(caller) => return Ok(Self(Recipient::new(caller.actor)?)),
             Err(refused) => refused,
         };
         if let Some(actor) = refused_actor(parts) {
@@ -180,13 +181,13 @@ impl FromRequestParts<Arc<App>> for Resolving {
     security(("oauth2" = ["credentials:resolve"]))
 )]
 pub async fn resolve(
-    Resolving(caller): Resolving,
+    Resolving(recipient): Resolving,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
     JsonBody(Object(body)): JsonBody<Object<ResolveBody>>,
 ) -> Result<Response, HttpError> {
     let (call, request) = body.parse()?;
-    let resolved = app.disclosure.disclose(caller.actor, &call, &request).await?;
+    let resolved = app.disclosure.disclose(&recipient, &call, &request).await?;
     Ok(Json(ResolvedBody::new(&call, &resolved)).into_response())
 }
 
@@ -202,7 +203,7 @@ pub async fn resolve(
     security(("oauth2" = ["credentials:resolve"]))
 )]
 pub async fn resolve_batch(
-    Resolving(caller): Resolving,
+    Resolving(recipient): Resolving,
     State(app): State<Arc<App>>,
     _: Query<NoParameters>,
     JsonBody(bodies): JsonBody<Vec<Box<RawValue>>>,
@@ -216,7 +217,7 @@ pub async fn resolve_batch(
         body.parse()
     };
     let calls: Vec<_> = bodies.iter().map(|body| parse(body)).collect();
-    let disclosed = app.disclosure.disclose_all(&caller.actor, calls.iter().flatten()).await?;
+    let disclosed = app.disclosure.disclose_all(&recipient, calls.iter().flatten()).await?;
     let mut disclosed = disclosed.into_iter();
     let answers: Vec<_> = calls
         .into_iter()

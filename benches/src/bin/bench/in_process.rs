@@ -14,6 +14,7 @@ use credenza::audit::RecordSettings;
 use credenza::clock::Clock;
 use credenza::config::{Config, Source};
 use credenza::postgres;
+use credenza::disclosure::Recipient;
 use credenza::principal::{Actor, AuthMethod, Grounds, Limits, Principal, Scope};
 use credenza::resolver::Call;
 use credenza::types::{AccountId, Environment, HalfPair, Service, SupplierCode};
@@ -36,7 +37,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let (world, rounds) = (World::read(Path::new(world))?, rounds.parse()?);
     // Changes are heard on the other thread; this one only resolves.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let (app, actor) = (runtime.block_on(start())?, operators_key());
+    let (app, recipient) = (runtime.block_on(start())?, Recipient::new(operators_key())?);
     let mut costs = Vec::new();
     for (level, service, supplier) in [
         ("service", SERVICE, World::supplier as fn(usize) -> String),
@@ -45,12 +46,12 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
     ] {
         let calls = calls(&world, service, supplier)?;
         // Loads all of them, and sees that the level is the one that is meant.
-        runtime.block_on(expect(&app, &actor, &calls, level))?;
+        runtime.block_on(expect(&app, &recipient, &calls, level))?;
         let mut cost = LevelCost { level: level.to_owned(), nanoseconds: Vec::new(), allocations: 0.0 };
         for _ in 0..rounds {
             let begin = processor_time()?;
             for _ in 0..PASSES {
-                runtime.block_on(pass(&app, &actor, &calls))?;
+                runtime.block_on(pass(&app, &recipient, &calls))?;
             }
             let used = processor_time()?.saturating_sub(begin);
             cost.nanoseconds.push(used.as_secs_f64() * 1e9 / count(calls.len() * PASSES));
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<()> {
         }
         let counted = allocation_counter::measure(|| {
             // What fails here failed above.
-            let _ = runtime.block_on(pass(&app, &actor, &calls));
+            let _ = runtime.block_on(pass(&app, &recipient, &calls));
         });
         #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
         let allocations = counted.count_total as f64;
@@ -122,19 +123,19 @@ fn operators_key() -> Actor {
     Actor { principal: Some(Arc::new(principal)), ..Actor::default() }
 }
 
-async fn expect(app: &App, actor: &Actor, calls: &[Call], level: &str) -> Result<()> {
+async fn expect(app: &App, recipient: &Recipient, calls: &[Call], level: &str) -> Result<()> {
     for call in calls {
-        let source = app.disclosure.disclose(actor.clone(), call, &HalfPair::default()).await?.source;
+        let source = app.disclosure.disclose(recipient, call, &HalfPair::default()).await?.source;
         ensure!(source.as_str() == level, "{source:?} answered instead of {level}");
     }
     until_recorded(app).await;
     Ok(())
 }
 
-async fn pass(app: &App, actor: &Actor, calls: &[Call]) -> Result<()> {
+async fn pass(app: &App, recipient: &Recipient, calls: &[Call]) -> Result<()> {
     let request = HalfPair::default();
     for call in calls {
-        black_box(app.disclosure.disclose(actor.clone(), black_box(call), &request).await?);
+        black_box(app.disclosure.disclose(recipient, black_box(call), &request).await?);
     }
     Ok(())
 }

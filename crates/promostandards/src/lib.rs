@@ -4,8 +4,6 @@
 //! arrives ([`read_answer`]). Both directions read the same tables (`tables/`): there is no code per service. The crate knows no HTTP, no
 //! database and no key; the login goes from the caller's hands into one buffer that is wiped.
 
-#![allow(dead_code)]
-
 mod answer;
 mod codes;
 mod fault;
@@ -23,7 +21,7 @@ pub use codes::Verdict;
 pub use fault::Fault;
 pub use login::{Login, LoginFault, LoginField};
 pub use model::TableError;
-pub use request::Request;
+pub use request::{ReadRequest, Request, RequestError, read_request};
 pub use routes::{Location, Method, Parameter, ParameterKind, Route, RoutePath};
 pub use scrub::Scrub;
 pub use standard::{Probe, ServiceVersion, Standard};

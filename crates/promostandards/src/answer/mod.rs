@@ -1,6 +1,16 @@
 //! A supplier's answer as JSON, made while it arrives.
 
+mod digest;
+mod encoding;
 mod error;
+mod fault;
+mod finish;
+mod message;
+mod multipart;
+mod read;
+mod source;
+mod value;
+mod writer;
 
 use tokio::io::AsyncBufRead;
 
@@ -78,6 +88,5 @@ pub async fn read_answer<R: AsyncBufRead + Unpin>(
     limits: Limits,
     scrub: &Scrub,
 ) -> Result<Answer, AnswerError> {
-    let _ = (request, content_type, body, limits, scrub);
-    Err(AnswerError::NotXml(NotXml::Empty))
+    read::read(request, content_type, body, limits, scrub).await
 }

@@ -58,13 +58,6 @@ pub(crate) struct Name {
     pub local: String,
 }
 
-impl Name {
-    /// The name as it stands in a message.
-    pub fn qualified(&self) -> String {
-        format!("{}:{}", self.prefix, self.local)
-    }
-}
-
 /// A type with child elements, in the schema's order.
 #[derive(Debug)]
 pub(crate) struct Complex {

@@ -89,6 +89,14 @@ pub(super) fn read(
     (node.map(Node::Object), environments.pop())
 }
 
+/// Reads a JSON object into the fields of a type.
+pub(crate) fn fields(complex: &Complex, json: &str, faults: &mut Faults) -> Option<Vec<Option<Node>>> {
+    let raw: &RawValue =
+        faults.note(serde_json::from_str(json).map_err(|_| Problem::new("json_invalid", "JSON decode error")))?;
+    let object = object(raw, faults)?;
+    Some(Reader { rules: &[] }.fields(complex, object, "", faults))
+}
+
 /// Takes `environment` out of an object.
 fn take_environment(object: &mut Object<'_>, found: &mut Vec<String>, faults: &mut Faults) {
     object.0.retain(|(key, raw)| {

@@ -4,8 +4,9 @@ use zeroize::Zeroizing;
 
 use super::{Node, Request};
 use crate::login::{Login, LoginFault, LoginField, carried};
-use crate::model::{Complex, Content, Field};
+use crate::model::{Complex, Content, Field, Name};
 
+const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const INSTANCE: &str = "http://www.w3.org/2001/XMLSchema-instance";
 
@@ -51,28 +52,55 @@ pub(super) fn write(request: &Request, login: Login<'_>) -> Result<Zeroizing<Vec
 fn envelope(sink: &mut impl Sink, request: &Request, login: Login<'_>) {
     let operation = &request.variant.operation;
     let complex = &operation.request_type;
-    for text in
-        ["<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<soap:Envelope xmlns:soap=\"", SOAP, "\" xmlns:xsi=\"", INSTANCE]
-    {
+    begin(sink, &operation.namespaces, &operation.request);
+    for (field, value) in complex.fields.iter().zip([&request.variant.ws_version, login.username, login.password]) {
+        open(sink, &field.name);
+        escaped(sink, value);
+        close(sink, &field.name);
+    }
+    values(sink, complex, &request.fields);
+    end(sink, &operation.request);
+}
+
+fn begin(sink: &mut impl Sink, namespaces: &[(String, String)], root: &Name) {
+    for text in [DECLARATION, "<soap:Envelope xmlns:soap=\"", SOAP, "\" xmlns:xsi=\"", INSTANCE] {
         sink.put(text);
     }
-    for (prefix, namespace) in &operation.namespaces {
+    for (prefix, namespace) in namespaces {
         for text in ["\" xmlns:", prefix, "=\"", namespace] {
             sink.put(text);
         }
     }
-    sink.put("\"><soap:Body><");
-    name(sink, &operation.request.prefix, &operation.request.local);
-    sink.put(">");
-    for (field, value) in complex.fields.iter().zip([&request.variant.ws_version, login.username, login.password]) {
-        open(sink, field);
-        escaped(sink, value);
-        close(sink, field);
+    sink.put("\"><soap:Body>");
+    open(sink, root);
+}
+
+fn end(sink: &mut impl Sink, root: &Name) {
+    close(sink, root);
+    sink.put("</soap:Body></soap:Envelope>");
+}
+
+/// A message as text, for samples.
+#[derive(Default)]
+pub(crate) struct Xml(pub String);
+
+impl Xml {
+    /// Writes a message with a root element.
+    pub fn message(&mut self, namespaces: &[(String, String)], root: &Name, complex: &Complex, nodes: &[Option<Node>]) {
+        begin(&mut self.0, namespaces, root);
+        values(&mut self.0, complex, nodes);
+        end(&mut self.0, root);
     }
-    values(sink, complex, &request.fields);
-    sink.put("</");
-    name(sink, &operation.request.prefix, &operation.request.local);
-    sink.put("></soap:Body></soap:Envelope>");
+
+    /// Writes a fault.
+    pub fn fault(&mut self, text: &str) {
+        let root = Name { prefix: "soap".to_owned(), local: "Fault".to_owned() };
+        begin(&mut self.0, &[], &root);
+        self.0.put("<faultcode>soap:Server</faultcode><faultstring>");
+        escaped(&mut self.0, text);
+        self.0.put("</faultstring>");
+        end(&mut self.0, &root);
+    }
 }
 
 /// Writes the fields that have a value, in the schema's order.
@@ -90,40 +118,40 @@ fn element<S: Sink + ?Sized>(sink: &mut S, field: &Field, node: &Node) {
     match (node, &field.content) {
         (Node::Nil, _) => {
             sink.put("<");
-            name(sink, &field.name.prefix, &field.name.local);
+            put(sink, &field.name);
             sink.put(" xsi:nil=\"true\"/>");
         }
         (Node::Text(text), _) => {
-            open(sink, field);
+            open(sink, &field.name);
             escaped(sink, text);
-            close(sink, field);
+            close(sink, &field.name);
         }
         (Node::Object(nodes), Content::Complex(complex)) => {
-            open(sink, field);
+            open(sink, &field.name);
             values(sink, complex, nodes);
-            close(sink, field);
+            close(sink, &field.name);
         }
         // An object is built for a type with fields, a list for a field: nothing else is there.
         (Node::Object(_), Content::Simple(_)) | (Node::Many(_), _) => {}
     }
 }
 
-fn open<S: Sink + ?Sized>(sink: &mut S, field: &Field) {
+fn open<S: Sink + ?Sized>(sink: &mut S, name: &Name) {
     sink.put("<");
-    name(sink, &field.name.prefix, &field.name.local);
+    put(sink, name);
     sink.put(">");
 }
 
-fn close<S: Sink + ?Sized>(sink: &mut S, field: &Field) {
+fn close<S: Sink + ?Sized>(sink: &mut S, name: &Name) {
     sink.put("</");
-    name(sink, &field.name.prefix, &field.name.local);
+    put(sink, name);
     sink.put(">");
 }
 
-fn name<S: Sink + ?Sized>(sink: &mut S, prefix: &str, local: &str) {
-    sink.put(prefix);
+fn put<S: Sink + ?Sized>(sink: &mut S, name: &Name) {
+    sink.put(&name.prefix);
     sink.put(":");
-    sink.put(local);
+    sink.put(&name.local);
 }
 
 /// Writes text with the characters replaced that mean something in XML, or that a reader would change.

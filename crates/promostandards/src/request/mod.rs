@@ -4,6 +4,7 @@ mod body;
 mod envelope;
 mod moment;
 mod parameters;
+mod read;
 mod value;
 
 use std::fmt;
@@ -11,6 +12,10 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
+pub use read::{ReadRequest, RequestError, read_request};
+
+pub(crate) use body::fields;
+pub(crate) use envelope::Xml;
 pub(crate) use parameters::from_call;
 
 use crate::login::{Login, LoginFault};

@@ -23,6 +23,8 @@ enum Place {
     Root,
     ServiceMessages,
     Message(ObjectRole),
+    /// A product of a list that becomes a digest.
+    Sellable,
     Elsewhere,
 }
 
@@ -47,12 +49,10 @@ impl<'a> Builder<'a> {
         for field in &complex.fields {
             fields.push(self.member(field, path, place, rule)?);
         }
-        let sellable = self.digest.is_some_and(|digest| digest != Digest::FilterValues)
-            && path == "ProductSellableArray.ProductSellable";
         let meaning = match place {
             Place::Message(meaning) => meaning,
-            _ if sellable => ObjectRole::Sellable,
-            _ => ObjectRole::None,
+            Place::Sellable => ObjectRole::Sellable,
+            Place::Root | Place::ServiceMessages | Place::Elsewhere => ObjectRole::None,
         };
         Ok(Shape { fields, nulls: rule.map(|rule| rule.nulls.clone()).unwrap_or_default(), role: meaning })
     }
@@ -90,12 +90,14 @@ impl<'a> Builder<'a> {
                 Kind::Value(Arc::clone(simple), number)
             }
             Content::Complex(complex) => {
+                let products = matches!(self.digest, Some(Digest::ProductIds | Digest::ProductVariants));
                 let inner = match place {
                     Place::Root if name == "ServiceMessageArray" => Place::ServiceMessages,
                     Place::Root if name.eq_ignore_ascii_case("errorMessage") => {
                         Place::Message(ObjectRole::ErrorMessage)
                     }
                     Place::ServiceMessages => Place::Message(ObjectRole::ServiceMessage),
+                    _ if products && below == "ProductSellableArray.ProductSellable" => Place::Sellable,
                     _ => Place::Elsewhere,
                 };
                 let mut shape = self.object(complex, &below, inner)?;
@@ -145,8 +147,8 @@ fn role(place: Place, name: &str) -> Role {
         (Place::Message(_), "description") => Role::Description,
         (Place::Message(_), "severity") => Role::Severity,
         (Place::Elsewhere, "customMessage") => Role::Note,
-        (Place::Elsewhere, "productId") => Role::ProductId,
-        (Place::Elsewhere, "partId") => Role::PartId,
+        (Place::Sellable, "productId") => Role::ProductId,
+        (Place::Sellable, "partId") => Role::PartId,
         _ => Role::None,
     }
 }

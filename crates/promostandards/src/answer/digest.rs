@@ -5,6 +5,9 @@ use std::collections::{HashMap, HashSet};
 use super::value::string;
 use crate::routes::Digest;
 
+/// Room for the keys and the number of a product.
+const ROOM: usize = 60;
+
 /// Collects products and parts.
 pub(super) enum Products {
     Ids {
@@ -62,12 +65,24 @@ impl Products {
                     products.len() - 1
                 });
                 if let (Some(part), Some(product)) = (part, products.get_mut(place)) {
+                    // A product has some parts, and there are many products: growing to the double would cost more than it saves.
+                    product.parts.reserve_exact(part.len() + part.len().min(16) + 3 + product.parts.len() / 4);
                     if product.count > 0 {
                         product.parts.push(b',');
                     }
                     string(&mut product.parts, part);
                     product.count += 1;
                 }
+            }
+        }
+    }
+
+    /// The size of the list as JSON, so that it is written without growing.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Ids { list, .. } => list.len() + 2,
+            Self::Variants { products, .. } => {
+                products.iter().map(|product| product.id.len() + product.parts.len() + ROOM).sum::<usize>() + 2
             }
         }
     }

@@ -28,7 +28,8 @@ pub(super) fn finish(request: &Request, mut writer: Writer<'_>) -> Answer {
         Some(Digest::FilterValues) => filters.unwrap_or_default(),
         Some(Digest::ProductIds | Digest::ProductVariants) => {
             let messages = service_messages(&writer);
-            let mut out = Vec::new();
+            let size = writer.products.as_ref().map_or(0, super::digest::Products::size);
+            let mut out = Vec::with_capacity(size + messages.len() + 64);
             if let Some(products) = writer.products.take() {
                 out.extend_from_slice(format!("{{\"count\":{},\"products\":", products.count()).as_bytes());
                 products.write(&mut out);

@@ -17,6 +17,9 @@ const WRAPPER: &str = "po";
 /// The key that is ours and not sent.
 const ENVIRONMENT: &str = "environment";
 
+/// The deepest nesting of a body; the schema needs half of it.
+const DEEPEST: usize = 32;
+
 /// The most items of one list.
 const MOST_ITEMS: usize = 10_000;
 
@@ -67,6 +70,10 @@ pub(super) fn read(
         faults.add(Problem::new("json_invalid", "JSON decode error"));
         return (None, None);
     };
+    if nesting(raw.get()) > DEEPEST {
+        faults.add(Problem::new("recursion_loop", format!("Input should be nested at most {DEEPEST} levels deep")));
+        return (None, None);
+    }
     let Some(mut object) = object(raw, faults) else { return (None, None) };
     let reader = Reader { rules: &variant.body };
     let mut environments = Vec::new();
@@ -204,7 +211,7 @@ impl Reader<'_> {
     }
 }
 
-/// Tells whether a value leaves an optional element out: null, an empty text or list, an object of nothing else.
+/// Tells whether a value leaves an optional element out: null, an empty text or list, an object of nothing else. The nesting is bounded.
 fn says_nothing(raw: &RawValue) -> bool {
     match raw.get().as_bytes().first() {
         Some(b'n') => true,
@@ -216,6 +223,25 @@ fn says_nothing(raw: &RawValue) -> bool {
         }
         _ => false,
     }
+}
+
+/// The deepest nesting of a JSON text.
+fn nesting(json: &str) -> usize {
+    let (mut depth, mut deepest, mut quoted, mut escaped) = (0_usize, 0, false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if quoted => escaped = true,
+            b'"' => quoted = !quoted,
+            b'[' | b'{' if !quoted => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !quoted => depth -= 1,
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Reads a JSON value as the text of an element.

@@ -3,6 +3,8 @@
 
 mod host;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;

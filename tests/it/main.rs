@@ -109,6 +109,7 @@ mod skips;
 mod subaccounts;
 mod subaccounts_acting;
 mod subaccounts_rules;
+mod supplier_transport;
 mod tampering;
 mod tenancy;
 mod tenancy_accounts;

@@ -12,8 +12,14 @@ use crate::support::installation::{Installation, Service};
 use crate::support::program::eventually;
 
 /// Metrics that a service counts only when something is wrong, or when there are several.
-const RARE: [&str; 3] =
-    ["credenza_acknowledgement_wait_seconds", "credenza_cache_drops_total", "credenza_stale_answers_total"];
+const RARE: [&str; 6] = [
+    "credenza_acknowledgement_wait_seconds",
+    "credenza_cache_drops_total",
+    "credenza_call_wait_seconds",
+    "credenza_calls_in_flight",
+    "credenza_calls_rejected_total",
+    "credenza_stale_answers_total",
+];
 
 /// A page of metrics.
 struct Page(String);

@@ -62,6 +62,9 @@ pub enum TlsError {
     /// The certificate is refused for another reason.
     #[error("the certificate is not valid")]
     Certificate,
+    /// No authority is trusted: the system has none, or they cannot be read.
+    #[error("no authority is trusted")]
+    NoAuthorities,
     /// The two sides did not come to terms, or the other one does not use TLS.
     #[error("the TLS handshake failed")]
     Handshake,
@@ -137,27 +140,22 @@ impl TransportError {
         if error.is_dns() {
             return Self::Dns;
         }
-        if error.is_timeout() {
+        if error.is_timeout() || has_kind(error, &[io::ErrorKind::TimedOut]) {
             return Self::ConnectTimedOut;
         }
         // TCP was there, and ended within the handshake.
-        let ended = [io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe];
-        match find::<io::Error>(error) {
-            Some(io) if io.kind() == io::ErrorKind::TimedOut => Self::ConnectTimedOut,
-            Some(io) if ended.contains(&io.kind()) => Self::Tls(TlsError::Handshake),
-            _ => Self::Refused,
+        if has_kind(error, &[io::ErrorKind::UnexpectedEof, io::ErrorKind::ConnectionReset, io::ErrorKind::BrokenPipe]) {
+            return Self::Tls(TlsError::Handshake);
         }
+        Self::Refused
     }
 
     /// Finds the reason for which the rest of an answer did not come.
     pub(super) fn of_body(error: &reqwest::Error) -> Self {
         match find::<hyper::Error>(error) {
             Some(http) if http.is_timeout() => Self::TimedOut,
-            Some(http) if http.is_parse() => Self::Malformed,
-            // Bytes where the length of a chunk should be.
-            Some(_) if find::<io::Error>(error).is_some_and(|io| io.kind() == io::ErrorKind::InvalidInput) => {
-                Self::Malformed
-            }
+            // The length of a chunk is not one.
+            Some(_) if has_kind(error, &[io::ErrorKind::InvalidInput, io::ErrorKind::InvalidData]) => Self::Malformed,
             Some(_) => Self::Truncated,
             // Only the connection makes errors of HTTP; the rest is the decoder's.
             None => Self::Encoding,
@@ -202,16 +200,20 @@ impl TlsError {
 
 /// Finds an error of a type among the causes of another.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        // The source of an I/O error is the source of the error in it.
-        next = match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
-            Some(inner) => Some(inner),
-            None => error.source(),
-        };
-    }
-    None
+    causes(error).find_map(|error| error.downcast_ref())
+}
+
+/// Whether an I/O error of some kind is among the causes of an error.
+fn has_kind(error: &(dyn StdError + 'static), kinds: &[io::ErrorKind]) -> bool {
+    causes(error).filter_map(|error| error.downcast_ref()).any(|error: &io::Error| kinds.contains(&error.kind()))
+}
+
+/// Goes from an error to its causes.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    std::iter::successors(Some(error), |error: &&'a (dyn StdError + 'static)| {
+        let error: &'a (dyn StdError + 'static) = *error;
+        // The source of an I/O error would be the source of the error in it.
+        let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        inner.map_or_else(|| error.source(), |inner| Some(inner))
+    })
 }

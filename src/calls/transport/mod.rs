@@ -9,7 +9,7 @@ mod error;
 mod names;
 mod reply;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::body::Bytes;
@@ -37,19 +37,16 @@ const SOAP_ACTION: HeaderName = HeaderName::from_static("soapaction");
 
 /// The connections to suppliers. Cheap to clone.
 #[derive(Clone)]
-pub struct Transport {
-    /// For endpoints at addresses of the internet.
-    public: Clients,
-    /// For endpoints at any address. They share no connection with the others.
-    any: Clients,
-}
+pub struct Transport(Arc<Clients>);
 
-#[derive(Clone)]
+/// The clients, each made when it is first needed: reading the system's authorities takes a while.
 struct Clients {
-    /// Keeps connections for the next call.
-    kept: Client,
-    /// Makes a connection for each call.
-    new: Client,
+    authorities: Vec<Certificate>,
+    names: Names,
+    connect: Duration,
+    /// By [`Target::allow_private`] and [`Target::new_connection`]. They share no connections. `None` is one that cannot be
+    /// made.
+    made: [[OnceLock<Option<Client>>; 2]; 2],
 }
 
 /// The way to reach a service of a supplier.
@@ -78,33 +75,26 @@ pub struct TransportSettings {
 }
 
 impl Transport {
-    /// Makes clients that trust the system's authorities, and those of the settings.
+    /// Prepares clients that trust the system's authorities, and those of the settings.
+    ///
+    /// # Errors
+    /// If the authorities of the settings are not certificates in PEM.
     pub fn new(settings: &TransportSettings) -> reqwest::Result<Self> {
+        Self::with_connect_timeout(settings, CONNECT)
+    }
+
+    /// Prepares clients with another time for a connection than five seconds.
+    ///
+    /// # Errors
+    /// As for [`Transport::new`].
+    pub fn with_connect_timeout(settings: &TransportSettings, connect: Duration) -> reqwest::Result<Self> {
         let authorities = settings.authorities.as_deref().map(Certificate::from_pem_bundle).transpose()?;
-        let authorities = authorities.unwrap_or_default();
-        let names = Names::new(settings.lookup.clone().unwrap_or_else(names::system));
-        let clients = |allow_private| {
-            let names = Arc::new(Checked { names: names.clone(), allow_private });
-            let client = |idle| {
-                Client::builder()
-                    .default_headers(headers())
-                    .user_agent(USER_AGENT)
-                    .dns_resolver(Arc::clone(&names))
-                    .tls_certs_merge(authorities.clone())
-                    .https_only(!allow_private)
-                    .http1_only()
-                    .no_proxy()
-                    .redirect(Policy::none())
-                    .referer(false)
-                    .retry(reqwest::retry::never())
-                    .connect_timeout(CONNECT)
-                    .pool_max_idle_per_host(idle)
-                    .pool_idle_timeout(IDLE_FOR)
-                    .build()
-            };
-            Ok(Clients { kept: client(IDLE)?, new: client(0)? })
-        };
-        Ok(Self { public: clients(false)?, any: clients(true)? })
+        Ok(Self(Arc::new(Clients {
+            authorities: authorities.unwrap_or_default(),
+            names: Names::new(settings.lookup.clone().unwrap_or_else(names::system)),
+            connect,
+            made: Default::default(),
+        })))
     }
 
     /// Sends one request of SOAP 1.1, and waits for the head of the answer.
@@ -113,8 +103,7 @@ impl Transport {
     /// are out of reach; they are freed as they are.
     pub async fn post(&self, target: &Target<'_>, envelope: Zeroizing<Vec<u8>>) -> Result<Reply, TransportError> {
         target.check()?;
-        let clients = if target.allow_private { &self.any } else { &self.public };
-        let client = if target.new_connection { &clients.new } else { &clients.kept };
+        let client = self.0.client(target)?;
         let action = HeaderValue::from_str(&format!("\"{}\"", target.soap_action));
         let mut url = target.url.clone();
         url.set_fragment(None);
@@ -128,6 +117,35 @@ impl Transport {
             return Err(TransportError::Redirect);
         }
         Ok(Reply::new(response, target.deadline))
+    }
+}
+
+impl Clients {
+    fn client(&self, target: &Target<'_>) -> Result<&Client, TransportError> {
+        let made = &self.made[usize::from(target.allow_private)][usize::from(target.new_connection)];
+        let client = made.get_or_init(|| {
+            let client = self.make(target.allow_private, if target.new_connection { 0 } else { IDLE });
+            client.inspect_err(|error| tracing::error!(%error, "no client for calls to suppliers can be made")).ok()
+        });
+        client.as_ref().ok_or(TransportError::Tls(TlsError::NoAuthorities))
+    }
+
+    fn make(&self, allow_private: bool, idle: usize) -> reqwest::Result<Client> {
+        Client::builder()
+            .default_headers(headers())
+            .user_agent(USER_AGENT)
+            .dns_resolver(Arc::new(Checked { names: self.names.clone(), allow_private }))
+            .tls_certs_merge(self.authorities.iter().cloned())
+            .https_only(!allow_private)
+            .http1_only()
+            .no_proxy()
+            .redirect(Policy::none())
+            .referer(false)
+            .retry(reqwest::retry::never())
+            .connect_timeout(self.connect)
+            .pool_max_idle_per_host(idle)
+            .pool_idle_timeout(IDLE_FOR)
+            .build()
     }
 }
 

@@ -62,12 +62,16 @@ impl Authority {
     }
 
     /// A certificate for `localhost`, as a server's or a client's.
-    pub fn sign(&self, (from, until): (u32, u32)) -> Certificate {
+    pub fn sign(&self, years: (u32, u32)) -> Certificate {
+        self.sign_for("localhost", years)
+    }
+
+    /// A certificate for a host name.
+    pub fn sign_for(&self, host: &str, (from, until): (u32, u32)) -> Certificate {
         let key = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap().as_ref().to_vec();
         let pair = Ed25519KeyPair::from_pkcs8(&key).unwrap();
-        let localhost = tlv(0x82, b"localhost");
-        let names = sequence(&[SUBJECT_ALT_NAME, &octets(&sequence(&[&localhost]))]);
-        Certificate { der: signed(&self.pair, self.name, &pair, "localhost", (from, until), &names), key }
+        let names = sequence(&[SUBJECT_ALT_NAME, &octets(&sequence(&[&tlv(0x82, host.as_bytes())]))]);
+        Certificate { der: signed(&self.pair, self.name, &pair, host, (from, until), &names), key }
     }
 }
 

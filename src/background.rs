@@ -5,7 +5,9 @@ use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::task::{JoinError, JoinHandle};
+use tokio::task::JoinError;
+
+use crate::standstill::elsewhere;
 
 /// The permits of a request, of any type.
 pub type Held = Arc<dyn Any + Send + Sync>;
@@ -19,15 +21,16 @@ pub async fn holding<F: Future>(held: Held, request: F) -> F::Output {
     HELD.scope(held, request).await
 }
 
-/// Spawns a task that is carried to its end, also if the request goes away.
-pub fn spawn<F>(work: F) -> JoinHandle<F::Output>
+/// Spawns a task that is carried to its end, also if the request goes away; and returns the wait for it. The task has
+/// limits of its own on its waits.
+pub fn spawn<F>(work: F) -> impl Future<Output = Result<F::Output, JoinError>>
 where
     F: Future<Output: Send> + Send + 'static,
 {
-    match HELD.try_with(Arc::clone) {
+    elsewhere(match HELD.try_with(Arc::clone) {
         Ok(held) => tokio::spawn(HELD.scope(held, work)),
         Err(_) => tokio::spawn(work),
-    }
+    })
 }
 
 /// A mark that nobody waits any more for work on a thread.
@@ -56,11 +59,11 @@ pub async fn spawn_blocking<T: Send + 'static>(
 
     let waiting = Waiting(Abandoned::default());
     let (abandoned, held) = (waiting.0.clone(), HELD.try_with(Arc::clone).ok());
-    tokio::task::spawn_blocking(move || {
+    elsewhere(tokio::task::spawn_blocking(move || {
         let done = work(&abandoned);
         drop(held);
         done
-    })
+    }))
     .await
 }
 

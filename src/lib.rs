@@ -13,6 +13,7 @@ pub mod error;
 pub mod postgres;
 pub mod principal;
 pub mod recent;
+pub mod standstill;
 
 pub mod audit;
 pub mod cluster;

@@ -31,7 +31,7 @@ impl LastUse {
         if noted.is_empty() {
             return;
         }
-        if let Err(error) = store_uses(pool, &noted).await {
+        if let Err(error) = postgres::within_limit(store_uses(pool, &noted)).await {
             tracing::warn!(error = &error as &dyn std::error::Error, "last use of keys could not be written");
             let mut newer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             for (key, used) in noted {

@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::postgres::PgPoolOptions;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::chain::{AuditKey, Parts};
@@ -17,7 +18,7 @@ use super::event::{Action, Event};
 use super::instance_store::{self, Note};
 use super::recordings::Recordings;
 use super::store;
-use crate::postgres::{self, Servers, Tenant};
+use crate::postgres::{self, Servers, Tenant, no_answer};
 use crate::principal::Actor;
 use crate::types::AccountId;
 
@@ -31,7 +32,7 @@ const MARGIN: TimeDelta = TimeDelta::seconds(1);
 pub(super) struct Recording {
     id: Uuid,
     key: AuditKey,
-    /// The connection that holds the lock.
+    /// The connection that holds the lock of this instance.
     lock: Option<PgPool>,
     /// Whether a beginning was ever sent to the database.
     was_begun: bool,
@@ -157,7 +158,14 @@ impl Recording {
 
 /// Makes the options of a pool that keeps one connection for good.
 pub(super) fn pool_of_one() -> PgPoolOptions {
-    PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(CONNECT)
+    let options =
+        PgPoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None).acquire_timeout(CONNECT);
+    // One that was given up in the middle of a statement must not keep the only place.
+    options.after_release(|connection, _| {
+        Box::pin(async move {
+            timeout(CONNECT, connection.ping()).await.unwrap_or_else(|_| Err(no_answer())).map(|()| true)
+        })
+    })
 }
 
 fn note_parts(instance: Uuid, written_at: DateTime<Utc>) -> Parts {

@@ -21,7 +21,8 @@ use super::chain::AuditKey;
 use super::queue::{Queue, RecordMode, Waiter, Waiting};
 use super::recording::{self, Recording};
 use super::store::{self, AccountHead, Batch, Head};
-use crate::postgres::{self, Servers, Tenant};
+use crate::postgres::{self, STATEMENT_LIMIT, Servers, Tenant, no_answer};
+use crate::standstill;
 use crate::types::AccountId;
 
 /// Most events of a transaction. It holds the heads of their chains for as long as it takes to insert them.
@@ -95,7 +96,9 @@ impl Writer {
             let room = BATCH.saturating_sub(batch.len());
             let is_full = queue.take(room, |waiting| batch.extend(apart.add(waiting)));
             self.show(queue);
-            let result = self.write_round(queue).await;
+            // Nothing is lost with a round that is given up: the batch stays, and so does the witness of its commit.
+            let round = standstill::limited(STATEMENT_LIMIT, Box::pin(self.write_round(queue))).await;
+            let result = round.unwrap_or_else(|| Err(no_answer()));
             if result.is_err() {
                 // Answers that wait for one of these are refused now. Those that have left need their events.
                 for waiting in &mut self.batch {
@@ -320,6 +323,11 @@ impl Writer {
 
     /// Notes that this instance lives and has no events, and records the gaps that others left.
     pub async fn find_gaps(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
+        let found = standstill::limited(STATEMENT_LIMIT, Box::pin(self.look_for_gaps(queue))).await;
+        found.unwrap_or_else(|| Err(no_answer()))
+    }
+
+    async fn look_for_gaps(&mut self, queue: &Queue) -> Result<(), sqlx::Error> {
         let (now, pool) = (queue.clock.now(), self.pool()?.clone());
         if queue.has_begun() && self.is_idle() && queue.is_empty() {
             let mut transaction = self.begin().await?;

@@ -148,7 +148,7 @@ async fn execute(cli: Cli) -> anyhow::Result<()> {
         warn_of_unknown_settings(&source);
     }
     match cli.command {
-        Command::Dev(options) => dev::run(options, &source).await,
+        Command::Dev(options) => Box::pin(dev::run(options, &source)).await,
         Command::Serve => serve::run(&source).await,
         Command::Migrate(options) => migrate::run(&options, &source).await,
         Command::Ready(options) => ready::run(&options).await,

@@ -15,7 +15,6 @@ use super::store::{self, Member, Notice};
 use super::{Cluster, holds};
 use crate::background;
 use crate::error::{self, Error};
-use crate::postgres::within_limit;
 use crate::types::AccountId;
 
 /// A write that waits longer than this for others is logged.
@@ -52,14 +51,14 @@ impl Change {
     }
 
     async fn carry_out(mut self) -> Result<(), Error> {
-        let Self { cluster, transaction, .. } = &mut self;
-        let change = Uuid::new_v4();
+        let (cluster, change) = (self.cluster.clone(), Uuid::new_v4());
         let done = cluster.key.sign(&Message::Done(change));
-        let prepared = within_limit(store::prepare_commit(transaction, change, cluster.instance, &done)).await?;
+        let prepare = store::prepare_commit(&mut self.transaction, change, cluster.instance, &done);
+        let prepared = cluster.within_limit(prepare).await?;
         if prepared.changed.is_empty() {
-            return Ok(within_limit(self.transaction.commit()).await?);
+            return Ok(cluster.within_limit(self.transaction.commit()).await?);
         }
-        let (cluster, members) = (cluster.clone(), prepared.members.0);
+        let members = prepared.members.0;
         let begun = Instant::now();
         cluster.trust.hold(change, message::owners(&prepared.changed));
         if !members.is_empty() {
@@ -73,7 +72,7 @@ impl Change {
             cluster.never_committed(change, &members).await;
         }
         // Without a limit a commit that waits for a standby would keep its connection for as long as the standby is away.
-        match within_limit(self.transaction.commit()).await {
+        match cluster.within_limit(self.transaction.commit()).await {
             Ok(()) => cluster.trust.release(change),
             // The database refused.
             Err(error) if !crate::postgres::is_unavailable(&error) => {
@@ -134,7 +133,7 @@ impl Cluster {
         let notices = self.notices(message, has_older);
         let sent = timeout(PATIENCE, self.outbox.send(notices.clone())).await;
         if sent != Ok(true) {
-            within_limit(store::send(self.pool(), &notices)).await?;
+            self.within_limit(store::send(self.pool(), &notices)).await?;
         }
         Ok(())
     }

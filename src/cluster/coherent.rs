@@ -16,7 +16,7 @@ use super::pinned::{Pinned, Readings};
 use super::stale::{self, Outage};
 use super::trust::{Reading, Trust};
 use crate::error::{self, Error};
-use crate::postgres::STATEMENT_LIMIT;
+use crate::postgres::{STATEMENT_LIMIT, no_answer};
 
 /// The overhead of an entry: moka's key, hash, list nodes and counters, and what the allocator rounds up. So
 /// much that a full cache is about as large as its budget (`benches/run --only 9`).
@@ -175,7 +175,7 @@ where
 
     async fn bypass(&self, load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
         self.metrics.bypasses.increment(1);
-        within_limit(load).await
+        within_limit(&self.trust, load).await
     }
 
     /// The value of `key`, if it is in memory and can be trusted.
@@ -193,9 +193,10 @@ where
         // A task of its own: a caller that stops polling, or goes away, must not hold up those who share its load.
         let entries = self.entries.clone();
         let loads = self.metrics.loads.clone();
+        let trust = Arc::clone(&self.trust);
         let load = async move {
             loads.increment(1);
-            within_limit(load).await
+            within_limit(&trust, load).await
         };
         let span = debug_span!(target: "credenza::traces", "load", cache = self.metrics.cache);
         let loaded = tokio::spawn(async move { entries.try_get_with(key, load).await }.instrument(span)).await;
@@ -234,8 +235,11 @@ where
 
 /// Waits for a load no longer than its statement may take: on a network that is gone it would never end, and its other
 /// callers would wait with it.
-async fn within_limit<V>(load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
-    timeout(STATEMENT_LIMIT, load).await.unwrap_or(Err(Error::Unavailable(sqlx::Error::PoolTimedOut)))
+async fn within_limit<V>(trust: &Trust, load: impl Future<Output = Result<V, Error>>) -> Result<V, Error> {
+    timeout(STATEMENT_LIMIT, load).await.unwrap_or_else(|_| {
+        trust.doubt_connections();
+        Err(Error::Unavailable(no_answer()))
+    })
 }
 
 /// Values that follow from their keys, and so are never stale: kept only to save the work of making them. Cheap to clone.

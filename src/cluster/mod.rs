@@ -50,7 +50,7 @@ pub use trust::Trust;
 use crate::api_key::Pepper;
 use crate::clock::Monotonic;
 use crate::error::Error;
-use crate::postgres::{self, Pool, Tenant, within_limit};
+use crate::postgres::{self, Pool, Tenant, is_no_answer};
 use acknowledgements::Acknowledgements;
 use message::Message;
 use outbox::Outbox;
@@ -100,7 +100,7 @@ impl Cluster {
         let trust = Trust::new(clock, leases.serve_stale_for, leases.mutant);
         // A lease comes from a server that takes writes.
         let feed = Arc::clone(&trust);
-        database.vouched_for(move || feed.has_lease());
+        database.vouched_for(move || feed.vouches_for_connections());
         Self {
             writes: Arc::new(Semaphore::new(for_writes(database.connections().options().get_max_connections()))),
             database,
@@ -129,8 +129,17 @@ impl Cluster {
         let longest = self.pool().options().get_acquire_timeout();
         let permit = timeout(longest, Arc::clone(&self.writes).acquire_owned()).await;
         let Ok(Ok(permit)) = permit else { return Err(Error::Unavailable(sqlx::Error::PoolTimedOut)) };
-        let transaction = within_limit(postgres::begin(self.pool(), tenant)).await?;
+        let transaction = self.within_limit(postgres::begin(self.pool(), tenant)).await?;
         Ok(Change { transaction, cluster: self.clone(), _permit: permit })
+    }
+
+    /// Waits for the answer to a statement no longer than it may take.
+    async fn within_limit<T>(&self, statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+        let result = postgres::within_limit(statement).await;
+        if result.as_ref().is_err_and(is_no_answer) {
+            self.trust.doubt_connections();
+        }
+        result
     }
 
     /// Returns the pool.

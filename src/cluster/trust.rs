@@ -1,6 +1,7 @@
 //! Whether a cached value may be answered from: its owner's generation, the holds on it, and this process's lease.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -13,6 +14,9 @@ use super::mutant::Mutant;
 use super::owner::Owner;
 use super::stale::Outage;
 use crate::clock::Monotonic;
+
+/// The time for which connections are checked after one of them gave no answer.
+const DOUBT: Duration = Duration::from_secs(10);
 
 /// A reading of a cache that has begun.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub struct Trust {
     pub(super) lease: Lease,
     pub(super) outage: Outage,
     serve_stale_for: Duration,
+    /// Until when connections are doubted, in milliseconds of the lease's clock.
+    doubted_until: AtomicU64,
     pub(super) mutant: Option<Mutant>,
     pub(super) sizes: Sizes,
 }
@@ -44,6 +50,7 @@ impl Trust {
             lease: Lease::new(clock),
             outage: Outage::default(),
             serve_stale_for,
+            doubted_until: AtomicU64::new(0),
             mutant,
             sizes: Sizes::default(),
         })
@@ -76,6 +83,17 @@ impl Trust {
     /// Whether there is a lease at this moment.
     pub fn has_lease(&self) -> bool {
         self.lease.holds()
+    }
+
+    /// Whether connections that were fine a moment ago are fine: the lease came by another one, and none has been without
+    /// an answer lately.
+    pub(super) fn vouches_for_connections(&self) -> bool {
+        self.has_lease() && millis(self.now()) >= self.doubted_until.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a connection gave no answer. Others may be as dead, so each is checked for a while.
+    pub fn doubt_connections(&self) {
+        self.doubted_until.store(millis(self.now() + DOUBT), Ordering::Relaxed);
     }
 
     /// Makes every entry of the owner void.
@@ -131,4 +149,8 @@ impl Trust {
     pub(super) fn stale_for(&self) -> Option<Duration> {
         self.lease.ended_for().filter(|ended_for| *ended_for < self.serve_stale_for)
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -113,9 +113,13 @@ pub async fn keep(
 pub async fn remove_old(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     let mut removed = 0;
     loop {
-        let mut transaction = postgres::begin(pool, Tenant::Every).await?;
-        let batch = store::remove_old(&mut transaction, now - KEPT, BATCH).await?;
-        transaction.commit().await?;
+        let batch = postgres::within_limit(async {
+            let mut transaction = postgres::begin(pool, Tenant::Every).await?;
+            let batch = store::remove_old(&mut transaction, now - KEPT, BATCH).await?;
+            transaction.commit().await?;
+            Ok(batch)
+        });
+        let batch = batch.await?;
         removed += batch;
         if batch < BATCH.unsigned_abs() {
             return Ok(removed);

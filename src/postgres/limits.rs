@@ -35,7 +35,15 @@ pub fn with_limits(options: &PgConnectOptions) -> PgConnectOptions {
 
 /// Waits for the answer to a statement no longer than it may take. Without an answer the connection is of no use any more.
 pub async fn within_limit<T>(statement: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
-    timeout(STATEMENT_LIMIT, statement).await.unwrap_or_else(|_| {
-        Err(sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer from the database")))
-    })
+    timeout(STATEMENT_LIMIT, statement).await.unwrap_or_else(|_| Err(no_answer()))
+}
+
+/// Makes the error of a statement whose answer does not come.
+pub fn no_answer() -> sqlx::Error {
+    sqlx::Error::Io(std::io::Error::new(std::io::ErrorKind::TimedOut, "no answer from the database"))
+}
+
+/// Returns whether an error is that of a statement whose answer did not come.
+pub fn is_no_answer(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Io(error) if error.kind() == std::io::ErrorKind::TimedOut)
 }

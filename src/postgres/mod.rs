@@ -11,7 +11,7 @@ mod servers;
 mod tenant;
 pub mod walls;
 
-pub use limits::{STATEMENT_LIMIT, with_limits, within_limit};
+pub use limits::{STATEMENT_LIMIT, is_no_answer, no_answer, with_limits, within_limit};
 pub use migrate::{MigrateError, SchemaState, Step, grant_application_role, migrate, migrate_in_steps, schema_state};
 pub use pool::Pool;
 pub use pooler::mixes_up_statements;

@@ -7,6 +7,7 @@ use crate::support::sources::{code, sources, without_tests};
 
 /// The modules from the bottom up. A module imports what stands in rows above its own, and nothing of its own row.
 const LAYERS: &[&[&str]] = &[
+    &["standstill"],
     &["types", "background", "clock", "api_key"],
     &["postgres", "principal", "recent"],
     &["error"],

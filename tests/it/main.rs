@@ -105,6 +105,7 @@ mod serve_readiness;
 mod serve_settings;
 mod shutdown;
 mod signing_keys;
+mod silent_network;
 mod skips;
 mod subaccounts;
 mod subaccounts_acting;

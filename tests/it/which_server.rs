@@ -18,19 +18,24 @@ use crate::support::program::{eventually, within};
 use crate::support::response::Answer;
 
 /// A service whose ways to the database can be disturbed, an account with a key, and its URL of the database.
-struct Fixture {
-    installation: Installation,
-    service: Service,
-    pool: Proxy,
-    feed: Proxy,
+pub(crate) struct Fixture {
+    pub installation: Installation,
+    pub service: Service,
+    pub pool: Proxy,
+    pub feed: Proxy,
     account: String,
-    key: String,
+    pub key: String,
 }
 
 impl Fixture {
-    async fn new() -> Self {
+    pub async fn new() -> Self {
+        Self::with(Installation::new().await).await
+    }
+
+    /// On an installation of the shared server.
+    pub async fn with(installation: Installation) -> Self {
         let socket = server().await.admin_options("postgres").get_socket().unwrap().clone();
-        Self::on(Installation::new().await, &socket).await
+        Self::on(installation, &socket).await
     }
 
     async fn on(installation: Installation, socket: &Path) -> Self {
@@ -46,21 +51,21 @@ impl Fixture {
         fixture
     }
 
-    async fn is_well(&self) {
+    pub async fn is_well(&self) {
         eventually("it is ready", async || self.service.public.is_at_full_speed().await).await;
     }
 
-    async fn write(&self, password: &str) -> Answer {
+    pub async fn write(&self, password: &str) -> Answer {
         let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": password});
         self.service.public.with_key(&self.key).post("/extra/v2/credentials", &body).await
     }
 
-    async fn read(&self) -> Answer {
+    pub async fn read(&self) -> Answer {
         self.service.resolve(&self.key, &self.account, "HIT").await
     }
 
     /// Waits until the pair is read with this password: events of before that wait to be written hold up resolves for a while.
-    async fn reads(&self, password: &str) {
+    pub async fn reads(&self, password: &str) {
         eventually("the pair is read", async || {
             let answer = self.read().await;
             !is_refused_for_now(&answer) && answer.expect(200)["password"] == password
@@ -86,7 +91,7 @@ impl Fixture {
     }
 }
 
-fn is_refused_for_now(answer: &Answer) -> bool {
+pub(crate) fn is_refused_for_now(answer: &Answer) -> bool {
     assert_ne!(answer.status, 500, "{answer:?}");
     assert!(answer.status != 503 || answer.headers.contains_key("retry-after"), "{answer:?}");
     answer.status == 503

@@ -37,6 +37,8 @@ use crate::http::extract::conditions::Unconditional;
 use crate::http::family::Family;
 use crate::http::listener::Listener;
 use crate::http::openapi::operations::Operations;
+use crate::postgres::{STATEMENT_LIMIT, no_answer};
+use crate::standstill;
 use crate::telemetry;
 
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
@@ -100,8 +102,15 @@ pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Re
         // Work that goes on after the request keeps its turn and its bytes.
         let answer =
             background::holding(Arc::<RequestContext>::clone(&context), next.run(request).instrument(span.clone()));
-        let answer = timeout(app.settings.admission.request_timeout, answer);
-        answer.await.unwrap_or_else(|_elapsed| HttpError::from(RequestError::TimedOut).into_response())
+        let answer = standstill::limited(STATEMENT_LIMIT, answer);
+        match timeout(app.settings.admission.request_timeout, answer).await {
+            Ok(Some(response)) => response,
+            Ok(None) => {
+                app.cluster.trust().doubt_connections();
+                HttpError::from(Error::Unavailable(no_answer())).into_response()
+            }
+            Err(_elapsed) => HttpError::from(RequestError::TimedOut).into_response(),
+        }
     };
     let response = confirm::confirmed(app, &context, &method, response).await;
     let mut response = written(context.family, response);

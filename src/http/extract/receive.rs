@@ -10,6 +10,7 @@ use crate::error::Error;
 use crate::http::edge::admission;
 use crate::http::edge::context::RequestContext;
 use crate::http::error::{HttpError, RequestError};
+use crate::standstill::elsewhere;
 
 /// Largest body of a request, in bytes, where the operation has no limit of its own. The largest honest one, four fields of
 /// 255 characters, takes less than a tenth.
@@ -51,7 +52,7 @@ pub(super) async fn receive(request: Request, context: Option<&RequestContext>, 
 
 async fn next(body: &mut Body) -> Result<Option<Bytes>, RequestError> {
     loop {
-        let frame = std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await;
+        let frame = elsewhere(std::future::poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx))).await;
         match frame.map(|frame| frame.map(hyper::body::Frame::into_data)) {
             None => return Ok(None),
             Some(Ok(Ok(data))) => return Ok(Some(data)),

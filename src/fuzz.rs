@@ -73,7 +73,11 @@ mod tests {
     fn every_target_has_its_program() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
         let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
-        assert_eq!(fs::read_dir(root.join("fuzz_targets")).unwrap().count(), TARGETS.len());
+        // The other programs run the checks of a crate of the workspace, which replays them itself.
+        let programs = fs::read_dir(root.join("fuzz_targets"))
+            .unwrap()
+            .map(|file| fs::read_to_string(file.unwrap().path()).unwrap());
+        assert_eq!(programs.filter(|program| program.contains("credenza::fuzz")).count(), TARGETS.len());
         for (name, _) in TARGETS {
             let program = fs::read_to_string(root.join(format!("fuzz_targets/{name}.rs"))).unwrap();
             assert!(program.contains(&format!("run(\"{name}\"")), "{name}");

@@ -9,13 +9,13 @@ use crate::model::{Service, TableError};
 
 const FILE: &str = "codes.toml";
 
-/// The code of *required fields missing*: it tells of the login only if the text lists one of its fields.
+/// The code of *required fields missing*: it is about the login only if the text lists one of its fields.
 const MISSING: u16 = 120;
 
 /// The code of an account that may not use the service: the login may be right for others.
 const THIS_SERVICE: u16 = 104;
 
-/// What an answer says about the login that was sent.
+/// The verdict of an answer on the login that was sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     /// The supplier took the login.
@@ -30,7 +30,7 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Tells whether the refusal is for one service and leaves the others open.
+    /// Reports whether the refusal is for one service and leaves the others open.
     pub fn only_this_service(self) -> bool {
         self == Self::Refused { code: THIS_SERVICE }
     }
@@ -96,7 +96,7 @@ impl Codes {
         self.find(service, code).map(|code| code.text.as_str())
     }
 
-    /// What one message says about the login.
+    /// Returns the verdict of one message on the login.
     pub fn verdict(&self, service: &str, message: &Message) -> Verdict {
         let Some(code) = message.code.and_then(|code| u16::try_from(code).ok()) else { return Verdict::Silent };
         if code == MISSING && lists_login(&message.description) {
@@ -110,7 +110,7 @@ impl Codes {
     }
 }
 
-/// Tells whether a list of missing fields has one of the login's.
+/// Reports whether a list of missing fields has one of the login's.
 fn lists_login(text: &str) -> bool {
     text.split(|character: char| !character.is_alphanumeric())
         .any(|word| word.eq_ignore_ascii_case("id") || word.eq_ignore_ascii_case("password"))
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_means_what_its_service_says() {
+    fn a_code_has_the_meaning_of_its_service() {
         for code in [100, 104, 105, 110] {
             assert_eq!(verdict("INV", code, ""), Verdict::Refused { code: code.try_into().unwrap() });
         }

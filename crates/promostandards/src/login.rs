@@ -42,7 +42,7 @@ pub struct LoginFault {
     pub field: LoginField,
 }
 
-/// Tells whether XML 1.0 can carry the character.
+/// Reports whether XML 1.0 can carry the character.
 pub(crate) fn carried(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }

@@ -5,12 +5,12 @@ use crate::model::{Base, Complex, Content, Field, Name, Operation, Simple};
 use crate::request::{Node, Xml};
 use crate::standard::Standard;
 
-/// How much of a message is made.
+/// The extent of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fill {
     /// Every field, two items in each list.
     Full,
-    /// What the schema demands, one item in each list.
+    /// Only the fields that the schema demands, one item in each list.
     Required,
     /// A choice by a seed.
     Seeded(u64),
@@ -168,7 +168,8 @@ impl Maker {
         let count = match self.fill {
             Fill::Full => 2,
             Fill::Required => 1,
-            Fill::Seeded(_) => 1 + self.below(3),
+            // The schemas bound one list, at two.
+            Fill::Seeded(_) => 1 + self.below(2),
         };
         Some(Node::Many((0..count).map(|_| self.item(field)).collect()))
     }

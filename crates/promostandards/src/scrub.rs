@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 
 use crate::login::Login;
 
-/// What stands in place of a login.
+/// The text in place of a login.
 const MASK: &str = "***";
 
 /// The shortest password that is taken out of data too: a shorter one would be found in words that have nothing to do with it.
@@ -116,7 +116,7 @@ fn escaped(value: &str, table: &[(char, &str)]) -> Zeroizing<String> {
     text
 }
 
-/// Replaces each `needle`, or returns none if there is none. As a whole word it has no letter and no digit beside it.
+/// Replaces each `needle`, or returns none if there is none. A whole word has no letter and no digit next to it.
 fn replaced(text: &str, needle: &str, word: bool) -> Option<String> {
     let mut out: Option<String> = None;
     let mut copied = 0;

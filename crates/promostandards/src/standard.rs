@@ -124,7 +124,7 @@ impl Standard {
         &self.versions
     }
 
-    /// Tells whether a service version is known. Media Content 1.0.0 counts, which differs from 1.1.0 by its `wsVersion` alone.
+    /// Reports whether a service version is known. Media Content 1.0.0 counts, which differs from 1.1.0 by its `wsVersion` alone.
     pub fn supports(&self, service: &str, version: &str) -> bool {
         self.versions.iter().any(|one| one.service == service && one.version == version)
     }
@@ -152,5 +152,112 @@ mod tests {
         assert!(standard.supports("MED", "1.0.0") && standard.supports("ODRSTAT", "2.0.0"));
         assert!(!standard.supports("MED", "1.2.0") && !standard.supports("OSTAT", "2.0.0"));
         assert_eq!(standard.services().len(), 17);
+    }
+
+    /// Reads the tables with a piece of one file replaced, and returns the error.
+    fn with(file: &str, piece: &str, other: &str) -> String {
+        let replaced = |name: &str, text: &str| {
+            assert!(name != file || text.contains(piece), "{file} has no {piece}");
+            if name == file { text.replacen(piece, other, 1) } else { text.to_owned() }
+        };
+        let services: Vec<_> = SERVICES.iter().map(|(name, text)| (*name, replaced(name, text))).collect();
+        let services: Vec<_> = services.iter().map(|(name, text)| (*name, text.as_str())).collect();
+        let (routes, codes) = (replaced("rest.toml", ROUTES), replaced("codes.toml", CODES));
+        Standard::read(&services, &routes, &codes).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_inconsistency_is_an_error_that_names_its_file_and_entry() {
+        for (file, piece, other, error) in [
+            (
+                "INV-2.0.0.toml",
+                "s:Filter? : Filter",
+                "s:Filter? : Filters",
+                "INV-2.0.0.toml: [type] GetInventoryLevelsRequest: `s:Filter? : Filters`: unknown type `Filters`",
+            ),
+            ("INV-2.0.0.toml", "string<uom>", "string<oum>", "no enumeration `oum`"),
+            ("INV-2.0.0.toml", "s:uom", "x:uom", "is no element of a known namespace"),
+            ("INV-2.0.0.toml", "\"s:value : decimal\"", "\"s:uom : decimal\"", "has the name of another field"),
+            (
+                "INV-2.0.0.toml",
+                "\"s:Quantity : Quantity\"",
+                "\"s:Quantity : quantityAvailable\"",
+                "the type contains itself",
+            ),
+            ("INV-2.0.0.toml", "s:productId : string(1..64)", "s:productId string(1..64)", "` : ` is missing"),
+            ("INV-2.0.0.toml", "(1..64)", "(1..x)", "`x` is no number"),
+            (
+                "INV-2.0.0.toml",
+                "m:GetInventoryLevelsResponse",
+                "m:GetInventoryResponse",
+                "[type] GetInventoryResponse: no such type",
+            ),
+            ("INV-2.0.0.toml", "version = \"2.0.0\"", "version = \"2.0.1\"", "the file is not named after them"),
+            ("INV-2.0.0.toml", "[type]", "[typo]", "INV-2.0.0.toml: line "),
+            ("INV-2.0.0.toml", "[enum]", "[type.other]\n[enum]", "INV-2.0.0.toml: line "),
+            (
+                "INV-1.2.1.toml",
+                "[enum]",
+                "\"Extra\" = []\n[enum]",
+                "INV-1.2.1.toml: [type] Extra: no operation uses the type",
+            ),
+            (
+                "rest.toml",
+                "to = \"isSellable\"",
+                "to = \"isSaleable\"",
+                "rest.toml: getProductSellableV100: no element `isSaleable`",
+            ),
+            (
+                "rest.toml",
+                "Product/1.0.0/getProduct\"",
+                "Product/1.0.0/getProducts\"",
+                "rest.toml: getProductV100: no operation `Product/1.0.0/getProducts`",
+            ),
+            ("rest.toml", "default = \"US\", to", "to", "nothing fills the element `localizationCountry`"),
+            (
+                "rest.toml",
+                "at = \"Product.ProductPartArray.ProductPart\"",
+                "at = \"Product.ProductPart\"",
+                "nothing is at `Product.ProductPart`",
+            ),
+            ("rest.toml", "nulls = [\"culturePoint\"]", "nulls = [\"partId\"]", "`partId` is an element of the schema"),
+            ("rest.toml", "integers = [\"width\"", "integers = [\"breadth\"", "no element `breadth`"),
+            (
+                "rest.toml",
+                "lists = { CustomMessageArray = \"customMessage\" }",
+                "lists = { productID = \"customMessage\" }",
+                "is no wrapper of",
+            ),
+            ("rest.toml", "objects = { serviceMethod", "rename = { serviceMethods", "no element `serviceMethods`"),
+            ("rest.toml", "cache = \"7d\"", "cache = \"7w\"", "`7w` is no time"),
+            ("rest.toml", "SO_SEARCH = \"2\", SHIP", "SO_SEARCH = \"5\", SHIP", "the schema has no value `5`"),
+            ("rest.toml", "id = \"getProductV200\"", "id = \"getProductV100\"", "the id or a path is there twice"),
+            ("rest.toml", "name = \"issue_id\"", "name = \"issue\"", "no parameter for `{issue_id}` of the path"),
+            (
+                "rest.toml",
+                "many = true, to = \"FilterColorArray",
+                "to = \"FilterColorArray",
+                "`color` does not fit its element",
+            ),
+            ("rest.toml", "TypesetArray = \"Typeset\"", "TypesetList = \"Typeset\"", "no element `TypesetList`"),
+            (
+                "rest.toml",
+                "route = \"getFobPoints\"",
+                "route = \"sendPo\"",
+                "rest.toml: [[probe]] sendPo: no such read",
+            ),
+            (
+                "rest.toml",
+                "query = { query_type = \"PO_SEARCH\"",
+                "query = { query_type = \"PO_SEEK\"",
+                "rest.toml: [[probe]] getOrderShipmentNotificationV200",
+            ),
+            ("rest.toml", "method = \"POST\"", "method = \"PUT\"", "rest.toml: line "),
+            ("codes.toml", "[PPC]", "[PCP]", "codes.toml: [PCP]: no such service"),
+            ("codes.toml", "health = \"login\"", "health = \"bad\"", "codes.toml: line "),
+        ] {
+            let found = with(file, piece, other);
+            assert!(found.contains(error), "{other}: {found}");
+        }
     }
 }

@@ -43,7 +43,7 @@ pub enum AnswerError {
     Io(#[source] std::io::Error),
 }
 
-/// What came in place of XML.
+/// Something that came in place of XML.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotXml {
     /// Nothing at all.

@@ -43,7 +43,7 @@ pub(super) fn finish(request: &Request, mut writer: Writer<'_>) -> Answer {
     Answer { json, messages, verdict, complete_without_error }
 }
 
-/// Tells whether the answer has something that is no message and no echo of the request.
+/// Reports whether the answer has something that is no message and no echo of the request.
 fn has_data(request: &Request, shape: &Shape, writer: &Writer<'_>) -> bool {
     let echoed = &request.variant.operation.request_type;
     shape.fields.iter().enumerate().any(|(position, member)| {
@@ -62,7 +62,7 @@ fn has_data(request: &Request, shape: &Shape, writer: &Writer<'_>) -> bool {
     })
 }
 
-/// The messages as an array of the newer services, whatever the form of this one.
+/// The messages as an array of the newer services, from any form of this one.
 fn service_messages(writer: &Writer<'_>) -> Vec<u8> {
     if let Some(array) = writer.root_value("ServiceMessageArray") {
         return array.to_vec();

@@ -44,7 +44,7 @@ pub struct Answer {
     pub json: Vec<u8>,
     /// The supplier's messages, at most a hundred.
     pub messages: Vec<Message>,
-    /// What the answer says about the login.
+    /// The verdict on the login.
     pub verdict: Verdict,
     /// The login was accepted and no message is an error: the answer may be kept.
     pub complete_without_error: bool,

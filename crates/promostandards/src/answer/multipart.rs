@@ -37,7 +37,7 @@ struct Part {
 }
 
 impl Multipart {
-    /// Prepares for an answer whose Content-Type says multipart.
+    /// Prepares for an answer whose Content-Type is multipart.
     pub fn of(content_type: &str) -> Option<Self> {
         let kind = content_type.trim_start().get(..10)?;
         kind.eq_ignore_ascii_case("multipart/").then(|| Self {

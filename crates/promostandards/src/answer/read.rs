@@ -18,7 +18,7 @@ use crate::scrub::Scrub;
 /// From this size on the buffer of an event is given back.
 const LARGE: usize = 1 << 20;
 
-/// Where the reader stands.
+/// The place of the reader in the envelope.
 enum Place<'a> {
     Start,
     Envelope,
@@ -179,7 +179,7 @@ impl<'a> State<'a> {
     }
 }
 
-/// Reads `xsi:nil`, whatever the prefix.
+/// Reads `xsi:nil`, with any prefix.
 fn is_nil(start: &BytesStart<'_>) -> bool {
     let raw = start.attributes_raw();
     memchr::memmem::find(raw.as_bytes(), b"nil").is_some()

@@ -15,7 +15,7 @@ use super::multipart::Multipart;
 /// The most bytes that are decoded at once.
 const CHUNK: usize = 16 << 10;
 
-/// How much is decoded before other tasks get a turn.
+/// The bytes that are decoded before other tasks get a turn.
 const TURN: usize = 64 << 10;
 
 /// The bytes at the beginning that are looked at for the encoding.
@@ -24,7 +24,7 @@ const HEAD: usize = 512;
 /// The most bytes of one tag, text or comment: `quick-xml` holds it as a whole.
 const PIECE: u64 = 16 << 20;
 
-/// Why the source stopped.
+/// The reason why the source stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Stop {
     TooLarge,
@@ -42,7 +42,7 @@ pub(super) struct Source<R> {
     head: Vec<u8>,
     decoder: Option<Decoder>,
     out: Vec<u8>,
-    /// How much of `out` is taken.
+    /// The bytes of `out` that are taken.
     taken: usize,
     /// Something else than blanks has been seen.
     begun: bool,

@@ -3,7 +3,7 @@
 use crate::model::{Base, Simple};
 use crate::shape::{Number, Role};
 
-/// Writes a text that is not blank. What its type cannot read is passed on as text.
+/// Writes a text that is not blank. A value that its type cannot read is passed on as text.
 pub(super) fn write(out: &mut Vec<u8>, simple: &Simple, number: Number, role: Role, text: &str) {
     let trimmed = text.trim();
     if let Some(value) = simple.values.as_ref().and_then(|values| values.matching(trimmed))
@@ -39,7 +39,7 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Writes a token: the blanks in it collapse, as the schema demands of whoever reads it.
+/// Writes a token: the blanks in it collapse, as the schema demands of its reader.
 fn token(out: &mut Vec<u8>, trimmed: &str) {
     let blank = |byte: u8| byte.is_ascii_whitespace();
     let bytes = trimmed.as_bytes();

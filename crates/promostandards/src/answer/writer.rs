@@ -58,7 +58,7 @@ struct Leaf<'a> {
     position: usize,
 }
 
-/// What to do with an element.
+/// The way on at an element.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Step {
     Into,
@@ -335,7 +335,7 @@ impl<'a> Writer<'a> {
         self.out.extend_from_slice(&mended);
     }
 
-    /// Tells whether the root has a value for a member.
+    /// Reports whether the root has a value for a member.
     pub fn has(&self, position: usize) -> bool {
         self.frames.first().is_some_and(|root| root.seen & (1 << position) != 0)
     }

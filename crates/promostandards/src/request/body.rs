@@ -211,7 +211,7 @@ impl Reader<'_> {
     }
 }
 
-/// Tells whether a value leaves an optional element out: null, an empty text or list, an object of nothing else. The nesting is bounded.
+/// Reports whether a value leaves an optional element out: null, an empty text or list, an object of nothing else. The nesting is bounded.
 fn says_nothing(raw: &RawValue) -> bool {
     match raw.get().as_bytes().first() {
         Some(b'n') => true,

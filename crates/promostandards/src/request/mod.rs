@@ -51,7 +51,7 @@ impl Request {
         &self.variant.operation.service
     }
 
-    /// The version that is asked for, as `wsVersion` says it: the version of the supplier's endpoint.
+    /// The version that is asked for, as in `wsVersion`: the version of the supplier's endpoint.
     pub fn ws_version(&self) -> &str {
         &self.variant.ws_version
     }
@@ -66,7 +66,7 @@ impl Request {
         &self.variant.operation.soap_action
     }
 
-    /// The route, the operation and its values in the schema's order: equal for equal calls, whatever their spelling.
+    /// The route, the operation and its values in the schema's order: equal for equal calls in any spelling.
     pub fn canonical(&self) -> String {
         let operation = &self.variant.operation;
         let mut text =
@@ -84,7 +84,7 @@ impl Request {
         }
     }
 
-    /// Tells whether the call asks for the prices of one customer.
+    /// Reports whether the call asks for the prices of one customer.
     pub fn is_customer_price(&self) -> bool {
         self.price_type() == Some("Customer")
     }

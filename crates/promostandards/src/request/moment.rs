@@ -77,7 +77,7 @@ fn zone(text: &str) -> Option<String> {
     ((below(hours, 14) && below(minutes, 60)) || furthest).then(|| format!("{sign}{hours}:{minutes}"))
 }
 
-/// Tells whether the text is two digits below a bound.
+/// Reports whether the text is two digits below a bound.
 fn below(text: &str, bound: u32) -> bool {
     text.len() == 2 && digits(text) && text.parse::<u32>().is_ok_and(|number| number < bound)
 }
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_moment_is_refused() {
+    fn a_text_that_is_no_moment_is_refused() {
         for given in [
             "",
             "2024",

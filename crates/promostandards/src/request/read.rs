@@ -55,7 +55,7 @@ pub enum RequestError {
     Unknown,
 }
 
-/// Reads a request. `soap_action` tells apart operations that share an element.
+/// Reads a request. `soap_action` decides between operations that share an element.
 pub fn read_request(standard: &Standard, soap_action: &str, xml: &[u8]) -> Result<ReadRequest, RequestError> {
     let text = std::str::from_utf8(xml).map_err(|_| RequestError::Malformed)?;
     let mut reader = Reader::from_str(text);

@@ -8,7 +8,7 @@ use crate::model::{Base, Simple};
 /// The largest exponent of a JSON number that is written out as a decimal.
 const LARGEST_EXPONENT: i32 = 40;
 
-/// Turns a client's text into what is sent, or says what is wrong with it. `also` has values beside the schema's enumeration.
+/// Turns a client's text into the value to send, or returns the problem with it. `also` has values that the schema's enumeration lacks.
 pub(super) fn sent(simple: &Simple, text: &str, also: &[String]) -> Result<String, Problem> {
     if !text.chars().all(carried) {
         return Err(Problem::new("string_characters", "Input has a character that XML cannot carry"));

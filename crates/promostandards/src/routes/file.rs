@@ -66,7 +66,7 @@ pub(super) struct ParameterEntry {
     /// The vendor has no such parameter.
     #[serde(rename = "ours")]
     pub _ours: Option<bool>,
-    /// No source says this default.
+    /// The default is a guess: no source has it.
     #[serde(rename = "guess")]
     pub _guess: Option<bool>,
 }
@@ -100,7 +100,7 @@ pub(crate) struct BodyRule {
     /// A bare list where the schema has a wrapper.
     #[serde(default)]
     pub lists: BTreeMap<String, String>,
-    /// Values beside the schema's enumeration, which are sent as they are.
+    /// Values that the schema's enumeration lacks, which are sent as they are.
     #[serde(default)]
     pub values: BTreeMap<String, Vec<String>>,
 }

@@ -122,12 +122,12 @@ impl Parameter {
         self.location
     }
 
-    /// Tells whether a call without it is refused.
+    /// Reports whether a call without it is refused.
     pub fn required(&self) -> bool {
         self.required
     }
 
-    /// Tells whether it may be repeated.
+    /// Reports whether it may be repeated.
     pub fn many(&self) -> bool {
         self.many
     }
@@ -227,12 +227,12 @@ impl Route {
         &self.first().operation.name
     }
 
-    /// Tells whether a call makes an order, which must never be sent twice.
+    /// Reports whether a call makes an order, which must never be sent twice.
     pub fn is_order(&self) -> bool {
         self.method == Method::Post
     }
 
-    /// How long the vendor keeps an answer; none for one that is never kept.
+    /// The time for which the vendor keeps an answer; none for one that is never kept.
     pub fn kept_for(&self) -> Option<Duration> {
         self.kept_for
     }

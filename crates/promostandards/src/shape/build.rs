@@ -7,7 +7,7 @@ use super::{Kind, Member, Number, ObjectRole, Role, Shape, quoted};
 use crate::model::{Complex, Content, Operation};
 use crate::routes::{Digest, Rule};
 
-/// Builds the shape of an operation's answer. Every rule must fit; the error says which does not.
+/// Builds the shape of an operation's answer. Every rule must fit; the error names the one that does not.
 pub(crate) fn build(operation: &Operation, rules: &[Rule], digest: Option<Digest>) -> Result<Arc<Shape>, String> {
     let mut work = Builder { rules, used: BTreeSet::new(), digest };
     let shape = work.object(&operation.response_type, "", Place::Root)?;
@@ -17,7 +17,7 @@ pub(crate) fn build(operation: &Operation, rules: &[Rule], digest: Option<Digest
     }
 }
 
-/// Where an object stands, as far as messages go.
+/// The place of an object among the messages.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Root,

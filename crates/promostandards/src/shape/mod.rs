@@ -36,7 +36,7 @@ pub(crate) struct Member {
     pub role: Role,
 }
 
-/// What a key's value is made from.
+/// The source of a key's value.
 #[derive(Debug)]
 pub(crate) enum Kind {
     Value(Arc<Simple>, Number),
@@ -45,7 +45,7 @@ pub(crate) enum Kind {
     Bare(Arc<Shape>),
 }
 
-/// How a value becomes a JSON number beside the plain rule.
+/// A way to a JSON number that the plain rule does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Number {
     Plain,
@@ -55,7 +55,7 @@ pub(crate) enum Number {
     Whole,
 }
 
-/// What an object means to the verdict.
+/// The meaning of an object to the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ObjectRole {
     None,
@@ -67,7 +67,7 @@ pub(crate) enum ObjectRole {
     Sellable,
 }
 
-/// What a key means to the verdict.
+/// The meaning of a key to the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     None,

@@ -89,7 +89,7 @@ fn of(member: &Member) -> Value {
     if member.many { json!({"type": "array", "items": item}) } else { item }
 }
 
-/// The schema of a value in an answer. What does not parse is passed on as text, so numbers may be strings.
+/// The schema of a value in an answer. A value that does not parse is passed on as text, so numbers may be strings.
 fn value(simple: &Simple, number: Number) -> Value {
     let kind = match (number, simple.base) {
         (Number::Any, _) => json!(["number", "string"]),

@@ -95,7 +95,7 @@ fn a_message_without_severity_is_an_error_and_capitals_are_put_right() {
 }
 
 #[test]
-fn the_echo_of_a_product_id_says_nothing_about_the_login() {
+fn the_echo_of_a_product_id_is_no_verdict() {
     let request = asked("getInventoryByProductV121");
     let reply =
         |inner: &str| read(&request, &soap(&format!("<Reply><productID>X</productID>{inner}</Reply>"))).unwrap();

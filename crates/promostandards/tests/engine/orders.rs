@@ -101,7 +101,7 @@ fn the_digits_of_numbers_are_the_clients() {
 }
 
 #[test]
-fn what_says_nothing_is_left_out() {
+fn values_without_content_are_left_out() {
     let body = with(|body| {
         body["paymentTerms"] = Value::Null;
         body["salesChannel"] = json!("");

@@ -1,4 +1,4 @@
-//! What suppliers do that the standard does not say.
+//! Habits of suppliers that the standard does not know.
 
 use promostandards::{AnswerError, NotXml, Verdict};
 use serde_json::{Value, json};
@@ -131,7 +131,7 @@ fn a_document_type_is_refused() {
 }
 
 #[test]
-fn what_is_no_xml_is_told_apart() {
+fn each_answer_that_is_no_xml_has_its_error() {
     for (body, expected) in [
         ("", NotXml::Empty),
         (" \r\n", NotXml::Empty),

@@ -1,4 +1,4 @@
-//! What the tables say.
+//! The content of the tables.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -33,7 +33,7 @@ pub enum Kind {
     Private,
     /// Browsers: anyone can read it, so it may do nothing but look at the directory.
     Public,
-    /// An OAuth2 client's secret: good for the token endpoint alone.
+    /// An OAuth2 client's secret: good only for the token endpoint.
     ClientSecret,
 }
 
@@ -90,7 +90,7 @@ impl ApiKey {
         Self { kind, text: text.into() }
     }
 
-    /// Recognises a key by its form alone; the error is for the log.
+    /// Recognises a key by its form; the error is for the log.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let kind = Kind::ALL.into_iter().find(|kind| text.starts_with(kind.prefix()));
         let kind = kind.ok_or("no key of ours by its prefix")?;
@@ -172,7 +172,7 @@ impl Pepper {
         Hmac::new_from_slice(secret.expose_secret()).ok().map(Self)
     }
 
-    /// MACs under a key that is derived for another purpose alone. The hashed text of an API key begins with a prefix of ours, which no purpose
+    /// MACs under a key that is derived for only one other purpose. The hashed text of an API key begins with a prefix of ours, which no purpose
     /// does, so that neither is ever the other.
     pub fn macs_for(&self, purpose: &str) -> Hmac<Sha256> {
         let mut mac = self.0.clone();

@@ -85,7 +85,7 @@ pub enum AuthMethod {
 }
 
 impl AuthMethod {
-    /// As `GET /me` says it.
+    /// The name in the answer of `GET /me`.
     pub const fn as_str(self) -> &'static str {
         match self {
             AuthMethod::ApiKey => "api_key",
@@ -151,7 +151,7 @@ impl Limits {
     }
 }
 
-/// The authenticated party behind a request.
+/// The authenticated party of a request.
 #[derive(Clone, Debug)]
 pub struct Principal {
     /// How they proved it.
@@ -160,7 +160,7 @@ pub struct Principal {
     pub account: AccountId,
     /// The account whose key was presented. Differs from `account` only when a parent acts for a sub-account.
     pub acting_account: AccountId,
-    /// E-mail of the user who owns the key; what `created_by` and `modified_by` say.
+    /// E-mail of the user who owns the key; the value of `created_by` and `modified_by`.
     pub user_email: String,
     /// The key that was presented, or the client whose token it was.
     pub key_id: Option<Uuid>,
@@ -204,7 +204,7 @@ impl Actor {
         self.principal.as_ref().is_none_or(|principal| principal.is_operator)
     }
 
-    /// What `created_by` and `modified_by` say.
+    /// The name for `created_by` and `modified_by`.
     pub fn name(&self) -> &str {
         self.principal.as_ref().map_or("operator", |principal| &principal.user_email)
     }

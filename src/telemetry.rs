@@ -17,7 +17,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::config::{LogFormat, Logging};
 
-/// Starts metrics and logging, once per process. A panic is logged by its place alone: its message may hold anything.
+/// Starts metrics and logging, once per process. A panic is logged only by its place: its message may hold anything.
 pub fn init(logging: &Logging) {
     metrics();
     let format = match logging.format {

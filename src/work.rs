@@ -169,8 +169,8 @@ impl<'a> Work<'a> {
         self.change.announce_bundles(self.account).await
     }
 
-    /// Goes on with the rows of one other account: one that was just made, or a sub-account after what its parent has to say
-    /// of it. Events that are added from here on are recorded in that account's chain.
+    /// Goes on with the rows of one other account: one that was just made, or a sub-account after the row of its parent.
+    /// Events that are added from here on are recorded in that account's chain.
     pub async fn go_on_for(&mut self, account: AccountId) -> Result<(), Error> {
         self.write_events().await?;
         switch_tenant(&mut self.change, account).await?;

@@ -97,7 +97,7 @@ pub async fn describe(context: &Context, account: AccountId) -> Result<AccountSu
     store::describe(&mut *context.read(account).await?, account).await?.ok_or(Error::missing(Missing::Account))
 }
 
-/// Holds an account's row until the end of the transaction: what is limited per account is counted behind this lock, so
+/// Holds an account's row until the end of the transaction: what is limited per account is counted under this lock, so
 /// that the count is true until the commit.
 pub(crate) async fn lock(connection: &mut PgConnection, account: AccountId) -> Result<(), Error> {
     if store::lock(connection, account).await? { Ok(()) } else { Err(Error::missing(Missing::Account)) }

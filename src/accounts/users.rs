@@ -1,4 +1,4 @@
-//! The people behind keys, and their passwords.
+//! The people who own keys, and their passwords.
 //!
 //! argon2id is for passwords that people choose. It takes tens of milliseconds and as many mebibytes on purpose, so it runs
 //! off the async threads, and only a few at a time.

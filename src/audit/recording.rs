@@ -1,5 +1,5 @@
 //! Records in the operator's chain that this instance begins and ends to record resolves, and the gaps of instances that
-//! ended without saying so.
+//! ended without a note of it.
 //!
 //! An instance is alive while a connection of its own holds an advisory lock. A recording that has begun and not ended, and
 //! whose lock is free, is a gap. The row in `audit_writers` is a hint that narrows the gap: it is authenticated, and without it

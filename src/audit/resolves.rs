@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::postgres::Servers;
 
-/// How long events are collected for one batch. With the time to write it an event is less than 200 ms behind.
+/// How long events are collected for one batch. With the time to write it an event is late by less than 200 ms.
 const COLLECT: Duration = Duration::from_millis(50);
 /// Pause before another attempt to write.
 const RETRY: Duration = Duration::from_millis(250);

@@ -1,6 +1,6 @@
 //! The second scheme: the `Authorization` header, with a bearer token (RFC 6750) or with an API key in the reseller's form,
 //! `base64(key id ":" key)`, with or without the word `Basic` before it. The form is that of the public reseller document;
-//! the blank behind the colon in its example is a misprint, as the Base64 after it shows.
+//! the blank after the colon in its example is a misprint, as the Base64 after it shows.
 
 use std::sync::Arc;
 

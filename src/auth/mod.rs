@@ -124,7 +124,7 @@ impl Authenticator {
         Self { pool, clock, pepper, statuses, last_use, failed_attempts, tokens, outside, keys, lately_found }
     }
 
-    /// The principal behind a request, by the schemes that its family takes.
+    /// The principal of a request, by the schemes that its family takes.
     ///
     /// # Errors
     /// [`Denied::NotAuthenticated`] if nothing is presented; the refusal of the first scheme that refuses;

@@ -19,7 +19,7 @@ pub(super) enum Command {
         /// E-mail of the first user, who owns the account's first keys
         #[arg(long, value_name = "EMAIL", value_parser = Email::parse)]
         owner: Email,
-        /// What the account may do
+        /// The plan of the account
         #[arg(long, default_value = "standard", value_parser = ["standard", "enterprise"])]
         plan: String,
         /// Let the account have sub-accounts (plan enterprise)

@@ -38,7 +38,7 @@ pub(super) struct Create {
     /// The account's id
     #[arg(long)]
     account: i64,
-    /// What people call it
+    /// A name for people
     #[arg(long, default_value = "command line", value_parser = Name::parse)]
     name: Name,
     /// E-mail of the user who owns it; the account's first user if none is named
@@ -53,7 +53,7 @@ pub(super) struct Create {
     /// Address or range that it works from, several times if need be; everywhere if none is named
     #[arg(long = "allowed-ip", value_name = "CIDR", value_parser = parse_range)]
     allowed_ips: Vec<IpNet>,
-    /// May resolve for any account (with the scope credentials:resolve alone, unless others are named)
+    /// May resolve for any account (with only the scope credentials:resolve, unless others are named)
     #[arg(long)]
     operator: bool,
     /// Print JSON

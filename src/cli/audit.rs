@@ -18,7 +18,7 @@ pub(super) enum Command {
     /// Print the signed end of every account's chain, one a line, to be kept where nobody who can write the database can
     /// reach it
     Checkpoint {
-        /// Of this account alone; 0 is the operator's own
+        /// Only of this account; 0 is the operator's own
         #[arg(long)]
         account: Option<i64>,
         /// Print JSON
@@ -27,7 +27,7 @@ pub(super) enum Command {
     },
     /// Look for records that were changed, deleted, reordered, replayed, cut off or forked; exit 1 if there are any
     Verify {
-        /// Of this account alone; 0 is the operator's own
+        /// Only of this account; 0 is the operator's own
         #[arg(long)]
         account: Option<i64>,
         /// Checkpoints from before, as many as there are in the file; `-` is standard input. Only they tell that the end of

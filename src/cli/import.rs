@@ -22,7 +22,7 @@ pub(super) struct Options {
     account: i64,
     /// The file; `-` is standard input
     file: PathBuf,
-    /// Only tell what the import would do, or what is wrong with the file
+    /// Only report what the import would do, or what is wrong with the file
     #[arg(long)]
     dry_run: bool,
     /// Print JSON

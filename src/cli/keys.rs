@@ -16,7 +16,7 @@ use crate::vault::{KekStatus, Keyring};
 pub(super) enum Command {
     /// Print a fresh key-encryption key, as CREDENZA_KEY_ENCRYPTION_KEYS takes it
     Generate {
-        /// What to call it; letters, digits, '.', '_' and '-'
+        /// The key's name: letters, digits, '.', '_' and '-'
         #[arg(long, default_value = "k1")]
         id: String,
     },

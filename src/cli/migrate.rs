@@ -12,7 +12,7 @@ use crate::rights;
 
 #[derive(clap::Args)]
 pub(super) struct Options {
-    /// Only tell which migration the database has and which one this version needs; exit 1 if it is older
+    /// Only print which migration the database has and which one this version needs; exit 1 if it is older
     #[arg(long)]
     status: bool,
     /// Print JSON

@@ -66,9 +66,9 @@ enum Command {
     Serve,
     /// Ask a running service whether it is ready; exit 1 if not
     Ready(ready::Options),
-    /// Look at everything that the service rests on, and say what to do; exit 1 if something is wrong
+    /// Look at everything that the service rests on, and print what to do; exit 1 if something is wrong
     Doctor(doctor::Options),
-    /// Bring the database's schema up to date, or tell how it stands
+    /// Bring the database's schema up to date, or print how it stands
     Migrate(migrate::Options),
     /// Accounts: make, list, set origins of public keys
     #[command(subcommand)]

@@ -18,7 +18,7 @@ pub(super) enum Command {
         /// The account's id
         #[arg(long)]
         account: i64,
-        /// Their e-mail, which `created_by` and `modified_by` will say
+        /// Their e-mail, for `created_by` and `modified_by`
         #[arg(long, value_parser = Email::parse)]
         email: Email,
         /// Read a password for the console from standard input, or from the terminal without showing it; 12 characters at

@@ -1,5 +1,5 @@
 //! The lease: this process's right to answer from memory. It ends by itself, on a monotonic clock, unless it is renewed;
-//! and it is renewed only by hearing the echo of a renewal on the change feed, behind every change that was announced
+//! and it is renewed only by receiving the echo of a renewal on the change feed, after every change that was announced
 //! before it.
 
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -95,7 +95,7 @@ impl Message {
     }
 }
 
-/// The form in which instances say it. Triggers, and functions of the database, say the others.
+/// The form in which instances send it. Triggers, and functions of the database, send the others.
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -38,7 +38,7 @@ pub(super) struct Outage {
 }
 
 impl Outage {
-    /// How long one failure speaks for the next readings.
+    /// How long one failure stands for the next readings.
     const REMEMBERED: Duration = Duration::from_millis(250);
     /// Longest wait for the database when there is an old answer.
     pub const PATIENCE: Duration = Duration::from_millis(500);

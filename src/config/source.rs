@@ -66,7 +66,7 @@ impl Source {
         self.renamed.iter().find(|renamed| renamed.name == name).map_or(name, |renamed| renamed.former)
     }
 
-    /// Settings from a list alone, for tests.
+    /// Settings from only a list, for tests.
     pub fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let values = pairs.into_iter().map(|(name, value)| (name.to_owned(), SecretString::from(value))).collect();
         let mut source = Self { values: HashMap::new(), renamed: Vec::new(), search_path: None };

@@ -80,7 +80,7 @@ pub(super) async fn lock_base(
     Ok(row.is_some())
 }
 
-/// Locks the base row against deletion alone; returns whether there is one.
+/// Locks the base row, only against deletion; returns whether there is one.
 pub(super) async fn lock_base_for_child(
     connection: &mut PgConnection,
     account: AccountId,

@@ -34,7 +34,7 @@ impl BaseUpdate {
     }
 }
 
-/// Stores what the update brings and keeps the rest. A half pair is never stored: half of a pair may come alone only
+/// Stores what the update brings and keeps the rest. A half pair is never stored: half of a pair may come by itself only
 /// if the other half is there. Returns what is stored then, and the tag of that state.
 ///
 /// An update that brings values needs a sealer. It is made before the work begins, because a key service may be slow.
@@ -104,7 +104,7 @@ pub async fn upsert_base(
     Ok(result)
 }
 
-/// The half that a pair lacks of which the other half came alone and none is stored.
+/// The half that a pair lacks of which the other half came by itself and none is stored.
 pub(super) fn missing_half(environment: Environment, username_is_missing: bool) -> MissingHalf {
     MissingHalf { environment, half: if username_is_missing { Half::Username } else { Half::Password } }
 }

@@ -9,9 +9,9 @@ use crate::principal::{Actor, Limits, Scope};
 pub enum Denied {
     /// Nothing was presented.
     NotAuthenticated,
-    /// The presented secret is no valid key. The reason is for the log alone.
+    /// The presented secret is no valid key. The reason is only for the log.
     BadKey(&'static str),
-    /// The presented secret is no valid token. The reason is for the log alone.
+    /// The presented secret is no valid token. The reason is only for the log.
     BadToken(&'static str),
     /// A public key where only private ones serve.
     PublicKey,

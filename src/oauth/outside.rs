@@ -31,7 +31,7 @@ const FRESH: TimeDelta = TimeDelta::hours(1);
 /// Where the issuer's keys are.
 #[derive(Clone, Debug)]
 pub enum JwksSource {
-    /// Behind a URL.
+    /// At a URL.
     Url(reqwest::Url),
     /// In a file.
     File(PathBuf),

@@ -47,7 +47,7 @@ pub struct IssuedToken {
 /// Why no token was issued, as RFC 6749 §5.2 distinguishes them.
 #[derive(Debug, thiserror::Error)]
 pub enum IssueError {
-    /// No such client, a wrong secret, or an inactive account. The reason is for the log alone.
+    /// No such client, a wrong secret, or an inactive account. The reason is only for the log.
     #[error("invalid client: {0}")]
     InvalidClient(&'static str),
     /// No list of scopes, or one that the client does not have.

@@ -15,8 +15,8 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS: &str = "10000";
 pub const STATEMENT_LIMIT: Duration = Duration::from_secs(12);
 
 /// Returns the same way in, with limits on how long the server works or waits for us, and on how long it takes a connection
-/// for alive whose other end is gone; and with the isolation level that transactions are written for, whatever the role or
-/// the database has as its default. Connections through a pooler get the same from the role (`grant_application_role.sql`).
+/// for alive whose other end is gone; and with the isolation level that transactions are written for, also if the role or the
+/// database has another default. Connections through a pooler get the same from the role (`grant_application_role.sql`).
 pub fn with_limits(options: &PgConnectOptions) -> PgConnectOptions {
     let options = match options.get_application_name() {
         Some(_) => options.clone(),

@@ -1,4 +1,4 @@
-//! The schema: bringing it up to date, granting the application's role what it needs, telling whether it is current.
+//! The schema: bringing it up to date, granting the application's role what it needs, checking whether it is current.
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
@@ -49,12 +49,12 @@ pub struct Step {
     pub of: usize,
 }
 
-/// Applies what is missing. To be run as the role that owns the schema. Migrations of a newer version are left alone.
+/// Applies what is missing. To be run as the role that owns the schema. Migrations of a newer version are left as they are.
 pub async fn migrate(options: &PgConnectOptions) -> Result<SchemaState, MigrateError> {
     migrate_in_steps(options, |_| ()).await
 }
 
-/// The same, telling each migration before it is applied.
+/// The same, reporting each migration before it is applied.
 pub async fn migrate_in_steps(
     options: &PgConnectOptions,
     mut progress: impl FnMut(Step),

@@ -43,7 +43,7 @@ pub async fn snapshot(pool: &PgPool) -> Result<Transaction<'static, Postgres>, s
 }
 
 /// Goes on with the rows of one other account, to the end of the transaction: of an account that was just made, or of a
-/// sub-account after what its parent has to say of it.
+/// sub-account after the row of its parent.
 pub async fn switch_tenant(connection: &mut PgConnection, account: AccountId) -> Result<(), sqlx::Error> {
     sqlx::query("select set_config('credenza.account_id', $1, true), set_config('credenza.every_account', '', true)")
         .bind(account.to_string())

@@ -23,7 +23,7 @@ impl Level {
     /// Every level, highest priority first.
     pub const ALL: [Level; 4] = [Level::Request, Level::Service, Level::Account, Level::Default];
 
-    /// As answers and the audit say it.
+    /// The name in answers and in the audit.
     pub const fn as_str(self) -> &'static str {
         match self {
             Level::Request => "request",

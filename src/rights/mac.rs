@@ -7,7 +7,7 @@ use sha2::Sha256;
 use crate::api_key::Pepper;
 use crate::types::AccountId;
 
-/// The purpose of the key, which is derived from the pepper for this alone.
+/// The purpose of the key, which is derived from the pepper only for this.
 const PURPOSE: &str = "credenza rights 1";
 
 /// A MAC in the making. Each part has its length before it, so that no two rows look alike.

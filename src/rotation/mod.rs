@@ -161,7 +161,7 @@ struct Page {
     keys: DataKeys,
 }
 
-/// A page of rows behind `after`, and the data keys for them: both as of one moment, so that an account that is purged in
+/// A page of rows after `after`, and the data keys for them: both as of one moment, so that an account that is purged in
 /// between is no fault.
 async fn page(
     context: &Context,

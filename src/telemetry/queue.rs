@@ -21,7 +21,7 @@ const STACK: usize = 256 << 10;
 const PATIENCE: Duration = Duration::from_secs(1);
 /// Time between two tries to put something into a full queue at the end of the program.
 const STEP: Duration = Duration::from_millis(10);
-/// Shortest time between two lines that tell of dropped ones.
+/// Shortest time between two lines about dropped ones.
 const PAUSE: Duration = Duration::from_secs(10);
 
 /// The queue of this process.

@@ -1,4 +1,4 @@
-//! The words of the domain as types. A string becomes one of these once, at the door; everything behind works with
+//! The words of the domain as types. A string becomes one of these once, at the door; everything beyond works with
 //! values that are known to be good.
 
 mod client_address;

@@ -7,7 +7,7 @@ use super::text::InvalidText;
 pub struct Origin(String);
 
 impl Origin {
-    /// Takes an origin as browsers write it: in lower case, nothing behind the port. A form that no browser sends could
+    /// Takes an origin as browsers write it: in lower case, nothing after the port. A form that no browser sends could
     /// never match, so it is refused.
     pub fn parse(text: &str) -> Result<Self, InvalidText> {
         super::text::check(text)?;

@@ -41,7 +41,7 @@ impl Binding {
     }
 }
 
-/// Writes a part behind its length in bytes, as a big-endian u32. Parts are far below 4 GiB. Returns the rest of the buffer.
+/// Writes a part after its length in bytes, as a big-endian u32. Parts are far below 4 GiB. Returns the rest of the buffer.
 fn put_part<'a>(bytes: &'a mut [u8], part: &[u8]) -> &'a mut [u8] {
     let length: [u8; LENGTH] = u32::try_from(part.len()).unwrap_or(u32::MAX).to_be_bytes();
     put(put(bytes, &length), part)

@@ -46,7 +46,7 @@ impl Vault {
         Ok(store::count(&mut transaction, None).await?)
     }
 
-    /// Unwraps a page of data keys behind this one: each with why it does not unwrap, if it does not. Empty at the end.
+    /// Unwraps a page of data keys after this one: each with why it does not unwrap, if it does not. Empty at the end.
     pub async fn try_page(
         &self,
         after: DataKeyId,
@@ -59,7 +59,7 @@ impl Vault {
         Ok(page.into_iter().zip(unwrapped).map(|(key, raw)| (key.id, raw.map(drop))).collect())
     }
 
-    /// A page of the accounts that have data keys, behind `after` and up to `last`.
+    /// A page of the accounts that have data keys, after `after` and up to `last`.
     pub async fn accounts(&self, (after, last): (AccountId, AccountId), limit: i64) -> Result<Vec<AccountId>, Error> {
         let mut transaction = postgres::begin(&self.pool, Tenant::Every).await?;
         Ok(store::accounts(&mut transaction, (after, last), limit).await?)

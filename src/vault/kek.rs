@@ -1,5 +1,5 @@
 //! A key-encryption key, local or in a key service: it wraps data keys, and unwraps those that it wrapped. Many at once,
-//! because one that is behind a network answers many as fast as one.
+//! because one that is across a network answers many as fast as one.
 
 use std::pin::Pin;
 

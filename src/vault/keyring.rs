@@ -139,7 +139,7 @@ impl Keyring {
         Ok(())
     }
 
-    /// Unwraps data keys, whichever keys they are under; as many, in the same order.
+    /// Unwraps data keys, under any keys; as many, in the same order.
     pub(super) async fn unwrap_all(&self, keys: &[WrappedKey]) -> Result<Vec<Result<RawKey, OpenError>>, Error> {
         let mut unwrapped: Vec<_> = keys.iter().map(|_| Err(OpenError::NoKek)).collect();
         for kek in self.keks() {

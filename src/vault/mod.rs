@@ -2,7 +2,7 @@
 //! bound to its place. Knows accounts and bytes; what the bytes mean is its callers' business.
 //!
 //! ```text
-//! key-encryption key (Kek: of the Keyring, or behind a key service; never in the database)
+//! key-encryption key (Kek: of the Keyring, or of a key service; never in the database)
 //!   └─ wraps ─ data key (account, generation)          data_keys.wrapped
 //!                └─ seals ─ value, bound to its place   any sealed column
 //! ```

@@ -6,7 +6,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-/// When a data key is retired: whichever comes first.
+/// When a data key is retired: at the first of these.
 #[derive(Clone, Copy, Debug)]
 pub struct Retirement {
     /// After this many seals.

@@ -88,7 +88,7 @@ impl Vault {
         Ok(total.map(|total| total - seals))
     }
 
-    /// Puts a new data key behind the newest one of the account. Boxed: it is rare, and every write would carry its state.
+    /// Puts a new data key after the newest one of the account. Boxed: it is rare, and every write would carry its state.
     fn replace(&self, account: AccountId, old: Option<Arc<Newest>>, now: DateTime<Utc>) -> Asked<'_, Arc<Newest>> {
         Box::pin(async move {
             let generation = old.map_or(0, |old| old.data_key.generation()) + 1;

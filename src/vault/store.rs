@@ -129,7 +129,7 @@ pub(super) async fn newest_of(
     .await
 }
 
-/// A page of data keys behind this one; those alone that are not under a key-encryption key, if one is named.
+/// A page of data keys after this one; only those that are not under a key-encryption key, if one is named.
 pub(super) async fn page(
     connection: &mut PgConnection,
     after: DataKeyId,
@@ -149,7 +149,7 @@ pub(super) async fn page(
     .await
 }
 
-/// A page of the accounts that have data keys, behind `after` and up to `last`.
+/// A page of the accounts that have data keys, after `after` and up to `last`.
 pub(super) async fn accounts(
     connection: &mut PgConnection,
     (after, last): (AccountId, AccountId),
@@ -225,7 +225,7 @@ pub(super) async fn replace(
     Ok(updated.rows_affected())
 }
 
-/// How many data keys there are; those alone that are not under a key-encryption key, if one is named.
+/// How many data keys there are; only those that are not under a key-encryption key, if one is named.
 pub(super) async fn count(connection: &mut PgConnection, not_under: Option<&str>) -> Result<i64, sqlx::Error> {
     sqlx::query_scalar("select count(*) from data_keys where $1::text is null or kek_id <> $1")
         .bind(not_under)

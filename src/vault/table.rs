@@ -29,18 +29,18 @@ pub struct Resealed {
     pub sealed: Vec<Sealed>,
 }
 
-/// Which rows of a table: those behind a position, up to an account.
+/// Which rows of a table: those after a position, up to an account.
 pub struct Span<'a> {
     /// The first account.
     pub first: AccountId,
     /// The last account.
     pub last: AccountId,
-    /// The row behind which to go on; none to begin.
+    /// The row after which to go on; none to begin.
     pub after: Option<&'a SealedRow>,
 }
 
 impl Span<'_> {
-    /// The account and the rest of the primary key, of `parts` parts, behind which to read. No part of a real key is
+    /// The account and the rest of the primary key, of `parts` parts, after which to read. No part of a real key is
     /// empty, so the first position stands before every row.
     pub fn position(&self, parts: usize) -> (AccountId, Vec<&str>) {
         match self.after {
@@ -61,7 +61,7 @@ pub trait SealedTable: Sync {
     /// The binding of the column of this index, when those before it contain `opened`.
     fn binding(&self, row: &SealedRow, index: usize, opened: &[SecretString]) -> Result<Binding, OpenError>;
 
-    /// Names a column in clear that does not say what its row's opened values say.
+    /// Names a column in clear that differs from its row's opened values.
     fn misstated(&self, _row: &SealedRow, _opened: &[SecretString]) -> Option<&'static str> {
         None
     }

@@ -53,7 +53,7 @@ pub struct TransitSettings {
 pub struct Transit {
     client: Client,
     settings: TransitSettings,
-    /// `transit:<namespace>/<mount>/<key>`; a stored id has `:v<version>` behind it.
+    /// `transit:<namespace>/<mount>/<key>`; a stored id ends with `:v<version>`.
     name: String,
 }
 

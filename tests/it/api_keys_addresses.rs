@@ -20,7 +20,7 @@ const RANGES: &str = "
     ::ffff:192.0.2.1/0 ::1:ffff:192.0.2.1/8 fe80::1%eth0 localhost
 ";
 
-/// A key of the caller's account that works from these ranges alone.
+/// A key of the caller's account that works only from these ranges.
 async fn placed<'a>(caller: &Caller<'a>, ranges: &[&str]) -> Caller<'a> {
     let (_, key) = caller.make_key(KEYS, json!({"scopes": [], "allowed_ips": ranges})).await;
     caller.with_key(&key)

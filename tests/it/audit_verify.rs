@@ -9,17 +9,47 @@ use crate::support::{Caller, TestApp};
 
 const NONE: [&str; 0] = [];
 
-/// An application with two accounts, each with ten records; the accounts' ids.
-async fn recorded() -> (TestApp, i64, i64) {
-    let app = TestApp::start().await;
-    let mut accounts = [0; 2];
-    for (index, account) in accounts.iter_mut().enumerate() {
-        let caller = app.account(&format!("devs-{index}@platform.example")).await;
-        write(&caller, 7).await;
-        *account = caller.account.0;
+/// An application with two accounts, each with ten records.
+struct Recorded {
+    app: TestApp,
+    a: i64,
+    b: i64,
+}
+
+impl Recorded {
+    async fn start() -> Self {
+        let app = TestApp::start().await;
+        let mut accounts = [0; 2];
+        for (index, account) in accounts.iter_mut().enumerate() {
+            let caller = app.account(&format!("devs-{index}@platform.example")).await;
+            write(&caller, 7).await;
+            *account = caller.account.0;
+        }
+        assert_eq!(app.audit_faults().await, NONE);
+        let [a, b] = accounts;
+        app.sql("create table all_events as table audit_events; create table all_heads as table audit_heads").await;
+        Self { app, a, b }
     }
-    assert_eq!(app.audit_faults().await, NONE);
-    (app, accounts[0], accounts[1])
+
+    /// The faults after statements that a superuser runs, which are undone; `A` and `B` stand for the accounts.
+    async fn after(&self, statements: &str) -> Vec<String> {
+        let (a, b) = (self.a.to_string(), self.b.to_string());
+        self.app.sql(&statements.replace('A', &a).replace('B', &b)).await;
+        let faults = self.app.audit_faults().await;
+        self.app
+            .sql(
+                "delete from audit_events; insert into audit_events select * from all_events;
+                 delete from audit_heads; insert into audit_heads select * from all_heads",
+            )
+            .await;
+        let (a, b) = (format!("{a} "), format!("{b} "));
+        let name = |fault: String| match (fault.strip_prefix(&a), fault.strip_prefix(&b)) {
+            (Some(rest), _) => format!("A {rest}"),
+            (_, Some(rest)) => format!("B {rest}"),
+            _ => fault,
+        };
+        faults.into_iter().map(name).collect()
+    }
 }
 
 async fn write(caller: &Caller<'_>, times: usize) {
@@ -28,21 +58,9 @@ async fn write(caller: &Caller<'_>, times: usize) {
     }
 }
 
-/// The faults after statements that a superuser runs; `A` and `B` stand for the accounts.
-async fn after(statements: &str) -> Vec<String> {
-    let (app, a, b) = recorded().await;
-    app.sql(&statements.replace('A', &a.to_string()).replace('B', &b.to_string())).await;
-    let (a, b) = (format!("{a} "), format!("{b} "));
-    let name = |fault: String| match (fault.strip_prefix(&a), fault.strip_prefix(&b)) {
-        (Some(rest), _) => format!("A {rest}"),
-        (_, Some(rest)) => format!("B {rest}"),
-        _ => fault,
-    };
-    app.audit_faults().await.into_iter().map(name).collect()
-}
-
 #[tokio::test]
 async fn a_changed_record_is_named() {
+    let recorded = Recorded::start().await;
     for change in [
         "occurred_at = occurred_at + interval '1 microsecond'",
         "action = 'credentials.deleted'",
@@ -65,31 +83,36 @@ async fn a_changed_record_is_named() {
         "mac = sha256('')",
     ] {
         let update = format!("update audit_events set {change} where account_id = A and sequence = 5");
-        assert_eq!(after(&update).await, ["A 5-5 changed"], "{change}");
+        assert_eq!(recorded.after(&update).await, ["A 5-5 changed"], "{change}");
     }
 }
 
 #[tokio::test]
 async fn the_first_and_the_last_record_and_several_at_once_are_named() {
+    let recorded = Recorded::start().await;
     let update = "update audit_events set outcome = 403 where account_id = A and sequence in (1, 4, 10)";
-    assert_eq!(after(update).await, ["A 1-1 changed", "A 4-4 changed", "A 10-10 changed"]);
+    assert_eq!(recorded.after(update).await, ["A 1-1 changed", "A 4-4 changed", "A 10-10 changed"]);
     let both = "update audit_events set outcome = 403 where sequence = 6 and account_id in (A, B)";
-    assert_eq!(after(both).await, ["A 6-6 changed", "B 6-6 changed"]);
+    assert_eq!(recorded.after(both).await, ["A 6-6 changed", "B 6-6 changed"]);
 }
 
 #[tokio::test]
 async fn deleted_records_are_named() {
+    let recorded = Recorded::start().await;
     assert_eq!(
-        after("delete from audit_events where account_id = A and sequence in (4, 5, 8)").await,
+        recorded.after("delete from audit_events where account_id = A and sequence in (4, 5, 8)").await,
         ["A 4-5 deleted", "A 8-8 deleted"]
     );
-    assert_eq!(after("delete from audit_events where account_id = A and sequence = 1").await, ["A 1-1 deleted"]);
+    assert_eq!(
+        recorded.after("delete from audit_events where account_id = A and sequence = 1").await,
+        ["A 1-1 deleted"]
+    );
     // To close the gap is of no use.
     let closed = "delete from audit_events where account_id = A and sequence = 8;
         update audit_events set sequence = sequence - 1 where account_id = A and sequence = 9;
         update audit_events set sequence = sequence - 1 where account_id = A and sequence = 10;
         update audit_heads set sequence = 9 where account_id = A";
-    assert_eq!(after(closed).await, ["A 8-8 changed", "A 9-9 unproven"]);
+    assert_eq!(recorded.after(closed).await, ["A 8-8 changed", "A 9-9 unproven"]);
 }
 
 const SWAP: &str = "update audit_events set sequence = -1 where account_id = A and sequence = X;
@@ -98,17 +121,19 @@ const SWAP: &str = "update audit_events set sequence = -1 where account_id = A a
 
 #[tokio::test]
 async fn reordered_records_are_named() {
+    let recorded = Recorded::start().await;
     for (x, y) in [(4, 5), (3, 8), (9, 10)] {
         let swap = SWAP.replace('X', &x.to_string()).replace('Y', &y.to_string());
         let head = "update audit_heads set mac = (select mac from audit_events where account_id = A and sequence = 10)
             where account_id = A";
-        let found = after(&format!("{swap}{head}")).await;
+        let found = recorded.after(&format!("{swap}{head}")).await;
         assert_eq!(found, [format!("A {x}-{x} reordered"), format!("A {y}-{y} reordered")]);
     }
 }
 
 #[tokio::test]
 async fn a_record_that_is_played_again_is_named() {
+    let recorded = Recorded::start().await;
     let copy = |to: &str, at: i64| {
         format!(
             "create temporary table copied as select * from audit_events where account_id = A and sequence = 4;
@@ -118,14 +143,15 @@ async fn a_record_that_is_played_again_is_named() {
         )
     };
     let head = "update audit_heads set sequence = 11, mac = (select mac from copied) where account_id = A";
-    assert_eq!(after(&format!("{}{head}", copy("A", 11))).await, ["A 11-11 replayed"]);
+    assert_eq!(recorded.after(&format!("{}{head}", copy("A", 11))).await, ["A 11-11 replayed"]);
     // Whatever was chained to the one in whose place it stands cannot be proven.
-    assert_eq!(after(&copy("A", 7)).await, ["A 7-7 replayed", "A 8-8 unproven"]);
-    assert_eq!(after(&copy("B", 7)).await, ["B 7-7 replayed", "B 8-8 unproven"]);
+    assert_eq!(recorded.after(&copy("A", 7)).await, ["A 7-7 replayed", "A 8-8 unproven"]);
+    assert_eq!(recorded.after(&copy("B", 7)).await, ["B 7-7 replayed", "B 8-8 unproven"]);
 }
 
 #[tokio::test]
 async fn missing_last_records_and_a_wrong_head_are_named() {
+    let recorded = Recorded::start().await;
     for (statements, fault) in [
         ("delete from audit_events where account_id = A and sequence > 7", "A 8-10 truncated"),
         ("delete from audit_events where account_id = A", "A 1-10 truncated"),
@@ -142,7 +168,7 @@ async fn missing_last_records_and_a_wrong_head_are_named() {
             "A 0-0 changed",
         ),
     ] {
-        assert_eq!(after(statements).await, [fault], "{statements}");
+        assert_eq!(recorded.after(statements).await, [fault], "{statements}");
     }
 }
 
@@ -153,7 +179,7 @@ const REWIND: &str = "delete from audit_events where account_id = A and sequence
 
 #[tokio::test]
 async fn only_a_checkpoint_detects_a_chain_restored_with_its_head() {
-    let (app, a, _) = recorded().await;
+    let Recorded { app, a, .. } = Recorded::start().await;
     let checkpoints = app.checkpoints().await;
     assert_eq!(app.audit_faults_against(&checkpoints).await, NONE);
     app.sql(&REWIND.replace('A', &a.to_string())).await;
@@ -168,7 +194,7 @@ async fn only_a_checkpoint_detects_a_chain_restored_with_its_head() {
 
 #[tokio::test]
 async fn a_restored_backup_that_went_on_is_a_fork() {
-    let (app, a, _) = recorded().await;
+    let Recorded { app, a, .. } = Recorded::start().await;
     let caller = app.account("third@platform.example").await;
     let b = caller.account;
     write(&caller, 7).await;
@@ -199,7 +225,7 @@ async fn a_restored_backup_that_went_on_is_a_fork() {
 
 #[tokio::test]
 async fn a_checkpoint_is_refused_when_it_was_changed_and_not_taken_of_a_damaged_end() {
-    let (app, a, _) = recorded().await;
+    let Recorded { app, a, .. } = Recorded::start().await;
     let checkpoint = app.checkpoints().await.pop().unwrap();
     let key = &app.app.audit_key;
     let (words, json) = (checkpoint.to_string(), serde_json::to_string(&checkpoint).unwrap());

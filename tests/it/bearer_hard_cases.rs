@@ -1,5 +1,5 @@
 //! Tokens that nobody should accept. Most are sealed with our own key, taken out of the vault, so that what is wrong with
-//! them is one thing alone. Every refusal has the same bytes, and the log never repeats a token.
+//! them is only one thing. Every refusal has the same bytes, and the log never repeats a token.
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;

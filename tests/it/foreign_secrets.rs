@@ -1,4 +1,4 @@
-//! Secrets of another installation: `serve` and every command refuse them before they write anything, and say which one it
+//! Secrets of another installation: `serve` and every command refuse them before they write anything, and name the one that
 //! is.
 
 use base64::Engine;

@@ -17,7 +17,7 @@ use crate::support::{TestApp, logs};
 /// The start of the tests' clock, in seconds since 1970.
 const NOW: i64 = 1_767_323_045;
 
-/// Faults that `credenza verify` tells, as it prints them.
+/// Faults that `credenza verify` finds, as it prints them.
 async fn faults(app: &TestApp) -> Vec<String> {
     let verified = rotation::verify(&app.app, |_| ()).await.unwrap();
     verified.faults.iter().map(ToString::to_string).collect()

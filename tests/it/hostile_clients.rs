@@ -1,4 +1,4 @@
-//! Clients that want to take the service down, on real connections to the real program: each is refused or cut off, the
+//! Clients that try to take the service down, on real connections to the real program: each is refused or cut off, the
 //! service answers others all the while, and its memory stays small.
 
 use std::time::Duration;
@@ -37,7 +37,7 @@ fn status(answer: &str) -> &str {
     answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.get(..3)).unwrap_or("none")
 }
 
-/// Most memory that a process has had, in bytes; none where the system does not tell.
+/// Most memory that a process has had, in bytes; none where the system does not report it.
 fn peak_memory(process: Pid) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.as_raw_pid())).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

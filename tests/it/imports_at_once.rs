@@ -1,4 +1,4 @@
-//! Imports that meet other writes of the same rows: none is lost, and each is as if it had been alone.
+//! Imports that meet other writes of the same rows: none is lost, and each is as if it had been the only one.
 
 use serde_json::{Value, json};
 use sqlx::{Connection, query_scalar};

@@ -6,6 +6,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::support::cluster;
 use crate::support::installation::Installation;
+use crate::support::program::a_moment;
 
 const K1: &str = "k1:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 const K2: &str = "k2:YGFiY2RlZmdoaWprbG1ub3BxcnN0dXZ3eHl6e3x9fn8=";
@@ -167,7 +168,7 @@ async fn rewrap_waits_for_transactions_that_wrap_under_the_old_key() {
         if waits {
             break;
         }
-        tokio::task::yield_now().await;
+        a_moment().await;
     }
     under_way.commit().await.unwrap();
     let done = rewrap.await.unwrap();

@@ -36,7 +36,7 @@ async fn write(service: Arc<Service>, key: String, stop: Arc<AtomicBool>) -> Vec
     acknowledged
 }
 
-/// A number that is different each time, without a generator to seed: the tests want any moment, not a certain one.
+/// A number that is different each time, without a generator to seed: the tests need any moment, not a certain one.
 fn any_moment(round: u64, longest: u64) -> Duration {
     use std::hash::{BuildHasher, RandomState};
     Duration::from_millis(RandomState::new().hash_one(round) % longest)

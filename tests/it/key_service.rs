@@ -1,4 +1,4 @@
-//! A key-encryption key behind a key service: bound to its place, asked seldom, and a clear answer when it is away, slow,
+//! A key-encryption key of a key service: bound to its place, asked seldom, and a clear answer when it is away, slow,
 //! confused, or does not let us in.
 
 use std::cell::Cell;
@@ -18,12 +18,12 @@ use crate::support::{Answer, Caller, TestApp};
 const KEYRING: (&str, &str) = ("CREDENZA_KEY_ENCRYPTION_KEYS", "test:AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=");
 const AWAY: &str = "The key service does not answer just now, please try again";
 
-/// Variables with the key service alone.
+/// Variables with only the key service.
 fn alone(service: &KeyService) -> Vec<(&'static str, &str)> {
     [&service.variables()[..], &[("CREDENZA_KEY_ENCRYPTION_KEYS", "")]].concat()
 }
 
-/// The same with the keyring before it, or behind it.
+/// The same with the keyring before it, or after it.
 fn both<'a>(service: &'a KeyService, keys: &'a str) -> Vec<(&'static str, &'a str)> {
     [&service.variables()[..], &[("CREDENZA_KEY_ENCRYPTION_KEYS", keys)]].concat()
 }

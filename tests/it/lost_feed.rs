@@ -8,6 +8,7 @@ use sqlx::Row;
 use crate::support::TestApp;
 use crate::support::cluster::in_tests;
 use crate::support::fixtures::{SOON, furnished, seen, soon_sees};
+use crate::support::program::a_moment;
 
 #[tokio::test]
 async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {
@@ -36,7 +37,7 @@ async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {
     let start = Instant::now();
     while trust.has_lease() {
         assert!(start.elapsed() < SOON, "the feed does not notice that its connection ended");
-        tokio::task::yield_now().await;
+        a_moment().await;
     }
     for (act, expected) in [
         ("delete from service_credentials", "base base shared"),
@@ -52,7 +53,7 @@ async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {
     let start = Instant::now();
     while !trust.has_lease() {
         assert!(start.elapsed() < SOON, "the feed does not come back");
-        tokio::task::yield_now().await;
+        a_moment().await;
     }
     // What was cached before the loss is not dug out again, and what changes now is heard again.
     assert_eq!(seen(&caller).await, "403 403 shared");

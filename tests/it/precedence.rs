@@ -145,7 +145,7 @@ async fn build<'a>(app: &'a TestApp, world: &World, supplier: &str) -> Caller<'a
     caller
 }
 
-/// Asks the internal listener about every call, in one batch and the last one alone.
+/// Asks the internal listener about every call, in one batch and the last one by itself.
 async fn resolve_all(caller: &Caller<'_>, world: &World, supplier: &str) -> Vec<Value> {
     let request = world.request.as_ref().map(|halves| {
         let (username, password) = pair("request", "", "");

@@ -1,5 +1,5 @@
 //! A secret that was revoked and one that never was take the same way, so that the time reveals nothing: one look
-//! into the database the first time, and none from then on. Seen by closing the database behind the first look.
+//! into the database the first time, and none from then on. Seen by closing the database after the first look.
 
 use credenza::api_credentials;
 use credenza::api_key::{ApiKey, Kind};

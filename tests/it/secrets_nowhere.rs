@@ -1,6 +1,6 @@
 //! No secret is where it does not belong. Distinctive secrets go through every operation, also through ones that fail in
 //! every way there is; then all that came out of the service is searched for them: answers, logs, tables, the database's
-//! own log. A password leaves in one place alone, the 200 of an internal resolve.
+//! own log. A password leaves in only one place, the 200 of an internal resolve.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -26,7 +26,7 @@ const DEFAULT_PASSWORD: &str = "Zq7-the-Default-Password-Zq7";
 const REQUEST_USER: &str = "Zq7-the-Request-User-Zq7";
 const REQUEST_PASSWORD: &str = "Zq7-the-Request-Password-Zq7";
 const REFUSED: &str = "Zq7-Refused-Text-Zq7";
-/// What `support` composes applications with.
+/// The keys with which `support` composes applications.
 const MASTER_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 const PEPPER: &str = "ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
 const AUDIT_KEY: &str = "QEFCQ0RFRkdISUpLTE1OT1BRUlNUVVZXWFlaW1xdXl8=";

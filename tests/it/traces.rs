@@ -36,7 +36,7 @@ mod sent {
         (url, received)
     }
 
-    /// Takes requests of one connection: heads that end with an empty line, bodies of the length that they say.
+    /// Takes requests of one connection: heads that end with an empty line, bodies of the length that they declare.
     async fn receive(mut stream: TcpStream, sink: Received) -> std::io::Result<()> {
         let mut buffer = Vec::new();
         loop {

@@ -1,5 +1,5 @@
 //! Two walls stand between tenants: the application's own conditions, and the row security of the tables. Each must do
-//! alone: the tests of tenancy run again with one of the two taken down. With both down they must fail, or they would
+//! by itself: the tests of tenancy run again with one of the two taken down. With both down they must fail, or they would
 //! prove nothing.
 
 use tokio::process::Command;

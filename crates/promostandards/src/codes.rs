@@ -25,7 +25,7 @@ pub enum Verdict {
         /// The supplier's code.
         code: u16,
     },
-    /// The answer does not tell.
+    /// The answer leaves it open.
     Silent,
 }
 

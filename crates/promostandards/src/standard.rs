@@ -124,7 +124,7 @@ impl Standard {
         &self.versions
     }
 
-    /// Reports whether a service version is known. Media Content 1.0.0 counts, which differs from 1.1.0 by its `wsVersion` alone.
+    /// Reports whether a service version is known. Media Content 1.0.0 counts, which differs from 1.1.0 only by its `wsVersion`.
     pub fn supports(&self, service: &str, version: &str) -> bool {
         self.versions.iter().any(|one| one.service == service && one.version == version)
     }

@@ -193,7 +193,7 @@ impl<'c, T: Importable> Import<'c, '_, T> {
         Ok(Plan { changes, report })
     }
 
-    /// The errors of rows without ground. The first ones say which supplier was perhaps meant.
+    /// The errors of rows without ground. The first ones name the supplier that was perhaps meant.
     async fn refused(&self, rows: &[&Row<T>]) -> Result<RowErrors, Error> {
         let mut errors = RowErrors::default();
         if rows.is_empty() {

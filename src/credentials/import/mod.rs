@@ -46,7 +46,7 @@ pub const SERVICE_COLUMNS: [Column; 5] = rows::SERVICE;
 pub enum Mode {
     /// Store the rows of the file.
     Store,
-    /// Only tell what storing it would do. Nothing is changed, not even counted.
+    /// Only report what storing it would do. Nothing is changed, not even counted.
     DryRun,
 }
 
@@ -63,7 +63,7 @@ pub enum Imported<'a> {
 }
 
 /// Stores the rows of a file, or reports its errors: the same rules as for single writes, one audit event for each
-/// row that changes, and all of it or nothing. Rows that say what is stored already change nothing.
+/// row that changes, and all of it or nothing. Rows that equal what is stored change nothing.
 ///
 /// The work is begun here, up to three times, because stored values are opened and new ones sealed before it begins.
 pub async fn import<'a>(

@@ -101,7 +101,7 @@ impl<'a> Records<'a> {
         Ok((Field { text, is_doubled: false }, self.end().unwrap_or(End::Record)))
     }
 
-    /// Steps over what stands behind a field, if that ends it.
+    /// Steps over what stands after a field, if that ends it.
     fn end(&mut self) -> Option<End> {
         if let Some(rest) = self.rest.strip_prefix(',') {
             self.rest = rest;
@@ -118,7 +118,7 @@ impl<'a> Records<'a> {
         true
     }
 
-    /// Goes on with the next line: what comes behind it may be in order.
+    /// Goes on with the next line: what comes after it may be in order.
     fn leave_line(&mut self) {
         self.rest = self.rest.split_once('\n').map_or("", |(_, rest)| rest);
         self.line += 1;

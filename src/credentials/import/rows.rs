@@ -1,4 +1,4 @@
-//! A file as rows of the domain. Pure: what the directory and the stored rows say is asked later.
+//! A file as rows of the domain. Pure: the directory and the stored rows are read later.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -28,7 +28,7 @@ pub(super) const SERVICE: [Column; 5] =
 pub(super) struct Parsed {
     /// How many rows it has, without the one that names the columns.
     pub count: u64,
-    /// Those that say what can be.
+    /// Those that can be read.
     pub rows: Rows,
     /// The errors of the others.
     pub errors: RowErrors,
@@ -121,7 +121,7 @@ fn columns(header: &Record<'_>) -> Option<(Kind, Columns)> {
     kind(Kind::Base, BASE).or_else(|| kind(Kind::Service, SERVICE))
 }
 
-/// Reads every record behind the header.
+/// Reads every record after the header.
 fn collect<T: Keyed>(
     records: Records<'_>,
     columns: Columns,

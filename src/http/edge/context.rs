@@ -47,7 +47,7 @@ pub(super) fn request_id(headers: &HeaderMap) -> HeaderValue {
     headers.get(&X_REQUEST_ID).filter(valid).cloned().unwrap_or_else(new_request_id)
 }
 
-/// Makes a UUID of version 7 (RFC 9562). Its random bits are for difference alone, so they need no call of the system.
+/// Makes a UUID of version 7 (RFC 9562). Its random bits only make ids differ, so they need no call of the system.
 fn new_request_id() -> HeaderValue {
     let (seconds, nanos) = Timestamp::now(NoContext).to_unix();
     let millis = seconds * 1000 + u64::from(nanos / 1_000_000);

@@ -82,7 +82,7 @@ struct ResolvedBody<'a> {
     #[schema(value_type = schemas::EnvironmentCode)]
     environment: Environment,
     /// Seconds for which nobody could tell whether the pair is current, because the database is away and the operator
-    /// wants old answers rather than none.
+    /// prefers old answers to none.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     stale_for: Option<u64>,

@@ -29,7 +29,7 @@ use crate::http::openapi::schemas;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct ImportParameters {
-    /// Only to tell what the import would do, or what is wrong with the file. Nothing is stored.
+    /// Only to report what the import would do, or what is wrong with the file. Nothing is stored.
     #[serde(default)]
     #[param(required = false, default = false)]
     dry_run: bool,

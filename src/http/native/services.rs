@@ -86,7 +86,7 @@ impl UpsertBody {
 
 /// Create or update service credentials
 ///
-/// For a service for which the supplier wants another login than the base credentials.
+/// For a service for which the supplier requires another login than the base credentials.
 #[utoipa::path(
     post,
     path = "",

@@ -206,7 +206,7 @@ pub async fn list(
 /// Create a sub-account
 ///
 /// It starts with the plan of its parent and with nothing else of it: credentials are never shared. Its first user, who owns its
-/// keys, is `organization_contact_email`, else whoever makes it.
+/// keys, is `organization_contact_email`, else the user who makes it.
 #[utoipa::path(
     post,
     path = "",

@@ -50,7 +50,7 @@ fn client(app: &App, request: &OAuthRequest) -> Result<ClientCredentials, HttpEr
     client
 }
 
-/// Counts a request of a client, before what costs most: signing, or a write. From memory, so that telling the client twice
+/// Counts a request of a client, before what costs most: signing, or a write. From memory, so that authenticating the client twice
 /// costs little.
 async fn count(app: &App, request: &OAuthRequest, id: &str, secret: &SecretString) -> Result<(), HttpError> {
     let client = app.tokens.authenticate_client(id, secret.expose_secret(), app.clock.now()).await;

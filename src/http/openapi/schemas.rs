@@ -13,7 +13,7 @@ use crate::principal::Scope;
 use crate::resolver::precedence::{Level, Outcome};
 use crate::types::{Environment, MAX_CHARS, MAX_NOTES_CHARS, Service};
 
-/// No control characters (Unicode category Cc). Length is said apart.
+/// No control characters (Unicode category Cc). The length is a keyword of its own.
 const PRINTABLE: &str = r"^[^\u0000-\u001F\u007F-\u009F]*$";
 /// The same, but line ends and tabs are allowed.
 const LINES: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\u007F-\u009F]*$";
@@ -77,8 +77,8 @@ words! {
     OutcomeName: names(Outcome::ALL);
     /// Number of an account.
     AccountNumber: whole(1, i64::MAX).examples([7]);
-    /// Number of an account that is asked for. There is none below 1; whoever asks for it is answered as for any that is not
-    /// theirs, and recorded.
+    /// Number of an account that is asked for. There is none below 1; a request for it is answered as for any account that is
+    /// not the caller's, and recorded.
     AskedAccount: whole(i64::MIN, i64::MAX).examples([7]);
     /// An address, or a range as in `10.0.0.0/8` or `2001:db8::/32`, of either family. A v4 range that is written as v6, as in
     /// `::ffff:10.0.0.0/104`, has a prefix of at least 96.

@@ -30,7 +30,7 @@ use crate::app::App;
 use crate::http::routes::ListenerService;
 
 /// Largest head of a request, in bytes: request line, all headers, and the line that ends them. hyper refuses a larger one
-/// with 431 by itself. Its buffer has the same size, and alone would let through what the last read added to it.
+/// with 431 by itself. Its buffer has the same size, and by itself would let through what the last read added to it.
 const HEADER_LIMIT: usize = 32 << 10;
 /// Longest wait for a request that is perhaps on its way, when the listener stops.
 const LAST_REQUEST: Duration = Duration::from_secs(1);

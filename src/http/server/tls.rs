@@ -105,7 +105,7 @@ impl Tls {
     }
 }
 
-/// Answers a client that does not speak TLS.
+/// Answers a client that does not use TLS.
 async fn refuse<T>(mut socket: Socket) -> io::Result<T> {
     // What is there is read first: to close a connection with something unread in it would take the answer back.
     socket.stream().try_read(&mut [0; 16 << 10])?;

@@ -89,7 +89,7 @@ pub(super) async fn delete_between(
     Ok(())
 }
 
-/// Accounts behind one, with their manifests.
+/// Accounts after one, with their manifests.
 pub(super) async fn page(
     connection: &mut PgConnection,
     account: AccountId,

@@ -1,5 +1,5 @@
 //! The clients: each does one thing after the other, chosen by its own random numbers, until it is stopped. The work of
-//! each depends on the seed alone, apart from what it has to skip because something failed; who is first does not.
+//! each depends only on the seed, apart from what it has to skip because something failed; who is first does not.
 
 use std::ops::Range;
 use std::sync::Arc;

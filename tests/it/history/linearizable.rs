@@ -201,7 +201,7 @@ fn decided(initial: Value, operations: &[Operation]) -> BTreeMap<usize, Operatio
     operations.iter().enumerate().filter_map(|(index, operation)| Some((index, decide(operation)?))).collect()
 }
 
-/// As few as possible of the operations of a history that is not linearizable, such that they alone are not either, by
+/// As few as possible of the operations of a history that is not linearizable, such that they by themselves are not either, by
 /// index.
 pub fn minimal(initial: Value, operations: &[Operation]) -> Vec<usize> {
     let mut kept: Vec<usize> = (0..operations.len()).collect();

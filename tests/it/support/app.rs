@@ -28,7 +28,7 @@ use super::caller::Caller;
 use super::cluster::{Database, database, in_tests};
 use super::openapi::expect_documented;
 use super::operator;
-use super::program::PATIENCE;
+use super::program::{PATIENCE, a_moment};
 use super::response::Answer;
 
 /// The issuer and audience of our tokens.
@@ -71,12 +71,12 @@ impl TestApp {
     pub async fn start_on(variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Self {
         let app = Self::start_deaf(variables, change).await;
         while !app.app.cluster.trust().has_lease() {
-            tokio::task::yield_now().await;
+            a_moment().await;
         }
         app
     }
 
-    /// The same, but it may not hear changes yet.
+    /// The same, but it may not receive changes yet.
     async fn start_deaf(variables: &[(&str, &str)], change: impl FnOnce(&mut Settings)) -> Self {
         super::logs::capture();
         credenza::telemetry::metrics();

@@ -38,7 +38,7 @@ fn is_without(wall: &str) -> bool {
 pub struct Database {
     /// As the application's role, the way the service connects.
     pub application: PgConnectOptions,
-    /// As the superuser, for looking behind the scenes.
+    /// As the superuser, for looking at the rows themselves.
     pub admin: PgConnectOptions,
 }
 

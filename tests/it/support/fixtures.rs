@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::app::TestApp;
 use super::caller::Caller;
+use super::program::a_moment;
 
 /// Longest wait for a change that arrives through the feed, which takes milliseconds on a quiet machine. Without the feed
 /// an entry would stay for a day.
@@ -50,6 +51,6 @@ pub async fn soon_sees(caller: &Caller<'_>, expected: &str, after: &str) {
             return;
         }
         assert!(start.elapsed() < SOON, "still `{seen}`, not `{expected}`, after: {after}");
-        tokio::task::yield_now().await;
+        a_moment().await;
     }
 }

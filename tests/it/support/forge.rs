@@ -1,5 +1,5 @@
 //! Tokens as other software would write them, and as somebody would forge them. Put together by hand, so that a test can
-//! say things that no library would sign.
+//! have claims that no library would sign.
 
 use std::sync::LazyLock;
 
@@ -131,7 +131,7 @@ pub fn thumbprint(jwk: &Value) -> String {
 }
 
 impl TestApp {
-    /// The key that signs our tokens, taken out of the vault, and its id. A forger who has it could say anything; tests use
+    /// The key that signs our tokens, taken out of the vault, and its id. A forger who has it could claim anything; tests use
     /// it to see that the claims are looked at as well.
     pub async fn signing_key(&self) -> (String, Seal) {
         // The first look at the keys makes one.

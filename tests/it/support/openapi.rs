@@ -1,4 +1,4 @@
-//! The OpenAPI documents, read: what they say of an operation. Every answer that a test gets from a router is held
+//! The OpenAPI documents, read: an operation's parameters and answers. Every answer that a test gets from a router is held
 //! against them.
 
 use std::sync::LazyLock;

@@ -171,6 +171,12 @@ impl Output {
     }
 }
 
+/// Lets others work before a condition is looked at again. To ask at once would take the processor from those that it waits
+/// for.
+pub async fn a_moment() {
+    sleep(Duration::from_millis(1)).await;
+}
+
 /// Waits for something that becomes true elsewhere.
 pub async fn eventually(what: &str, happened: impl AsyncFnMut() -> bool) {
     within(PATIENCE, what, happened).await;

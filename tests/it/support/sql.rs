@@ -14,6 +14,7 @@ use sqlx::{ConnectOptions, PgConnection};
 use super::app::TestApp;
 use super::caller::Caller;
 use super::cluster::in_tests;
+use super::program::a_moment;
 
 /// Tables whose rows are cached, parents first.
 pub const CACHED: [&str; 9] = [
@@ -71,7 +72,7 @@ impl TestApp {
         let before = generation();
         self.sql("select pg_notify('credenza_changes', 'account -1')").await;
         while generation() == before {
-            tokio::task::yield_now().await;
+            a_moment().await;
         }
     }
 

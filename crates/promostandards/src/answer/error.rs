@@ -1,6 +1,6 @@
 //! The ways in which an answer is none.
 
-/// An answer that cannot become JSON. The sentences fit behind `<supplier name> `.
+/// An answer that cannot become JSON. The sentences fit after `<supplier name> `.
 #[derive(Debug, thiserror::Error)]
 pub enum AnswerError {
     /// The supplier answered with a SOAP fault.

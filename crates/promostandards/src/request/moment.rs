@@ -1,6 +1,6 @@
 //! Dates and times as clients write them, turned into those of XML Schema.
 
-/// Reads a point in time: ISO 8601 with or without a zone, with a blank where a `+` was decoded, or a date alone. The digits stay.
+/// Reads a point in time: ISO 8601 with or without a zone, with a blank where a `+` was decoded, or only a date. The digits stay.
 pub(super) fn date_time(text: &str) -> Option<String> {
     let text = text.trim();
     let day = date(text.get(..10)?)?;

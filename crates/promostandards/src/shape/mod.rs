@@ -74,9 +74,9 @@ pub(crate) enum Role {
     Code,
     Description,
     Severity,
-    /// An error message that is a text alone.
+    /// An error message that is only a text.
     ErrorText,
-    /// A message that is a text alone and no error.
+    /// A message that is only a text and no error.
     Note,
     ProductId,
     PartId,

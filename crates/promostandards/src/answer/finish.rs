@@ -7,6 +7,9 @@ use crate::request::Request;
 use crate::routes::Digest;
 use crate::shape::{Kind, ObjectRole, Role, Shape};
 
+/// Up to this size the JSON gives back the room that it did not need.
+const SMALL: usize = 1 << 20;
+
 /// Ends the root and makes the answer.
 pub(super) fn finish(request: &Request, mut writer: Writer<'_>) -> Answer {
     let variant = &request.variant;
@@ -20,7 +23,7 @@ pub(super) fn finish(request: &Request, mut writer: Writer<'_>) -> Answer {
     let complete_without_error = verdict == Verdict::Accepted && !writer.messages.error;
     let filters = (variant.digest == Some(Digest::FilterValues)).then(|| filter_values(&writer));
     let messages = std::mem::take(&mut writer.messages.kept);
-    let json = match variant.digest {
+    let mut json = match variant.digest {
         None => {
             writer.end_root();
             writer.out
@@ -40,6 +43,10 @@ pub(super) fn finish(request: &Request, mut writer: Writer<'_>) -> Answer {
             out
         }
     };
+    // An answer may be kept for days; a large one would have to be copied.
+    if json.len() < SMALL {
+        json.shrink_to_fit();
+    }
     Answer { json, messages, verdict, complete_without_error }
 }
 

@@ -15,6 +15,8 @@ pub(super) struct Messages<'a> {
     codes: &'a Codes,
     service: &'a str,
     code: Option<i64>,
+    /// The code that leads the text.
+    leading: Option<i64>,
     description: String,
     severity: Severity,
     pub kept: Vec<Message>,
@@ -29,6 +31,7 @@ impl<'a> Messages<'a> {
             codes,
             service,
             code: None,
+            leading: None,
             description: String::new(),
             severity: Severity::Error,
             kept: Vec::new(),
@@ -38,16 +41,19 @@ impl<'a> Messages<'a> {
         }
     }
 
-    /// Notes a part of the current message.
-    pub fn part(&mut self, role: Role, text: &str) {
-        let text = text.trim();
+    /// Notes a part of the current message. The code is read from the text as it was sent: a login may be a number too.
+    pub fn part(&mut self, role: Role, sent: &str, scrubbed: &str) {
+        let text = scrubbed.trim();
         match role {
             Role::Code => self.code = text.parse().ok(),
-            Role::Description => text.chars().take(LONGEST).for_each(|character| self.description.push(character)),
+            Role::Description => {
+                self.leading = leading(sent);
+                self.description = text.chars().take(LONGEST).collect();
+            }
             Role::Severity if text.eq_ignore_ascii_case("information") => self.severity = Severity::Information,
             Role::Severity if text.eq_ignore_ascii_case("warning") => self.severity = Severity::Warning,
             Role::ErrorText => {
-                self.part(Role::Description, text);
+                self.part(Role::Description, sent, scrubbed);
                 self.end(ObjectRole::ErrorMessage);
             }
             Role::Severity | Role::None | Role::Note | Role::ProductId | Role::PartId => {}
@@ -58,8 +64,9 @@ impl<'a> Messages<'a> {
     pub fn end(&mut self, role: ObjectRole) {
         let severity = std::mem::replace(&mut self.severity, Severity::Error);
         let description = std::mem::take(&mut self.description);
+        let leading = self.leading.take();
         let message = Message {
-            code: self.code.take().or_else(|| leading(&description)),
+            code: self.code.take().or(leading),
             description,
             severity: if role == ObjectRole::ErrorMessage { Severity::Error } else { severity },
         };

@@ -196,7 +196,7 @@ impl<'a> Writer<'a> {
             match role {
                 Role::ProductId => self.product = Some(scrubbed.trim().to_owned()),
                 Role::PartId => self.part = Some(scrubbed.trim().to_owned()),
-                role => self.messages.part(role, &scrubbed),
+                role => self.messages.part(role, &text, &scrubbed),
             }
             let before = self.begin(leaf.position);
             self.reserve(scrubbed.len() + scrubbed.len() / 8 + 16);

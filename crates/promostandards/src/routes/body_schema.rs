@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::{BodyRule, Location, Variant};
 use crate::model::{Complex, Content, Field};
-use crate::shape::simple_schema;
+use crate::shape::{or_type, simple_schema};
 
 /// The schema of the body, for a route that has one.
 pub(super) fn body_schema(variant: &Variant) -> Option<Value> {
@@ -31,11 +31,8 @@ fn object(complex: &Complex, path: &str, rules: &[BodyRule]) -> Value {
         }
         if field.required {
             required.push(name.clone());
-        } else if let Some(kind) = schema["type"].as_str() {
-            schema["type"] = json!([kind, "null"]);
-            if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
-                values.push(Value::Null);
-            }
+        } else {
+            schema = or_type(schema, "null");
         }
         properties.insert(name.clone(), schema);
     }
@@ -51,7 +48,8 @@ fn of(field: &Field, path: &str, rules: &[BodyRule]) -> Value {
             if let Some(values) = schema.get_mut("enum").and_then(Value::as_array_mut) {
                 values.extend(also.map(|value| Value::from(value.as_str())));
             }
-            schema
+            // Numbers and booleans may be written as text.
+            if schema["type"] == "string" { schema } else { or_type(schema, "string") }
         }
         Content::Complex(complex) => object(complex, path, rules),
     };

@@ -101,12 +101,20 @@ fn value(simple: &Simple, number: Number) -> Value {
     json!({"type": kind})
 }
 
-fn nullable(mut schema: Value) -> Value {
-    if let Some(kind) = schema.get_mut("type") {
-        match kind {
-            Value::Array(kinds) => kinds.push("null".into()),
-            other => *other = json!([other, "null"]),
+fn nullable(schema: Value) -> Value {
+    or_type(schema, "null")
+}
+
+/// Lets a schema take another type too.
+pub(crate) fn or_type(mut schema: Value, kind: &str) -> Value {
+    if let Some(kinds) = schema.get_mut("type") {
+        match kinds {
+            Value::Array(kinds) => kinds.push(kind.into()),
+            other => *other = json!([other, kind]),
         }
+    }
+    if let (Some(values), "null") = (schema.get_mut("enum").and_then(Value::as_array_mut), kind) {
+        values.push(Value::Null);
     }
     schema
 }

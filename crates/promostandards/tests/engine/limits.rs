@@ -127,6 +127,8 @@ fn two_million_elements_take_no_longer_than_their_number() {
         assert!(answer.json.windows(2).filter(|pair| pair == b"\",").count() >= count);
         start.elapsed()
     };
-    let (few, many) = (took(10_000), took(80_000));
+    // The best of three: other work on the machine only ever takes longer.
+    let best = |count| (0..3).map(|_| took(count)).min().unwrap();
+    let (few, many) = (best(5_000), best(40_000));
     assert!(many < few * 40, "{few:?} {many:?}");
 }

@@ -82,3 +82,19 @@ fn nothing_shows_a_login() {
     let request = asked("getInventoryByProductV200");
     clean(&format!("{LOGIN:?} {:?} {request:?} {}", Scrub::new(LOGIN), request.canonical()));
 }
+
+#[test]
+fn a_code_is_read_before_the_login_is_taken_out() {
+    let scrub = Scrub::new(Login { username: "105", password: "160" });
+    for (request, xml) in [
+        ("getInventoryByProductV121", "<Reply><errorMessage>105: refused</errorMessage></Reply>"),
+        (
+            "getFobPoints",
+            "<GetFobPointsResponse><ErrorMessage><code>105</code><description>105</description></ErrorMessage></GetFobPointsResponse>",
+        ),
+    ] {
+        let answer = read_with(&asked(request), None, soap(xml).as_bytes(), Limits::default(), &scrub).unwrap();
+        assert_eq!(answer.verdict, promostandards::Verdict::Refused { code: 105 });
+        assert!(answer.messages[0].description.starts_with("***"));
+    }
+}

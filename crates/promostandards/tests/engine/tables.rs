@@ -92,6 +92,8 @@ fn each_answer_and_each_parameter_has_a_schema() {
     let body = route("sendPo").body_schema().unwrap();
     let artwork = body.pointer("/properties/LineItemArray/properties/LineItem/items/properties/Configuration/properties/LocationArray/properties/Location/items/properties/DecorationArray/properties/Decoration/items/properties/Artwork/properties").unwrap();
     assert_eq!(artwork["TypesetArray"]["type"], serde_json::json!(["array", "null"]));
+    assert_eq!(body["properties"]["rush"]["type"], serde_json::json!(["boolean", "string"]));
+    assert_eq!(body["properties"]["lastModified"]["type"], serde_json::json!(["string", "null"]));
     let query_type = route("getInvoices").parameters("1.0.0")[0].allowed();
     assert_eq!(query_type, ["AVAILABLE_DATE_TIME", "DATE", "INVOICE_NUMBER", "PO_NUMBER"]);
 }

@@ -142,8 +142,8 @@ impl Bulkheads {
             Entered::Refused(refusal) => return Err(refusal),
             Entered::Waiting(waiting) => waiting,
         };
-        let half = entry.deadline.saturating_duration_since(arrived) / 2;
-        let turn = timeout_at(arrived + self.patience.min(half), &mut waiting.turn).await;
+        let end = end_of_wait(arrived, entry.deadline, self.patience);
+        let turn = timeout_at(end, &mut waiting.turn).await;
         match turn {
             Ok(Ok(turn)) => {
                 waiting.is_over = true;
@@ -177,6 +177,12 @@ impl Bulkheads {
     fn lock(&self) -> MutexGuard<'_, Hosts> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends a wait early enough for the call itself.
+fn end_of_wait(arrived: Instant, deadline: Instant, patience: Duration) -> Instant {
+    let half = deadline.saturating_duration_since(arrived) / 2;
+    arrived + patience.min(half)
 }
 
 /// Names a host with its port. A dot at the end of a name makes no other host of it.

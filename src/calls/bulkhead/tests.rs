@@ -1,7 +1,7 @@
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
-use super::host::WAITING_OF_ACCOUNT;
+use super::host::{WAITING, WAITING_OF_ACCOUNT};
 use super::*;
 
 const LIMIT: usize = 2;
@@ -69,7 +69,8 @@ async fn an_account_that_floods_a_supplier_is_passed_by_another() {
     calls.extend((2..4).map(|account| Box::pin(enter(&bulkheads, account))));
     let (flood, others) = (0, WAITING_OF_ACCOUNT);
     assert!(calls.iter_mut().all(|call| poll_once(call.as_mut()).is_pending()));
-    assert_eq!(enter(&bulkheads, 1).await.err(), Some(NotNow::BUSY));
+    let one_more = poll_once(pin!(enter(&bulkheads, 1)));
+    assert!(matches!(one_more, Poll::Ready(Err(NotNow::Busy { .. }))));
     // A free place goes to an account that has fewer; of those that have as few, to the one that waits longer.
     let mut permit_of = |at: usize| match poll_once(calls[at].as_mut()) {
         Poll::Ready(Ok(permit)) => permit,
@@ -85,6 +86,20 @@ async fn an_account_that_floods_a_supplier_is_passed_by_another() {
     let next = permit_of(flood + 1);
     drop((first_account, next, calls));
     assert!(is_empty(&bulkheads));
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once() {
+    let bulkheads = Bulkheads::new();
+    let _held = (enter(&bulkheads, 1).await.unwrap(), enter(&bulkheads, 1).await.unwrap());
+    let mut calls: Vec<_> =
+        (0..i64::try_from(WAITING).unwrap()).map(|number| Box::pin(enter(&bulkheads, number / 32))).collect();
+    assert!(calls.iter_mut().all(|call| poll_once(call.as_mut()).is_pending()));
+    let one_more = poll_once(pin!(enter(&bulkheads, 99)));
+    assert!(matches!(one_more, Poll::Ready(Err(NotNow::Busy { .. }))));
+    // One that goes away makes room.
+    drop(calls.pop());
+    assert!(poll_once(pin!(enter(&bulkheads, 99))).is_pending());
 }
 
 #[tokio::test]
@@ -116,14 +131,14 @@ async fn a_wait_has_an_end_that_leaves_half_of_the_time_for_the_call() {
     let begun = Instant::now();
     assert_eq!(enter(&bulkheads, 2).await.err(), Some(NotNow::Busy { retry_after: Duration::from_secs(1) }));
     assert!(begun.elapsed() >= patience);
-    let patient = Bulkheads { patience: Duration::from_hours(1), ..bulkheads.clone() };
-    let begun = Instant::now();
-    let refused = enter_at(&patient, "https://one.example", 2, Duration::from_millis(40)).await;
-    assert_eq!(refused.err(), Some(NotNow::BUSY));
-    let waited = begun.elapsed();
-    assert!(waited >= Duration::from_millis(20) && waited < Duration::from_mins(1), "{waited:?}");
+    let wait = |seconds| {
+        let end = end_of_wait(begun, begun + Duration::from_secs(seconds), Bulkheads::new().patience);
+        end.duration_since(begun)
+    };
+    assert_eq!((wait(55), wait(20), wait(5)), (PATIENCE, PATIENCE, Duration::from_millis(2500)));
     // No time is left at all.
-    assert_eq!(enter_at(&patient, "https://one.example", 2, Duration::ZERO).await.err(), Some(NotNow::BUSY));
+    let refused = enter_at(&bulkheads, "https://one.example", 2, Duration::ZERO).await;
+    assert_eq!(refused.err(), Some(NotNow::BUSY));
     drop(held);
     assert!(is_empty(&bulkheads));
 }

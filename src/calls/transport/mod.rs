@@ -105,10 +105,8 @@ impl Transport {
         target.check()?;
         let client = self.0.client(target)?;
         let action = HeaderValue::from_str(&format!("\"{}\"", target.soap_action));
-        let mut url = target.url.clone();
-        url.set_fragment(None);
         let request = client
-            .post(url)
+            .post(target.url.clone())
             .header(SOAP_ACTION, action.map_err(|_| TransportError::Endpoint)?)
             .body(Body::from(Bytes::from_owner(envelope)));
         let response = timeout_at(target.deadline, request.send()).await.map_err(|_| TransportError::TimedOut)?;

@@ -10,6 +10,7 @@ use hyper::body::{Body as _, Buf, Bytes};
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, RETRY_AFTER};
 use reqwest::{Body, Response};
 use tokio::io::{AsyncBufRead, AsyncRead, ReadBuf};
+use tokio::task::coop::poll_proceed;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::error::TransportError;
@@ -76,17 +77,19 @@ impl ReplyBody {
             if let Some(end) = self.end {
                 return Poll::Ready(end.map_err(io::Error::from));
             }
-            // Pieces that come one after the other never give the timer its turn.
-            let is_late = Instant::now() >= self.deadline.deadline();
-            match if is_late { Poll::Pending } else { Pin::new(&mut self.body).poll_frame(cx) } {
-                Poll::Ready(Some(Ok(frame))) => self.piece = frame.into_data().unwrap_or_default(),
-                Poll::Ready(Some(Err(error))) => self.end = Some(Err(TransportError::of_body(&error))),
-                Poll::Ready(None) => self.end = Some(Ok(())),
-                Poll::Pending => {
-                    ready!(self.deadline.as_mut().poll(cx));
-                    self.end = Some(Err(TransportError::TimedOut));
-                }
+            // A fast supplier has the next piece ready whenever it is asked for. Other tasks, and the end of the time, have
+            // their turn nevertheless.
+            let turn = ready!(poll_proceed(cx));
+            if self.deadline.as_mut().poll(cx).is_ready() {
+                self.end = Some(Err(TransportError::TimedOut));
+                continue;
             }
+            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => self.piece = frame.into_data().unwrap_or_default(),
+                Some(Err(error)) => self.end = Some(Err(TransportError::of_body(&error))),
+                None => self.end = Some(Ok(())),
+            }
+            turn.made_progress();
         }
         Poll::Ready(Ok(()))
     }
@@ -110,5 +113,53 @@ impl AsyncRead for ReplyBody {
         let count = to.remaining().min(self.piece.len());
         to.put_slice(&self.piece.split_to(count));
         Poll::Ready(Ok(()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use hyper::body::Frame;
+    use tokio::io::AsyncBufReadExt;
+
+    use super::*;
+
+    /// A body of which the next piece is always there.
+    struct Endless;
+
+    impl hyper::body::Body for Endless {
+        type Data = Bytes;
+        type Error = Infallible;
+
+        fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+            Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(b"<a/>")))))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_that_is_always_ready_ends_with_the_calls_time_and_lets_other_tasks_go_on() {
+        let response = Response::from(hyper::Response::new(Body::wrap(Endless)));
+        let begun = Instant::now();
+        let mut reply = Reply::new(response, begun + Duration::from_millis(50));
+        let read = async {
+            while begun.elapsed() < Duration::from_secs(5) {
+                match reply.body.fill_buf().await.map(<[u8]>::len) {
+                    Ok(count) => reply.body.consume(count),
+                    Err(error) => return TransportError::of(&error),
+                }
+            }
+            None
+        };
+        let mut turns = 0;
+        let other = async {
+            loop {
+                turns += 1;
+                tokio::task::yield_now().await;
+            }
+        };
+        let error = tokio::select! { biased; error = read => error, () = other => None };
+        assert_eq!(error, Some(TransportError::TimedOut));
+        assert!(turns > 1);
     }
 }

@@ -208,8 +208,10 @@ async fn a_call_ends_with_its_time_wherever_the_supplier_is() {
     });
     for supplier in [silent.await, without_end_of_head.await, always_continuing.await] {
         let url = supplier.url("127.0.0.1");
+        let begun = Instant::now();
         let error = call(&transport, &hurried(&url)).await.err().unwrap();
         assert_eq!(error, TransportError::TimedOut);
+        assert!(begun.elapsed() < MINUTE / 6);
         assert!(!error.before_a_byte() && error.may_be_received() && error.is_outage());
     }
 }

@@ -130,17 +130,23 @@ async fn a_supplier_that_is_away_has_received_nothing() {
     let refused = error(&transport(), &target(&format!("http://{nobody}").parse().unwrap())).await;
     assert_eq!(refused, TransportError::Refused);
 
-    let (settings, _) = everything_is_here();
-    let no_name: [Lookup; 3] = [
-        Arc::new(|_| Err(std::io::ErrorKind::NotFound.into())),
-        Arc::new(|_| Ok(vec![])),
-        Arc::new(|_| panic!("the system's library fails")),
-    ];
+    let no_name: [fn() -> std::io::Result<Vec<SocketAddr>>; 3] =
+        [|| Err(std::io::ErrorKind::NotFound.into()), || Ok(vec![]), || panic!("the system's library fails")];
     for lookup in no_name {
-        let transport = Transport::new(&TransportSettings { lookup: Some(lookup), ..settings.clone() }).unwrap();
-        let unknown = error(&transport, &target(&"http://supplier.example".parse().unwrap())).await;
-        assert_eq!(unknown, TransportError::Dns);
-        assert!(unknown.before_a_byte() && !unknown.may_be_received() && unknown.is_outage());
+        let count = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&count);
+        let lookup: Lookup = Arc::new(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            lookup()
+        });
+        let settings = TransportSettings { lookup: Some(lookup), ..TransportSettings::default() };
+        let transport = Transport::new(&settings).unwrap();
+        for times in 1..3 {
+            let unknown = error(&transport, &target(&"http://supplier.example".parse().unwrap())).await;
+            assert_eq!(unknown, TransportError::Dns);
+            assert!(unknown.before_a_byte() && !unknown.may_be_received() && unknown.is_outage());
+            assert_eq!(count.load(Ordering::SeqCst), times);
+        }
     }
     assert!(refused.before_a_byte() && !refused.may_be_received() && refused.is_outage());
 }

@@ -40,6 +40,22 @@ async fn cookies_are_not_kept() {
     assert!(supplier.seen().requests.iter().all(|request| !request.to_lowercase().contains("cookie")));
 }
 
+/// Runs another test with proxies in the environment, at a port where nobody listens.
+#[test]
+fn proxies_of_the_environment_are_not_used() {
+    let mut program = std::process::Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", "supplier_transport::sending::cookies_are_not_kept"]);
+    for name in ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"] {
+        program.env(name, "http://127.0.0.1:1");
+    }
+    for name in ["NO_PROXY", "no_proxy", "REQUEST_METHOD"] {
+        program.env_remove(name);
+    }
+    let output = program.output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && printed.contains("1 passed"), "{printed}");
+}
+
 #[tokio::test]
 async fn a_large_request_arrives_whole() {
     let supplier = Supplier::answering(OK).await;

@@ -61,9 +61,11 @@ impl Fault {
 
     pub fn into_error(self, scrub: &Scrub) -> AnswerError {
         let text = if self.text.trim().is_empty() { &self.code } else { &self.text };
-        let scrubbed = scrub.text(text);
-        let words = scrubbed.split_whitespace().collect::<Vec<_>>().join(" ");
-        let text: String = words.chars().filter(|character| !character.is_control()).take(SHOWN).collect();
+        // Nothing may change after the scrubbing but the length: a blank or a control character that is taken out could make a login.
+        let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let plain: String = words.chars().filter(|character| !character.is_control()).collect();
+        let scrubbed = scrub.text(&plain);
+        let text: String = scrubbed.chars().take(SHOWN).collect();
         let lower = scrubbed.to_lowercase();
         let about_login = ["authenticat", "credential", "password", "login"].iter().any(|word| lower.contains(word));
         AnswerError::Fault { text: if text.is_empty() { "no reason given".to_owned() } else { text }, about_login }

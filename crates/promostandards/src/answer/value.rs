@@ -1,10 +1,12 @@
 //! A value of an answer as JSON.
 
+use std::borrow::Cow;
+
 use crate::model::{Base, Simple};
 use crate::shape::{Number, Role};
 
-/// Writes a text that is not blank. A value that its type cannot read is passed on as text.
-pub(super) fn write(out: &mut Vec<u8>, simple: &Simple, number: Number, role: Role, text: &str) {
+/// Writes a text that is [`normalised`] and not blank. A value that its type cannot read is passed on as text.
+pub(super) fn write(out: &mut Vec<u8>, simple: &Simple, number: Number, text: &str) {
     let trimmed = text.trim();
     if let Some(value) = simple.values.as_ref().and_then(|values| values.matching(trimmed))
         && !matches!(simple.base, Base::Int | Base::Integer)
@@ -26,10 +28,7 @@ pub(super) fn write(out: &mut Vec<u8>, simple: &Simple, number: Number, role: Ro
     match simple.base {
         Base::Boolean if trimmed == "1" || trimmed.eq_ignore_ascii_case("true") => out.extend_from_slice(b"true"),
         Base::Boolean if trimmed == "0" || trimmed.eq_ignore_ascii_case("false") => out.extend_from_slice(b"false"),
-        Base::String if role == Role::Severity => string(out, &capitalised(trimmed)),
-        Base::String => string(out, text),
-        Base::Token => token(out, trimmed),
-        _ => string(out, trimmed),
+        _ => string(out, text),
     }
 }
 
@@ -39,17 +38,22 @@ pub(super) fn string(out: &mut Vec<u8>, text: &str) {
     let _ = serde_json::to_writer(out, text);
 }
 
-/// Writes a token: the blanks in it collapse, as the schema demands of its reader.
-fn token(out: &mut Vec<u8>, trimmed: &str) {
+/// The text as its type reads it: without blanks around it, and in a token with one blank between words. A string stays as it is.
+pub(super) fn normalised<'a>(simple: &Simple, role: Role, text: &'a str) -> Cow<'a, str> {
+    let trimmed = text.trim();
+    match simple.base {
+        Base::String if role == Role::Severity => capitalised(trimmed).into(),
+        Base::String => text.into(),
+        Base::Token if !is_collapsed(trimmed) => trimmed.split_ascii_whitespace().collect::<Vec<_>>().join(" ").into(),
+        _ => trimmed.into(),
+    }
+}
+
+fn is_collapsed(trimmed: &str) -> bool {
     let blank = |byte: u8| byte.is_ascii_whitespace();
     let bytes = trimmed.as_bytes();
-    let collapsed = !bytes.iter().any(|&byte| blank(byte) && byte != b' ')
-        && !bytes.windows(2).any(|pair| blank(pair[0]) && blank(pair[1]));
-    if collapsed {
-        string(out, trimmed);
-    } else {
-        string(out, &trimmed.split_ascii_whitespace().collect::<Vec<_>>().join(" "));
-    }
+    !bytes.iter().any(|&byte| blank(byte) && byte != b' ')
+        && !bytes.windows(2).any(|pair| blank(pair[0]) && blank(pair[1]))
 }
 
 fn capitalised(text: &str) -> String {

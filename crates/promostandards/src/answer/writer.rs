@@ -189,9 +189,11 @@ impl<'a> Writer<'a> {
         let text = std::mem::take(&mut self.text);
         if !text.trim().is_empty() {
             let role = leaf.member.role;
+            // Scrubbed last: a blank that collapses could make a login.
+            let normalised = value::normalised(simple, role, &text);
             let scrubbed = match role {
-                Role::Description | Role::ErrorText | Role::Note => self.scrub.message(&text),
-                _ => self.scrub.data(&text),
+                Role::Description | Role::ErrorText | Role::Note => self.scrub.message(&normalised),
+                _ => self.scrub.data(&normalised),
             };
             match role {
                 Role::ProductId => self.product = Some(scrubbed.trim().to_owned()),
@@ -200,7 +202,7 @@ impl<'a> Writer<'a> {
             }
             let before = self.begin(leaf.position);
             self.reserve(scrubbed.len() + scrubbed.len() / 8 + 16);
-            value::write(&mut self.out, simple, *number, role, &scrubbed);
+            value::write(&mut self.out, simple, *number, &scrubbed);
             self.finish(before);
         }
         if text.capacity() < LARGE {

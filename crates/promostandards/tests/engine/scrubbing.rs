@@ -98,3 +98,25 @@ fn a_code_is_read_before_the_login_is_taken_out() {
         assert!(answer.messages[0].description.starts_with("***"));
     }
 }
+
+#[test]
+fn nothing_that_is_taken_out_of_a_text_makes_a_login() {
+    let scrub = Scrub::new(Login { username: "some user", password: "two words" });
+    let fault = |text: &str| {
+        let xml = soap(&format!("<Fault><faultstring>{text}</faultstring></Fault>"));
+        read_with(&asked("getFobPoints"), None, xml.as_bytes(), Limits::default(), &scrub).unwrap_err().to_string()
+    };
+    for text in ["two\nwords", "two \t words", "t\u{4}wo words", "two\u{7f} words", "some\n user"] {
+        assert_eq!(fault(text), "failed: ***", "{text:?}");
+    }
+    let xml = soap(
+        "<GetFobPointsResponse><FobPointArray><FobPoint><fobId>a two\n words</fobId></FobPoint></FobPointArray><ErrorMessage>\
+         <description>some\nuser: two\twords</description></ErrorMessage></GetFobPointsResponse>",
+    );
+    let answer = read_with(&asked("getFobPoints"), None, xml.as_bytes(), Limits::default(), &scrub).unwrap();
+    assert!(
+        text(&answer).contains("\"fobId\":\"a ***\"") && text(&answer).contains("\"***: ***\""),
+        "{}",
+        text(&answer)
+    );
+}

@@ -82,6 +82,7 @@ pub async fn create(work: &mut Work<'_>, account: &NewAccount) -> Result<Account
     work.begin_manifest().await?;
     let user = Uuid::now_v7();
     store::insert_user(work, id, user, account.owner_email.as_str(), None, now).await?;
+    work.authenticate(&rights::USERS, id, &user.to_string()).await?;
     work.record(Event::new(Action::AccountCreated));
     work.record(Event::about(Action::UserCreated, user));
     Ok(id)

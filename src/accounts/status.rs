@@ -69,10 +69,10 @@ impl AccountStatuses {
     /// Whether any account lets browsers come from this origin. Anybody may ask, so it is answered from memory.
     pub async fn is_allowed_origin(&self, origin: &str) -> Result<bool, Error> {
         let load = || {
-            let pool = self.pool.clone();
+            let (pool, pepper) = (self.pool.clone(), Arc::clone(&self.pepper));
             async move {
                 let mut transaction = postgres::begin(&pool, Tenant::Every).await?;
-                Ok(Arc::new(store::allowed_origins(&mut transaction).await?))
+                Ok(Arc::new(store::allowed_origins(&mut transaction, &pepper).await?))
             }
         };
         Ok(self.origins.get(&Owner::Accounts, (), load).await?.contains(origin))

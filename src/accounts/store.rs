@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use chrono::{DateTime, Utc};
-use sqlx::{FromRow, PgConnection, PgExecutor};
+use sqlx::{FromRow, PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::{AccountSummary, NewAccount, Plan};
@@ -199,19 +199,19 @@ pub(super) async fn insert_user(
     Ok(())
 }
 
-/// The argon2 string of a user's password, if there is such a user with one.
+/// Id and argon2 string of a user with a password, if there is such a user.
 pub(super) async fn password_hash(
     connection: &mut PgConnection,
     account: AccountId,
     email: &str,
-) -> Result<Option<String>, sqlx::Error> {
-    let found: Option<Option<String>> =
-        sqlx::query_scalar("select password_hash from users where account_id = $1 and email = $2")
-            .bind(account)
-            .bind(email)
-            .fetch_optional(connection)
-            .await?;
-    Ok(found.flatten())
+) -> Result<Option<(Uuid, String)>, sqlx::Error> {
+    sqlx::query_as(
+        "select id, password_hash from users where account_id = $1 and email = $2 and password_hash is not null",
+    )
+    .bind(account)
+    .bind(email)
+    .fetch_optional(connection)
+    .await
 }
 
 /// Id and e-mail of the user with this e-mail, or of the oldest one.
@@ -246,11 +246,24 @@ pub(super) async fn set_allowed_origins(
     Ok(updated.rows_affected() > 0)
 }
 
-/// Whether any active account lets browsers come from this origin. Asked before a browser may send its key along.
-/// Reads the origins that some active account allows.
-pub(super) async fn allowed_origins(connection: &mut PgConnection) -> Result<HashSet<String>, sqlx::Error> {
-    let origins = sqlx::query_scalar("select distinct unnest(allowed_origins) from accounts where is_active");
-    Ok(origins.fetch_all(connection).await?.into_iter().collect())
+/// Reads the origins that some active account allows, of accounts whose rows are as they were authenticated.
+pub(super) async fn allowed_origins(
+    connection: &mut PgConnection,
+    pepper: &Pepper,
+) -> Result<HashSet<String>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select id, parent_id, is_active, plan, subaccounts_enabled, allowed_origins, mac from accounts
+         where is_active and allowed_origins <> '{}' and id <> 0",
+    )
+    .fetch_all(connection)
+    .await?;
+    let mut origins = HashSet::new();
+    for row in &rows {
+        if rights::is_authentic(pepper, &rights::ACCOUNTS, row.try_get("id")?, "", row)? {
+            origins.extend(row.try_get::<Vec<String>, _>("allowed_origins")?);
+        }
+    }
+    Ok(origins)
 }
 
 /// The query of `list_subaccounts` and `find_subaccount`, without its last condition.

@@ -45,6 +45,7 @@ pub async fn create(work: &mut Work<'_>, new: &NewSubAccount) -> Result<SubAccou
     work.begin_manifest().await?;
     let user = Uuid::now_v7();
     store::insert_user(work, id, user, &email, None, now).await?;
+    work.authenticate(&rights::USERS, id, &user.to_string()).await?;
     work.record(Event::new(Action::AccountCreated));
     work.record(Event::about(Action::UserCreated, user));
     Ok(created)

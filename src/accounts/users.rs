@@ -7,15 +7,15 @@ use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher, PasswordVerifier};
 use secrecy::{ExposeSecret, SecretString};
-use sqlx::PgConnection;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
 use super::store;
 use crate::audit::{Action, Event};
 use crate::context::Context;
-use crate::error::{BrokenRule, Error, Missing, Taken};
+use crate::error::{BrokenRule, Error, Missing, OpenError, Taken};
 use crate::postgres::violates;
+use crate::rights;
 use crate::types::{AccountId, Email};
 use crate::work::Work;
 
@@ -52,6 +52,7 @@ pub async fn create(work: &mut Work<'_>, email: &Email, password: Option<&Hashed
             error.into()
         }
     })?;
+    work.authenticate(&rights::USERS, account, &id.to_string()).await?;
     work.record(Event::about(Action::UserCreated, id));
     Ok(id)
 }
@@ -63,7 +64,7 @@ pub async fn verify_password(
     email: &Email,
     password: SecretString,
 ) -> Result<bool, Error> {
-    let Some(stored) = store::password_hash(&mut *context.read(account).await?, account, email.as_str()).await? else {
+    let Some(stored) = authentic_hash(context, account, email).await? else {
         // The same work, for nothing.
         hash(password).await?;
         return Ok(false);
@@ -75,13 +76,31 @@ pub async fn verify_password(
     Ok(matches.await.is_some())
 }
 
+/// The stored hash, of a user whose row is as it was authenticated.
+async fn authentic_hash(context: &Context, account: AccountId, email: &Email) -> Result<Option<String>, Error> {
+    let mut connection = context.read(account).await?;
+    let Some((id, stored)) = store::password_hash(&mut connection, account, email.as_str()).await? else {
+        return Ok(None);
+    };
+    let is_authentic =
+        rights::has_authentic(&mut connection, &context.pepper, &rights::USERS, account, &id.to_string()).await?;
+    Ok(is_authentic.then_some(stored))
+}
+
 /// The user of an account with this e-mail; the account's oldest user if none is named.
+///
+/// # Errors
+/// [`OpenError::Rejected`] for a user whose row is not as it was authenticated: what is made for them would be on record as theirs.
 pub(crate) async fn find(
-    connection: &mut PgConnection,
+    work: &mut Work<'_>,
     account: AccountId,
     email: Option<&str>,
 ) -> Result<(Uuid, String), Error> {
-    store::find_user(connection, account, email).await?.ok_or(Error::missing(Missing::User))
+    let user = store::find_user(work, account, email).await?.ok_or(Error::missing(Missing::User))?;
+    if !work.has_authentic(&rights::USERS, account, &user.0.to_string()).await? {
+        return Err(OpenError::Rejected.into());
+    }
+    Ok(user)
 }
 
 async fn hash(password: SecretString) -> Result<String, Error> {

@@ -18,9 +18,11 @@ use sqlx::PgPool;
 use zeroize::Zeroizing;
 
 use super::store::{self, SigningKeyRow};
+use crate::api_key::Pepper;
 use crate::audit::{Action, Event};
 use crate::cluster::Cluster;
 use crate::error::{Error, OpenError, SealError};
+use crate::rights;
 use crate::types::AccountId;
 use crate::vault::{Binding, Sealed, Vault};
 use crate::work::Work;
@@ -64,11 +66,14 @@ impl KeySet {
 
 /// Loads the keys. Each verifier is derived from the private half that was sealed for its row: the columns in clear are
 /// not believed, because anybody who writes the table could have put it there.
-pub(super) async fn load(pool: &PgPool, vault: &Vault) -> Result<KeySet, Error> {
+pub(super) async fn load(pool: &PgPool, vault: &Vault, pepper: &Pepper) -> Result<KeySet, Error> {
     let mut set = KeySet { signer: None, verifiers: Vec::new() };
-    for SigningKeyRow { kid, private_key, retired_at, expires_at } in store::signing_keys(pool).await? {
+    for SigningKeyRow { kid, is_authentic, private_key, retired_at, expires_at } in
+        store::signing_keys(pool, pepper).await?
+    {
         let signs = retired_at.is_none();
-        let PrivateKey { pem, public } = match open(vault, &kid, private_key).await {
+        let opened = if is_authentic { open(vault, &kid, private_key).await } else { Err(OpenError::Rejected.into()) };
+        let PrivateKey { pem, public } = match opened {
             Ok(private) => private,
             // One that only verified is as good as gone, and so are its tokens. The others go on.
             Err(Error::Unreadable(why)) if !signs => {
@@ -138,10 +143,17 @@ impl PublicHalf {
 }
 
 /// Makes the first key, unless there is one by now.
-pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<Utc>) -> Result<(), Error> {
+pub(super) async fn make_first(
+    cluster: &Cluster,
+    vault: &Vault,
+    pepper: &Pepper,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
     let new = NewSigningKey::make(vault, now).await?;
     let mut change = cluster.begin(AccountId::OPERATOR).await?;
     store::insert_signing_key(&mut change, &new.kid, &new.public_jwk, new.private_key.as_bytes(), now).await?;
+    // There is no row of this id if another key was first.
+    rights::authenticate(&mut change, pepper, &rights::SIGNING_KEYS, AccountId::OPERATOR, &new.kid).await?;
     change.commit().await
 }
 
@@ -149,8 +161,18 @@ pub(super) async fn make_first(cluster: &Cluster, vault: &Vault, now: DateTime<U
 /// the new key's id.
 pub async fn rotate(work: &mut Work<'_>, new: NewSigningKey) -> Result<String, Error> {
     let now = work.now();
+    let (table, account) = (&rights::SIGNING_KEYS, AccountId::OPERATOR);
+    let before = store::lock_signing_keys(work).await?;
+    let is_authentic = match &before {
+        Some(kid) => work.has_authentic(table, account, kid).await?,
+        None => false,
+    };
     store::retire_signing_key(work, now, now + LONGEST_TOKEN).await?;
+    if let Some(kid) = before.filter(|_| is_authentic) {
+        work.authenticate(table, account, &kid).await?;
+    }
     store::insert_signing_key(work, &new.kid, &new.public_jwk, new.private_key.as_bytes(), now).await?;
+    work.authenticate(table, account, &new.kid).await?;
     work.record(Event::new(Action::SigningKeyRotated));
     Ok(new.kid)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use serde_json::Value;
 use sqlx::postgres::PgRow;
-use sqlx::{FromRow, PgConnection, PgExecutor, Row};
+use sqlx::{PgConnection, PgExecutor, Row};
 use uuid::Uuid;
 
 use super::claims::Claims;
@@ -300,19 +300,36 @@ pub(super) async fn is_token_revoked(
 }
 
 /// A key that signs or signed tokens.
-#[derive(FromRow)]
 pub(super) struct SigningKeyRow {
     pub kid: String,
+    /// Whether the moments below are as they were authenticated.
+    pub is_authentic: bool,
     pub private_key: Vec<u8>,
     pub retired_at: Option<DateTime<Utc>>,
     pub expires_at: Option<DateTime<Utc>>,
 }
 
 /// Every signing key, the newest first.
-pub(super) async fn signing_keys(executor: impl PgExecutor<'_>) -> Result<Vec<SigningKeyRow>, sqlx::Error> {
-    sqlx::query_as("select kid, private_key, retired_at, expires_at from signing_keys order by created_at desc")
-        .fetch_all(executor)
-        .await
+pub(super) async fn signing_keys(
+    executor: impl PgExecutor<'_>,
+    pepper: &Pepper,
+) -> Result<Vec<SigningKeyRow>, sqlx::Error> {
+    let rows = sqlx::query(
+        "select kid, private_key, created_at, retired_at, expires_at, mac from signing_keys order by created_at desc",
+    )
+    .fetch_all(executor)
+    .await?;
+    let read = |row: &PgRow| {
+        let kid: String = row.try_get("kid")?;
+        Ok(SigningKeyRow {
+            is_authentic: rights::is_authentic(pepper, &rights::SIGNING_KEYS, AccountId::OPERATOR, &kid, row)?,
+            kid,
+            private_key: row.try_get("private_key")?,
+            retired_at: row.try_get("retired_at")?,
+            expires_at: row.try_get("expires_at")?,
+        })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Stores a key that signs, unless another one does by now.
@@ -336,14 +353,19 @@ pub(super) async fn insert_signing_key(
     Ok(())
 }
 
-/// Ends signing with the present key, and forgets keys whose last token has run out. Holds the table, so that rotations
-/// come one after the other and each returns the key that it made.
+/// Holds the table, so that rotations come one after the other and each returns the key that it made. Returns the key that
+/// signs.
+pub(super) async fn lock_signing_keys(connection: &mut PgConnection) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query("lock table signing_keys in share row exclusive mode").execute(&mut *connection).await?;
+    sqlx::query_scalar("select kid from signing_keys where retired_at is null").fetch_optional(connection).await
+}
+
+/// Ends signing with the present key, and forgets keys whose last token has run out.
 pub(super) async fn retire_signing_key(
     connection: &mut PgConnection,
     now: DateTime<Utc>,
     expires_at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
-    sqlx::query("lock table signing_keys in share row exclusive mode").execute(&mut *connection).await?;
     sqlx::query("delete from signing_keys where expires_at <= $1").bind(now).execute(&mut *connection).await?;
     sqlx::query("update signing_keys set retired_at = $1, expires_at = $2 where retired_at is null")
         .bind(now)

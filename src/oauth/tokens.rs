@@ -312,14 +312,14 @@ impl Tokens {
             return Ok(keys);
         }
         // Boxed: it happens once, and every request would carry its state.
-        Box::pin(signing_keys::make_first(&self.cluster, &self.vault, now)).await?;
+        Box::pin(signing_keys::make_first(&self.cluster, &self.vault, &self.pepper, now)).await?;
         self.load_keys().await
     }
 
     async fn load_keys(&self) -> Result<Shared, Error> {
         let load = || -> Pin<Box<dyn Future<Output = _> + Send>> {
-            let (pool, vault) = (self.pool.clone(), self.vault.clone());
-            Box::pin(async move { Ok(Arc::new(signing_keys::load(&pool, &vault).await?)) })
+            let (pool, vault, pepper) = (self.pool.clone(), self.vault.clone(), Arc::clone(&self.pepper));
+            Box::pin(async move { Ok(Arc::new(signing_keys::load(&pool, &vault, &pepper).await?)) })
         };
         self.keys.get(&Owner::Everything, (), load).await
     }

@@ -10,8 +10,9 @@ use sqlx::{FromRow, Row};
 use crate::api_key::Pepper;
 use crate::cluster::Pinned;
 use crate::error::Error;
-use crate::rights::{Manifest, Places};
+use crate::rights::{self, Manifest, Places};
 use crate::sealed_pair::{SealedPair, StoredPair};
+use crate::suppliers::defaults;
 use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
 use crate::vault::{OpenError, Sealed, WeakDataKeys};
 
@@ -214,9 +215,10 @@ pub(super) async fn load_account(
 pub(super) async fn load_supplier(
     executor: impl PgExecutor<'_>,
     supplier: &SupplierCode,
+    pepper: &Pepper,
 ) -> Result<Option<SupplierBundle>, Error> {
     let rows = sqlx::query(
-        "select s.name, s.excluded_services, d.environment, d.services, d.username, d.password
+        "select s.name, s.excluded_services, d.environment, d.services, d.username, d.password, d.mac
          from suppliers s left join default_credentials d on d.supplier_code = s.code
          where s.code = $1",
     )
@@ -231,8 +233,16 @@ pub(super) async fn load_supplier(
     };
     for row in &rows {
         let Some(environment) = row.try_get("environment")? else { continue };
-        let pair = SealedPair::parse(row.try_get("username")?, row.try_get("password")?);
-        bundle.defaults.push(DefaultPair { environment, services: row.try_get("services")?, pair });
+        let key = defaults::key(supplier, environment);
+        if rights::is_authentic(pepper, &rights::DEFAULT_CREDENTIALS, AccountId::OPERATOR, &key, row)? {
+            let pair = SealedPair::parse(row.try_get("username")?, row.try_get("password")?);
+            bundle.defaults.push(DefaultPair { environment, services: row.try_get("services")?, pair });
+        } else {
+            // Nobody can tell for which services it may be used.
+            let (services, pair) = (Service::ALL.to_vec(), Err(OpenError::Rejected));
+            bundle.defaults.push(DefaultPair { environment, services, pair });
+            bundle.excluded = Vec::new();
+        }
     }
     Ok(Some(bundle))
 }

@@ -283,8 +283,8 @@ impl Resolver {
         supplier: &SupplierCode,
     ) -> Result<Arc<SupplierBundle>, Error> {
         let load = || {
-            let (pool, code) = (self.pool.clone(), supplier.clone());
-            async move { Ok(bundle::load_supplier(&pool, &code).await?.map(Arc::new)) }
+            let (pool, code, pepper) = (self.pool.clone(), supplier.clone(), Arc::clone(&self.pepper));
+            async move { Ok(bundle::load_supplier(&pool, &code, &pepper).await?.map(Arc::new)) }
         };
         let owner = Owner::Supplier(supplier.clone());
         if let Some(bundle) = self.suppliers.get_on(readings, &owner, supplier.clone(), load).await? {

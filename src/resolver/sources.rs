@@ -36,7 +36,7 @@ impl Sources {
         pepper: &Pepper,
     ) -> Result<Self, Error> {
         let account = bundle::load_account(&mut *connection, account, supplier, pepper).await?;
-        let supplier = bundle::load_supplier(&mut *connection, supplier).await?;
+        let supplier = bundle::load_supplier(&mut *connection, supplier, pepper).await?;
         let level = |service, environment| {
             // Nothing answers calls to a supplier that does not exist.
             let supplier = supplier.as_ref()?;

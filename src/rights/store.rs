@@ -155,8 +155,41 @@ pub(crate) static OAUTH_CLIENT_SECRETS: Table = table!(
     }
 );
 
+/// A person, by whose address keys are owned and who may have a password.
+pub(crate) static USERS: Table =
+    table!("users", 3, "account_id", "id::text", "email, password_hash, created_at", |mac, row| {
+        mac.bytes(row.try_get::<&str, _>("email")?.as_bytes());
+        mac.bytes(row.try_get::<Option<&str>, _>("password_hash")?.unwrap_or_default().as_bytes());
+        mac.moment(Some(row.try_get("created_at")?));
+        Ok(())
+    });
+
+/// The services of a default login, and those that its supplier excludes. Its seals bind the rest.
+pub(crate) static DEFAULT_CREDENTIALS: Table = table!(
+    "default_credentials",
+    3,
+    "0::bigint",
+    "supplier_code || ' ' || environment",
+    "services, (select excluded_services from suppliers s where s.code = t.supplier_code) as excluded_services",
+    |mac, row| {
+        mac.texts(&row.try_get::<Vec<String>, _>("services")?);
+        mac.texts(&row.try_get::<Vec<String>, _>("excluded_services")?);
+        Ok(())
+    }
+);
+
+/// The moments between which a signing key signs and verifies. Its seal binds the rest.
+pub(crate) static SIGNING_KEYS: Table =
+    table!("signing_keys", 3, "0::bigint", "kid", "created_at, retired_at, expires_at", |mac, row| {
+        mac.moment(Some(row.try_get("created_at")?));
+        mac.moment(row.try_get("retired_at")?);
+        mac.moment(row.try_get("expires_at")?);
+        Ok(())
+    });
+
 /// Every table whose rows give rights.
-pub(super) static TABLES: [&Table; 4] = [&ACCOUNTS, &API_KEYS, &OAUTH_CLIENTS, &OAUTH_CLIENT_SECRETS];
+pub(super) static TABLES: [&Table; 7] =
+    [&ACCOUNTS, &USERS, &API_KEYS, &OAUTH_CLIENTS, &OAUTH_CLIENT_SECRETS, &DEFAULT_CREDENTIALS, &SIGNING_KEYS];
 
 impl Table {
     /// The MAC of a row whose columns were read.
@@ -211,7 +244,7 @@ pub(super) async fn every_row(connection: &mut PgConnection, table: &Table) -> R
 }
 
 /// The newest version of the MACs.
-pub(super) const VERSION: i32 = 2;
+pub(super) const VERSION: i32 = 3;
 
 /// Checks whether the rows that are older than MACs have theirs.
 pub async fn are_authenticated(connection: &mut PgConnection) -> Result<bool, sqlx::Error> {

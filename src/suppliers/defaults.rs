@@ -6,14 +6,20 @@ use super::store;
 pub use super::store::DefaultCredentials;
 use crate::audit::{Action, Event};
 use crate::error::Error;
+use crate::rights;
 use crate::sealed_pair::{Place, Storage};
-use crate::types::{Environment, Pair, Service, SupplierCode};
+use crate::types::{AccountId, Environment, Pair, Service, SupplierCode};
 use crate::vault::Sealer;
 use crate::work::Work;
 
 /// The place of a default pair. It belongs to the operator's own account.
 pub fn place(supplier: &SupplierCode, environment: Environment) -> Place<'_> {
     Place { supplier, storage: Storage::Default, environment }
+}
+
+/// The key of a login's row for its MAC.
+pub(crate) fn key(supplier: &SupplierCode, environment: Environment) -> String {
+    format!("{supplier} {environment}")
 }
 
 /// Creates or replaces the login of a supplier and environment. The unit of work and the sealer are the operator's.
@@ -25,11 +31,16 @@ pub async fn set(
     pair: &Pair,
     sealer: &Sealer,
 ) -> Result<(), Error> {
-    super::get(work, supplier).await?;
+    // The exclusions are authenticated with the login.
+    if !store::lock_supplier(work, supplier).await? {
+        super::get(work, supplier).await?;
+    }
     let pair = place(supplier, environment).seal(sealer, pair)?;
     let (now, supplier) = (work.now(), supplier.clone());
     let default = DefaultCredentials { supplier, environment, services, pair };
     store::set_default(work, &default, now).await?;
+    let key = key(&default.supplier, environment);
+    work.authenticate(&rights::DEFAULT_CREDENTIALS, AccountId::OPERATOR, &key).await?;
     work.record(event(Action::DefaultCredentialsSet, &default.supplier, environment));
     Ok(())
 }

@@ -9,7 +9,8 @@ use serde::Deserialize;
 use super::store::{self, Stored};
 use crate::audit::{Action, Event};
 use crate::error::Error;
-use crate::types::{Name, Service, SupplierCode};
+use crate::rights;
+use crate::types::{AccountId, Name, Service, SupplierCode};
 use crate::work::Work;
 
 /// Why a file was refused, with the line. Nothing of it was stored.
@@ -84,6 +85,7 @@ pub async fn import(
 ) -> Result<Report, Error> {
     let now = work.now();
     let mut report = Report::default();
+    let logins = authentic_logins(work).await?;
     for (index, Entry { code, name, excluded }) in entries.iter().enumerate() {
         if index > 0 && index % PROGRESS == 0 {
             progress(index, entries.len());
@@ -102,9 +104,25 @@ pub async fn import(
                 Action::SupplierUpdated
             }
         };
+        // The exclusions are authenticated with the login.
+        for (_, key) in logins.iter().filter(|(of, _)| of == code) {
+            work.authenticate(&rights::DEFAULT_CREDENTIALS, AccountId::OPERATOR, key).await?;
+        }
         work.record(Event::of_supplier(action, code));
     }
     Ok(report)
+}
+
+/// The default logins whose rows are as they were authenticated, with the keys of their rows.
+async fn authentic_logins(work: &mut Work<'_>) -> Result<Vec<(SupplierCode, String)>, Error> {
+    let mut authentic = Vec::new();
+    for (supplier, environment) in store::hold_default_places(work).await? {
+        let key = super::defaults::key(&supplier, environment);
+        if work.has_authentic(&rights::DEFAULT_CREDENTIALS, AccountId::OPERATOR, &key).await? {
+            authentic.push((supplier, key));
+        }
+    }
+    Ok(authentic)
 }
 
 /// Reads a file.

@@ -51,6 +51,26 @@ pub async fn page(pool: &PgPool, limit: i64, offset: i64) -> Result<(usize, Vec<
     Ok((usize::try_from(count).unwrap_or(0), page))
 }
 
+/// Locks an entry against change until the end of the transaction; returns whether there is one. The table of default logins
+/// comes first, as in `hold_default_places`.
+pub(super) async fn lock_supplier(connection: &mut PgConnection, code: &SupplierCode) -> Result<bool, sqlx::Error> {
+    sqlx::query("lock table default_credentials in row exclusive mode").execute(&mut *connection).await?;
+    let row = sqlx::query("select 1 from suppliers where code = $1 for share").bind(code.as_str());
+    Ok(row.fetch_optional(connection).await?.is_some())
+}
+
+/// The places of default logins, which stay as they are until the end of the transaction.
+pub(super) async fn hold_default_places(
+    connection: &mut PgConnection,
+) -> Result<Vec<(SupplierCode, Environment)>, sqlx::Error> {
+    sqlx::query("lock table default_credentials in share mode").execute(&mut *connection).await?;
+    let rows: Vec<(String, Environment)> =
+        sqlx::query_as("select supplier_code, environment from default_credentials").fetch_all(connection).await?;
+    rows.into_iter()
+        .map(|(code, environment)| Ok((SupplierCode::try_from(code).map_err(decode)?, environment)))
+        .collect()
+}
+
 /// The outcome of storing a directory entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {

@@ -265,6 +265,7 @@ const TENANTLESS: &[&str] = &[
     "signing_keys",
     "insert_signing_key",
     "retire_signing_key",
+    "lock_signing_keys",
     "accounts::insert",
     "accounts::list",
     // The directory is the operator's.

@@ -120,7 +120,7 @@ async fn the_end_that_a_token_claims_is_bounded_by_its_client() {
 }
 
 /// The faults of rows whose rights are not authentic: table and account.
-async fn unauthentic(app: &TestApp) -> Vec<String> {
+pub async fn unauthentic(app: &TestApp) -> Vec<String> {
     let mut connection = postgres::begin(&app.app.pool, Tenant::Every).await.unwrap();
     let rows = rights::find_unauthentic(&mut connection, &app.app.pepper).await.unwrap();
     rows.iter().map(|row| format!("{} {}", row.table, row.account)).collect()

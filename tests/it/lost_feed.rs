@@ -57,6 +57,6 @@ async fn while_the_feed_is_lost_nothing_is_answered_from_memory() {
     }
     // What was cached before the loss is not dug out again, and what changes now is heard again.
     assert_eq!(seen(&caller).await, "403 403 shared");
-    app.sql("update default_credentials set services = '{INV}'").await;
+    app.sql_authenticated("update default_credentials set services = '{INV}'").await;
     soon_sees(&caller, "shared 403 403", "the feed is back").await;
 }

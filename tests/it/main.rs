@@ -50,6 +50,7 @@ mod fairness;
 mod foreign_roles;
 mod foreign_secrets;
 mod forged_rights;
+mod forged_rows;
 mod histories;
 mod history;
 mod hostile_clients;

@@ -114,6 +114,8 @@ pub enum Grounds {
     OutsideToken {
         /// When it runs out, in seconds since 1970.
         exp: i64,
+        /// Its subject and issuer: the owner of what is made with it.
+        owner: Arc<str>,
     },
     /// The secret of an OAuth2 client, which serves for one request.
     ClientSecret,
@@ -194,6 +196,14 @@ pub struct Actor {
 }
 
 impl Actor {
+    /// The owner of what is made, if only the outside issuer knows them; otherwise a user of the account owns it.
+    pub fn outside_owner(&self) -> Option<&str> {
+        match &self.principal.as_ref()?.grounds {
+            Grounds::OutsideToken { owner, .. } => Some(owner),
+            Grounds::Key(_) | Grounds::Token { .. } | Grounds::ClientSecret => None,
+        }
+    }
+
     /// The operator on the command line.
     pub fn operator() -> Self {
         Self::default()

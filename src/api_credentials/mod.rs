@@ -20,7 +20,7 @@ use crate::context::Context;
 use crate::error::{Denied, Error, Limit, Missing};
 use crate::principal::{Limits, Scope};
 use crate::rights;
-use crate::types::{AccountId, Name};
+use crate::types::{AccountId, InvalidText, Name, parse_range};
 use crate::work::Work;
 
 /// Most keys of an account that work at one time, private and public together, those in overlap included.
@@ -46,14 +46,64 @@ pub struct NewKey {
     pub is_operator: bool,
     /// The user who owns it; the account's oldest one if none is named.
     pub user_email: Option<String>,
+    /// Its owner, if only the outside issuer knows them.
+    pub owner: Option<String>,
 }
 
 impl NewKey {
     /// A key without restrictions, of the account's oldest user.
     pub fn new(name: Name, kind: Kind, scopes: Vec<Scope>) -> Self {
-        let (allowed_ips, expires_at, is_operator, user_email) = (vec![], None, false, None);
-        Self { name, kind, scopes, allowed_ips, expires_at, is_operator, user_email }
+        let (allowed_ips, expires_at, is_operator, user_email, owner) = (vec![], None, false, None, None);
+        Self { name, kind, scopes, allowed_ips, expires_at, is_operator, user_email, owner }
     }
+}
+
+/// A limit that a new key cannot have.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WrongLimit {
+    /// Scopes of a public key.
+    #[error("a public key has no scopes")]
+    ScopesOfPublicKey,
+    /// More ranges of addresses than [`MAX_RANGES`].
+    #[error("a key has at most {MAX_RANGES} ranges of addresses")]
+    TooManyRanges,
+    /// A text at this index that is no range.
+    #[error("range {} of addresses {_1}", _0 + 1)]
+    Range(usize, InvalidText),
+    /// An end that has passed.
+    #[error("the end of a key must be in the future")]
+    NotInTheFuture,
+}
+
+/// Reads the limits of a new key, for everybody who makes one.
+///
+/// # Errors
+/// All that is wrong with them.
+pub fn limits_of_new(
+    kind: Kind,
+    scopes: &[Scope],
+    ranges: &[String],
+    expires_at: Option<DateTime<Utc>>,
+    now: DateTime<Utc>,
+) -> Result<Limits, Vec<WrongLimit>> {
+    let mut wrong = Vec::new();
+    if kind == Kind::Public && !scopes.is_empty() {
+        wrong.push(WrongLimit::ScopesOfPublicKey);
+    }
+    if ranges.len() > MAX_RANGES {
+        wrong.push(WrongLimit::TooManyRanges);
+    }
+    let mut allowed_ips = Vec::new();
+    for (index, range) in ranges.iter().take(MAX_RANGES).enumerate() {
+        match parse_range(range) {
+            Ok(range) => allowed_ips.push(range),
+            Err(why) => wrong.push(WrongLimit::Range(index, why)),
+        }
+    }
+    if expires_at.is_some_and(|expiry| expiry <= now) {
+        wrong.push(WrongLimit::NotInTheFuture);
+    }
+    if wrong.is_empty() { Ok(Limits { allowed_ips, expires_at }) } else { Err(wrong) }
 }
 
 /// A key in a listing: enough to recognise it, nothing to use it.
@@ -89,7 +139,8 @@ pub struct KeySummary {
 pub async fn create(work: &mut Work<'_>, new: &NewKey) -> Result<(KeySummary, ApiKey), Error> {
     let named = Limits { allowed_ips: new.allowed_ips.clone(), expires_at: new.expires_at };
     let Limits { allowed_ips, expires_at } = work.actor().limit(named)?;
-    let new = &NewKey { allowed_ips, expires_at, ..new.clone() };
+    let owner = work.actor().outside_owner().map(str::to_owned);
+    let new = &NewKey { allowed_ips, expires_at, owner, ..new.clone() };
     let key = ApiKey::generate(new.kind);
     let summary = store_new(work, new, &key).await?;
     Ok((summary, key))

@@ -49,6 +49,7 @@ pub async fn rotate(work: &mut Work<'_>, id: Uuid, overlap: Duration) -> Result<
         expires_at: old.expires_at,
         is_operator: old.is_operator,
         user_email: None,
+        owner: old.owner,
     };
     if overlap.is_zero() {
         store::revoke(work, account, id, now).await?;

@@ -23,7 +23,10 @@ pub(crate) struct StoredKey {
     pub account_id: AccountId,
     pub id: Uuid,
     pub user_id: Uuid,
+    /// The person on record for it.
     pub user_email: String,
+    /// Its owner, if only the outside issuer knows them.
+    pub owner: Option<String>,
     pub name: String,
     pub kind: Kind,
     pub hash: KeyHash,
@@ -57,6 +60,7 @@ impl FromRow<'_, PgRow> for StoredKey {
             id: row.try_get("id")?,
             user_id: row.try_get("user_id")?,
             user_email: row.try_get("user_email")?,
+            owner: row.try_get("owner")?,
             name: row.try_get("name")?,
             kind: kind(row.try_get("kind")?),
             hash: hash(row.try_get("hash")?)?,
@@ -88,7 +92,7 @@ pub(crate) async fn find_by_hash(
     pepper: &Pepper,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
     let rows = sqlx::query(
-        "select account_id, id, user_id, user_email, name, kind, hash, scopes, allowed_ips, is_operator, is_rotated,
+        "select account_id, id, user_id, user_email, owner, name, kind, hash, scopes, allowed_ips, is_operator, is_rotated,
              expires_at, revoked_at, mac
          from api_key_by_hash($1)",
     )
@@ -112,7 +116,7 @@ pub(super) async fn lock_active(
     now: DateTime<Utc>,
 ) -> Result<Option<StoredKey>, sqlx::Error> {
     let key: Option<StoredKey> = sqlx::query_as(
-        "select k.account_id, k.id, k.user_id, u.email as user_email, k.name, k.kind, k.hash, k.scopes,
+        "select k.account_id, k.id, k.user_id, coalesce(k.owner, u.email) as user_email, k.owner, k.name, k.kind, k.hash, k.scopes,
              k.allowed_ips, k.is_operator, k.is_rotated, k.expires_at, k.revoked_at
          from api_keys k join users u on u.account_id = k.account_id and u.id = k.user_id
          where k.account_id = $1 and k.id = $2
@@ -154,8 +158,8 @@ pub(super) async fn insert(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "insert into api_keys (account_id, id, user_id, name, kind, hash, last_four, scopes, allowed_ips, is_operator,
-             created_at, expires_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             created_at, expires_at, owner)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(account)
     .bind(id)
@@ -169,6 +173,7 @@ pub(super) async fn insert(
     .bind(new.is_operator)
     .bind(now)
     .bind(new.expires_at)
+    .bind(&new.owner)
     .execute(connection)
     .await?;
     Ok(())
@@ -214,7 +219,8 @@ pub(super) async fn end_after_rotation(
 macro_rules! select_summary {
     ($condition:literal) => {
         concat!(
-            "select k.id, k.name, k.kind, k.last_four, k.scopes, k.allowed_ips, k.is_operator, k.created_at, u.email,
+            "select k.id, k.name, k.kind, k.last_four, k.scopes, k.allowed_ips, k.is_operator, k.created_at,
+                 coalesce(k.owner, u.email) as created_by,
                  k.expires_at, s.last_used_at, k.revoked_at
              from api_keys k
              join users u on u.account_id = k.account_id and u.id = k.user_id
@@ -249,7 +255,7 @@ impl FromRow<'_, PgRow> for KeySummary {
             allowed_ips: row.try_get("allowed_ips")?,
             operator: row.try_get("is_operator")?,
             created_at: row.try_get("created_at")?,
-            created_by: row.try_get("email")?,
+            created_by: row.try_get("created_by")?,
             expires_at: row.try_get("expires_at")?,
             last_used_at: row.try_get("last_used_at")?,
             revoked_at: row.try_get("revoked_at")?,

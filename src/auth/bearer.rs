@@ -41,7 +41,7 @@ impl Authenticator {
             key_id: None,
             scopes: claims.scopes,
             is_operator: false,
-            grounds: Grounds::OutsideToken { exp: claims.exp },
+            grounds: Grounds::OutsideToken { exp: claims.exp, owner: claims.owner.into() },
             limits: Limits { expires_at: Some(claims.made_keys_end), ..Limits::default() },
         }))
     }

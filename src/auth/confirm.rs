@@ -26,7 +26,7 @@ impl Authenticator {
                 let client = self.client_with_token(client, *jti).await?;
                 require_all(&client.scopes, &principal.scopes)?;
             }
-            Grounds::OutsideToken { exp } => oauth::check_expiry(*exp, now)?,
+            Grounds::OutsideToken { exp, .. } => oauth::check_expiry(*exp, now)?,
             Grounds::ClientSecret => {}
         }
         if !self.statuses.is_active(principal.acting_account).await? {

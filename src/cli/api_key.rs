@@ -1,13 +1,13 @@
 //! `credenza api-key`.
 
-use ipnet::IpNet;
+use anyhow::anyhow;
 use uuid::Uuid;
 
 use crate::api_credentials::{self, NewKey};
 use crate::api_key::Kind;
 use crate::app::App;
-use crate::principal::{Actor, Scope};
-use crate::types::{AccountId, Name, parse_range};
+use crate::principal::{Actor, Limits, Scope};
+use crate::types::{AccountId, Name};
 use crate::work::Work;
 
 #[derive(clap::Subcommand)]
@@ -51,8 +51,8 @@ pub(super) struct Create {
     #[arg(long, value_delimiter = ',', value_name = "SCOPE", value_parser = super::arguments::scope)]
     scopes: Vec<Scope>,
     /// Address or range that it works from, several times if need be; everywhere if none is named
-    #[arg(long = "allowed-ip", value_name = "CIDR", value_parser = parse_range)]
-    allowed_ips: Vec<IpNet>,
+    #[arg(long = "allowed-ip", value_name = "CIDR")]
+    allowed_ips: Vec<String>,
     /// May resolve for any account (with only the scope credentials:resolve, unless others are named)
     #[arg(long)]
     operator: bool,
@@ -75,14 +75,18 @@ impl Create {
 pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
         Command::Create(create) => {
+            let (kind, scopes) = (if create.public { Kind::Public } else { Kind::Private }, create.scopes());
+            let limits = api_credentials::limits_of_new(kind, &scopes, &create.allowed_ips, None, app.clock.now());
+            let Limits { allowed_ips, expires_at } = limits.map_err(|wrong| {
+                let wrong: Vec<_> = wrong.iter().map(ToString::to_string).collect();
+                anyhow!("{}", wrong.join("; "))
+            })?;
             let new = NewKey {
-                name: create.name.clone(),
-                kind: if create.public { Kind::Public } else { Kind::Private },
-                scopes: create.scopes(),
-                allowed_ips: create.allowed_ips,
-                expires_at: None,
+                allowed_ips,
+                expires_at,
                 is_operator: create.operator,
                 user_email: create.user,
+                ..NewKey::new(create.name, kind, scopes)
             };
             let account = AccountId(create.account);
             let store = async |work: &mut Work<'_>| api_credentials::create(work, &new).await;

@@ -95,7 +95,10 @@ pub(crate) struct OutsideClaims {
     pub exp: i64,
     /// When a key ends at the latest that is made with the token.
     pub made_keys_end: DateTime<Utc>,
+    /// The person on record: a verified address, or the subject.
     pub user: String,
+    /// Subject and issuer.
+    pub owner: String,
     pub scopes: Vec<Scope>,
 }
 
@@ -145,12 +148,14 @@ impl OutsideIssuer {
         }
         // It will stand in `created_by` and in the audit. An address that the issuer has not verified may be anybody's.
         let is_verified = claims.email_verified == Value::Bool(true) || claims.email_verified == "true";
+        let owner = format!("{} ({})", Name::parse(&claims.sub).map_err(|_| wrong)?.as_str(), settings.issuer);
         let user = Name::parse(&claims.email.filter(|_| is_verified).unwrap_or(claims.sub)).map_err(|_| wrong)?;
         Ok(OutsideClaims {
             account: AccountId(account),
             exp: claims.exp.0,
             made_keys_end: now + settings.made_keys_last,
             user: user.as_str().to_owned(),
+            owner,
             scopes: claims.scope.split(' ').filter_map(Scope::parse).collect(),
         })
     }

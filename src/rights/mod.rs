@@ -34,7 +34,7 @@ const MANIFESTS_SINCE: i32 = 2;
 /// # Errors
 /// The refusal that a request would get that began now.
 pub async fn hold(connection: &mut PgConnection, principal: &Principal, now: DateTime<Utc>) -> Result<(), Error> {
-    if let Grounds::Token { exp, .. } | Grounds::OutsideToken { exp } = principal.grounds
+    if let Grounds::Token { exp, .. } | Grounds::OutsideToken { exp, .. } = principal.grounds
         && exp <= now.timestamp()
     {
         return Err(Denied::BadToken("a token that has run out").into());

@@ -106,7 +106,8 @@ pub(crate) static API_KEYS: Table = table!(
     1,
     "account_id",
     "id::text",
-    "user_id, coalesce((select email from users u where u.account_id = t.account_id and u.id = t.user_id), '') as user_email, kind, hash,
+    "user_id, coalesce(owner, (select email from users u where u.account_id = t.account_id and u.id = t.user_id), '') as user_email,
+     kind, hash,
      scopes, allowed_ips, is_operator, is_rotated, expires_at, revoked_at",
     |mac, row| {
         mac.bytes(row.try_get::<Uuid, _>("user_id")?.as_bytes());

@@ -90,6 +90,11 @@ async fn a_key_that_cannot_be_is_refused() {
     run(&["--scopes", "everything"]).await.refused(2, "must be one of credentials:read, ");
     run(&["--user", "nobody@example.com"]).await.refused(1, "error: User not found");
     run(&["--public", "--operator"]).await.refused(2, "cannot be used with");
+    let ranges: Vec<_> = (0..101).flat_map(|index| ["--allowed-ip".to_owned(), format!("10.0.{index}.0/24")]).collect();
+    let ranges: Vec<_> = create.into_iter().chain(ranges.iter().map(String::as_str)).collect();
+    installation.run(&ranges).await.refused(1, "error: a key has at most 100 ranges of addresses");
+    let wrong = [&create[..], &["--allowed-ip", "10.0.0.0/8", "--allowed-ip", "10.0.0.0/33"]].concat();
+    installation.run(&wrong).await.refused(1, "error: range 2 of addresses must be an address or a range");
     installation.run(&["api-key", "create", "--account", "99"]).await.refused(1, "error: Account not found");
     installation.run(&["api-key", "create", "--account", "0"]).await.refused(1, "error: Account not found");
     installation.run(&["api-key", "revoke", "--account", &account, "no-id"]).await.refused(2, "invalid value");

@@ -104,6 +104,31 @@ async fn keys_and_clients_made_with_an_outside_token_end_within_the_operators_bo
 }
 
 #[tokio::test]
+async fn a_key_made_with_an_outside_token_is_on_record_as_that_of_its_subject() {
+    let app = TestApp::start_with(believing(file_of(&[FOREIGN_RSA.jwk("rsa-1")]))).await;
+    let owner = app.account("devs@platform.example").await;
+    let mut claims = claims(json!(owner.account));
+    // A subject that looks like a user of the account is still told from that user.
+    claims["sub"] = "devs@platform.example".into();
+    claims["scope"] = "api-keys:manage credentials:read credentials:write".into();
+    let outside = owner.bearing(&FOREIGN_RSA.token("rsa-1", &claims));
+    let subject = "devs@platform.example (https://login.corp.example)";
+    let made = outside.post(KEYS, json!({})).await.expect(201);
+    assert_eq!(made["created_by"], subject);
+    let key = owner.with_key(made["key"].as_str().unwrap());
+    let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
+    key.post("/extra/v2/credentials", body).await.expect(201);
+    assert_eq!(owner.get("/extra/v2/credentials/HIT/audit").await.expect(200)["created_by"], subject);
+    let rotated = owner.post(&format!("{KEYS}/{}/rotate", made["id"].as_str().unwrap()), json!({})).await.expect(201);
+    assert_eq!(rotated["created_by"], subject);
+    let listed = owner.get(KEYS).await.expect(200).to_string();
+    assert_eq!(listed.matches(subject).count(), 2);
+    app.sql("update api_keys set owner = null").await;
+    app.forget();
+    key.get("/me").await.expect(403);
+}
+
+#[tokio::test]
 async fn an_account_claim_is_digits() {
     let app = TestApp::start_with(believing(file_of(&[FOREIGN_RSA.jwk("rsa-1")]))).await;
     let owner = app.account("devs@platform.example").await;

@@ -13,9 +13,10 @@ use credenza::oauth::JwksSource;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::outside_issuer::{believing, claims, file_of};
+use crate::outside_issuer::{THEM, believing, claims, file_of};
 use crate::support::TestApp;
 use crate::support::forge::{FOREIGN_RSA, Seal};
+use crate::support::installation::Installation;
 use crate::support::oauth::{BAD_TOKEN, authorized};
 
 /// Their server: answers with a status and a body that a test can change, and counts.
@@ -203,4 +204,40 @@ async fn keys_of_kinds_that_we_do_not_know_do_not_hide_those_that_we_know() {
     for token in [secret().token("shared", &claims), as_rsa, FOREIGN_RSA.token("half", &claims)] {
         app.me(&token).await.expect_text(403, BAD_TOKEN);
     }
+}
+
+#[tokio::test]
+async fn a_set_of_keys_is_at_most_a_mebibyte_long() {
+    let issuer = Issuer::start(&[FOREIGN_RSA.jwk("rsa-1")]).await;
+    let set = |blanks: usize| {
+        let set = json!({"keys": [FOREIGN_RSA.jwk("rsa-1")]}).to_string();
+        " ".repeat(blanks - set.len()) + &set
+    };
+    for (length, status) in [(1 << 20, 200), ((1 << 20) + 1, 503)] {
+        issuer.now_says(StatusCode::OK, &set(length));
+        let app = issuer.app().await;
+        let claims = lasting_claims(&app).await;
+        assert_eq!(app.me(&FOREIGN_RSA.token("rsa-1", &claims)).await.status, status, "{length}");
+    }
+}
+
+#[tokio::test]
+async fn keys_are_fetched_past_a_proxy_and_never_over_plain_http() {
+    let issuer = Issuer::start(&[FOREIGN_RSA.jwk("rsa-1")]).await;
+    let proxy = Issuer::start(&[]).await;
+    let proxy_url = proxy.url.trim_end_matches("/jwks.json");
+    let installation = Installation::new().await;
+    let account = installation.account("A").await;
+    let believing = |url: &str| {
+        let settings = installation.with("CREDENZA_OIDC_ISSUER", THEM).with("CREDENZA_OIDC_AUDIENCE", "credenza");
+        settings.with("CREDENZA_OIDC_JWKS_URL", url).with("HTTP_PROXY", proxy_url).with("ALL_PROXY", proxy_url)
+    };
+    let refused = believing("http://login.corp.example/jwks.json").run(&["serve"]).await;
+    refused.refused(1, "CREDENZA_OIDC_JWKS_URL is http");
+    let service = believing(&issuer.url).serve().await;
+    let mut claims = claims(account.parse::<i64>().unwrap());
+    claims["exp"] = json!(4_000_000_000_i64);
+    let token = format!("Bearer {}", FOREIGN_RSA.token("rsa-1", &claims));
+    service.public.with_header("authorization", &token).get("/me").await.expect(200);
+    assert_eq!((issuer.asked(), proxy.asked()), (1, 0));
 }

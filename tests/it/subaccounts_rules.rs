@@ -133,7 +133,7 @@ async fn an_outside_token_without_an_email_makes_sub_accounts_too() {
             key_id: None,
             scopes: vec![Scope::SubaccountsManage],
             is_operator: false,
-            grounds: Grounds::OutsideToken { exp: i64::MAX },
+            grounds: Grounds::OutsideToken { exp: i64::MAX, owner: "".into() },
             limits: Limits::default(),
         };
         let actor = Actor { principal: Some(Arc::new(principal)), ..Actor::default() };

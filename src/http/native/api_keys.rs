@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::listing::Listing;
 use super::rotation::RotateBody;
 use super::scopes::{scopes, usual_scopes};
-use crate::api_credentials::{self, KeySummary, MAX_RANGES, NewKey};
+use crate::api_credentials::{self, KeySummary, MAX_RANGES, NewKey, WrongLimit};
 use crate::api_key::{ApiKey, Kind};
 use crate::app::App;
 use crate::error::{Error, Missing};
@@ -27,8 +27,8 @@ use crate::http::extract::query::{NoParameters, Query};
 use crate::http::extract::write::{Instead, Made, Write};
 use crate::http::fields::Fault;
 use crate::http::openapi::schemas;
-use crate::principal::Principal;
-use crate::types::{Name, parse_range};
+use crate::principal::{Limits, Principal};
+use crate::types::Name;
 
 /// A key to be made. Every field may be left out.
 #[derive(Deserialize, ToSchema)]
@@ -143,28 +143,26 @@ impl CreateBody {
         let kind = if self.public == Some(true) { Kind::Public } else { Kind::Private };
         let name = errors.required("name", Some(self.name.unwrap_or("API key".to_owned())), |name| Name::parse(&name));
         let scopes = scopes(self.scopes, by, &mut errors)?;
-        if kind == Kind::Public && scopes.as_ref().is_some_and(|scopes| !scopes.is_empty()) {
-            errors.push("scopes", Fault::ScopesOfPublicKey);
-        }
         let ranges = self.allowed_ips.unwrap_or_default();
-        if ranges.len() > MAX_RANGES {
-            errors.push("allowed_ips", Fault::TooManyRanges(MAX_RANGES));
-        }
-        let mut allowed_ips = Vec::new();
-        for (index, range) in ranges.iter().take(MAX_RANGES).enumerate() {
-            allowed_ips
-                .extend(errors.optional(&format!("allowed_ips[{index}]"), Some(range), |text| parse_range(text)));
-        }
-        if self.expires_at.is_some_and(|expiry| expiry <= now) {
-            errors.push("expires_at", Fault::NotInTheFuture);
-        }
-        let name = errors.complete(name)?;
+        let named = scopes.as_deref().unwrap_or_default();
+        let limits = api_credentials::limits_of_new(kind, named, &ranges, self.expires_at, now);
+        let limits = limits.map_err(|wrong| wrong.iter().for_each(|wrong| push(&mut errors, wrong))).ok();
+        let (name, limits) = errors.complete(name.zip(limits))?;
         let scopes = match kind {
             Kind::Public => vec![],
             _ => scopes.unwrap_or_else(|| usual_scopes(by)),
         };
-        let (expires_at, user_email) = (self.expires_at, None);
-        Ok(NewKey { name, kind, scopes, allowed_ips, expires_at, is_operator: false, user_email })
+        let Limits { allowed_ips, expires_at } = limits;
+        Ok(NewKey { allowed_ips, expires_at, ..NewKey::new(name, kind, scopes) })
+    }
+}
+
+fn push(errors: &mut FieldErrors, wrong: &WrongLimit) {
+    match *wrong {
+        WrongLimit::ScopesOfPublicKey => errors.push("scopes", Fault::ScopesOfPublicKey),
+        WrongLimit::TooManyRanges => errors.push("allowed_ips", Fault::TooManyRanges(MAX_RANGES)),
+        WrongLimit::Range(index, why) => errors.push(&format!("allowed_ips[{index}]"), Fault::Text(why)),
+        WrongLimit::NotInTheFuture => errors.push("expires_at", Fault::NotInTheFuture),
     }
 }
 

@@ -117,7 +117,7 @@ fn operators_key() -> Actor {
         key_id: None,
         scopes: vec![Scope::CredentialsResolve],
         is_operator: true,
-        grounds: Grounds::OutsideToken { exp: i64::MAX },
+        grounds: Grounds::OutsideToken { exp: i64::MAX, owner: "".into() },
         limits: Limits::default(),
     };
     Actor { principal: Some(Arc::new(principal)), ..Actor::default() }

@@ -113,6 +113,7 @@ pub const METRICS: &[(&str, &str)] = &[
     ("credenza_calls_in_flight", "Calls to suppliers under way, by supplier"),
     ("credenza_calls_rejected_total", "Calls that were not made because others were under way, by supplier and reason"),
     ("credenza_changes_heard_total", "Messages of the change feed, by kind"),
+    ("credenza_connections_refused_total", "Connections that ended at once because their address had too many"),
     ("credenza_lease_remaining_seconds", "How long this instance may answer from memory if nothing more is heard"),
     ("credenza_listener_connected", "1 if the change feed is connected"),
     ("credenza_log_lines_dropped_total", "Log lines that nobody read in time"),

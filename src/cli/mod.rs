@@ -118,6 +118,10 @@ pub fn run() -> ExitCode {
     if let Err(error) = hardening::protect_memory() {
         return fail(&anyhow::Error::new(error).context("the memory of this process cannot be protected"));
     }
+    // Before there are threads, each of which takes a part of it.
+    if let Err(error) = hardening::require_address_space() {
+        return fail(&error);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&anyhow::Error::new(error).context("the runtime could not be started")),

@@ -24,6 +24,16 @@ pub(super) fn leases(source: &Source, listen: SocketAddr) -> Result<Leases, Conf
         let message = format!("is not between {SHORTEST_LEASE:?} and {LONGEST_LEASE:?}");
         return Err(ConfigError::Wrong("CREDENZA_LEASE", message));
     }
+    Ok(Leases {
+        name: instance_name(source, listen)?,
+        lease,
+        serve_stale_for: duration("CREDENZA_SERVE_STALE_FOR", Duration::ZERO)?,
+        mutant: mutant(source)?,
+    })
+}
+
+/// Reads `CREDENZA_INSTANCE_NAME`, or makes a name from the address that the instance listens on.
+pub fn instance_name(source: &Source, listen: SocketAddr) -> Result<String, ConfigError> {
     let name = source.get("CREDENZA_INSTANCE_NAME").map_or_else(
         || format!("{} {listen} pid {}", uname().nodename().to_string_lossy(), std::process::id()),
         str::to_owned,
@@ -31,12 +41,7 @@ pub(super) fn leases(source: &Source, listen: SocketAddr) -> Result<Leases, Conf
     if name.chars().count() > 255 {
         return Err(ConfigError::Wrong("CREDENZA_INSTANCE_NAME", "is longer than 255 characters".to_owned()));
     }
-    Ok(Leases {
-        name,
-        lease,
-        serve_stale_for: duration("CREDENZA_SERVE_STALE_FOR", Duration::ZERO)?,
-        mutant: mutant(source)?,
-    })
+    Ok(name)
 }
 
 /// Reads a deliberate fault, for the tests of the promise that leases keep. Release builds have none.

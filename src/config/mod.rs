@@ -27,6 +27,7 @@ use url::Url;
 pub use aliases::Renamed;
 pub use database::database;
 pub use error::ConfigError;
+pub use instance::instance_name;
 pub use logging::{LogFormat, Logging};
 pub use names::{NAMES, Unknown, unknown};
 pub use secrets::pepper;

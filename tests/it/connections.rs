@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
+use sqlx::ConnectOptions;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::{Instant, timeout};
@@ -289,4 +290,40 @@ async fn the_log_has_known_methods_only() {
     finished.done();
     assert!(!finished.stderr.contains("Hunter2Trace"), "{}", finished.stderr);
     assert!(finished.stderr.contains("\"method\":\"GET\""), "{}", finished.stderr);
+}
+
+#[tokio::test]
+async fn a_write_whose_client_left_keeps_its_turn_until_it_has_ended() {
+    // One turn for the writes of an account.
+    let installation = Installation::new().await.with("CREDENZA_DATABASE_CONNECTIONS", "4");
+    let account = installation.account("A").await;
+    let key = installation.key(&account, &["--scopes", "credentials:read,credentials:write"]).await;
+    let service = installation.serve().await;
+    eventually("it is ready", async || service.public.is_at_full_speed().await).await;
+    let public = service.public.with_key(&key);
+    let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "p"});
+
+    // No commit gets through.
+    let mut admin = installation.database.admin.connect().await.unwrap();
+    sqlx::raw_sql("begin; lock table membership in exclusive mode").execute(&mut admin).await.unwrap();
+    let text = body.to_string();
+    let head = format!("POST /extra/v2/credentials HTTP/1.1\r\nHost: here\r\nX-API-Key: {key}\r\n");
+    let mut stream = service.public.connect().await;
+    let rest = format!("Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+    stream.write_all((head + &rest).as_bytes()).await.unwrap();
+    let waiting = "select count(*) from pg_locks join pg_database on pg_database.oid = database
+                   where datname = current_database() and not granted";
+    eventually("the write waits for its commit", async || {
+        let mut other = installation.database.admin.connect().await.unwrap();
+        sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut other).await.unwrap() > 0
+    })
+    .await;
+    // The client resets the connection, which says that it left.
+    stream.set_zero_linger().unwrap();
+    drop(stream);
+    let next = public.post("/extra/v2/credentials", &body).await;
+    assert_eq!(next.status, 429, "the turn is taken: {next:?}");
+    sqlx::raw_sql("rollback").execute(&mut admin).await.unwrap();
+    eventually("the turn is free", async || public.post("/extra/v2/credentials", &body).await.status == 201).await;
+    service.program.stop().await.done();
 }

@@ -9,7 +9,7 @@ use sqlx::{Connection, query_as, query_scalar};
 
 use crate::support::dev::{Dev, Folder, first};
 use crate::support::installation::Installation;
-use crate::support::program::{credenza, processes_of, run};
+use crate::support::program::{credenza, eventually, processes_of, run};
 use crate::support::skip::skip;
 use crate::support::wire::Endpoint;
 
@@ -74,6 +74,19 @@ async fn the_database_url_leads_in_as_an_administrator_and_the_env_file_serves_e
     let accounts = run(credenza(list), "").await.json();
     assert_eq!(accounts[0]["name"], "Demo Platform");
     assert_eq!(accounts[0]["plan"], "enterprise");
+    dev.stop().await.done();
+}
+
+#[tokio::test]
+async fn doctor_shows_the_address_that_it_listens_on() {
+    let folder = Folder::existing().await;
+    let dev = folder.dev().await;
+    let address = dev.text("url").strip_prefix("http://").unwrap();
+    eventually("it is in the table", async || {
+        let doctor = run(credenza(["--env-file", dev.text("env_file"), "doctor"]), "").await;
+        doctor.stdout.contains("instances") && doctor.stdout.contains(address)
+    })
+    .await;
     dev.stop().await.done();
 }
 

@@ -6,6 +6,7 @@ use base64::prelude::BASE64_STANDARD;
 use sqlx::{ConnectOptions, query, query_scalar};
 
 use crate::support::installation::Installation;
+use crate::support::transit::KeyService;
 
 /// A secret that is none of the tests' installation.
 fn other() -> String {
@@ -82,4 +83,30 @@ async fn keys_that_open_nothing_do_not_serve() {
     installation.run_with(&[&set[..], &["--password-stdin"]].concat(), "p").await.done();
     let wrong = installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", &format!("k9:{}", other()));
     wrong.run(&["serve"]).await.refused(1, "add `test`, after the first");
+}
+
+#[tokio::test]
+async fn a_foreign_key_of_a_key_service_is_refused_before_anything_is_written() {
+    let installation = Installation::new().await.without("CREDENZA_KEY_ENCRYPTION_KEYS");
+    // The same names, and other keys behind them.
+    let (own, other) = (KeyService::start().await, KeyService::start().await);
+    let behind = |service: &KeyService| {
+        service
+            .variables()
+            .iter()
+            .fold(installation.with("CREDENZA_KEY_ENCRYPTION_KEYS", ""), |all, (name, value)| all.with(name, value))
+    };
+    let (right, wrong) = (behind(&own), behind(&other));
+    right.account("A").await;
+    let before = written(&installation).await;
+    for command in
+        [&["serve"][..], &["account", "create", "--name", "B", "--owner", "b@example.com"], &["keys", "status"]]
+    {
+        wrong.run(command).await.refused(1, "the key-encryption key `transit:");
+    }
+    let doctor = wrong.run(&["doctor"]).await;
+    assert_eq!(doctor.code, Some(1), "{doctor:?}");
+    assert!(doctor.stdout.contains("WRONG    master keys"), "{doctor:?}");
+    assert_eq!(written(&installation).await, before);
+    right.account("B").await;
 }

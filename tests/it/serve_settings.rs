@@ -220,3 +220,15 @@ async fn former_names_of_settings_work_and_are_warned_about() {
         .await
         .refused(1, "CREDENZA_KEY_ENCRYPTION_KEYS and CREDENZA_MASTER_KEYS, its former name");
 }
+
+#[tokio::test]
+async fn too_little_address_space_is_refused_with_a_sentence() {
+    let installation = Installation::new().await;
+    for command in ["serve", "doctor", "account list"] {
+        let mut limited = tokio::process::Command::new("/bin/sh");
+        let script = format!("ulimit -v 60000 && exec \"$0\" {command}");
+        limited.args(["-c", &script, env!("CARGO_BIN_EXE_credenza")]).env_clear();
+        limited.envs(installation.settings.iter().map(|(name, value)| (name, value)));
+        run(limited, "").await.refused(1, "the address space of this process is limited to 60000 KiB");
+    }
+}

@@ -8,6 +8,7 @@ use sqlx::{ConnectOptions, Connection};
 
 use crate::support::cluster::{self, in_tests, setting};
 use crate::support::installation::Installation;
+use crate::which_server::{server_and_standby, socket};
 
 /// Compares the list that is compiled in with the catalogue that the migrations make. `UPDATE_SNAPSHOTS=1` writes it anew.
 #[tokio::test]
@@ -139,4 +140,17 @@ async fn an_older_version_starts_on_a_newer_schema() {
     installation.serve().await.program.stop().await.done();
     sqlx::raw_sql("alter table accounts disable row level security").execute(&mut admin).await.unwrap();
     installation.run(&["serve"]).await.refused(1, "table accounts: `no row security, forced`");
+}
+
+#[tokio::test]
+async fn a_standby_is_refused_and_named() {
+    let (installation, primary, standby) = server_and_standby(async |_| {}).await;
+    let folder = |server| socket(server).to_str().unwrap().replace('/', "%2F");
+    let url = installation.setting("DATABASE_URL").replace(&folder(&primary), &folder(&standby));
+    let on_standby = installation.with("DATABASE_URL", &url);
+    on_standby.run(&["serve"]).await.refused(1, "standby");
+    let doctor = on_standby.run(&["doctor"]).await;
+    assert_eq!(doctor.code, Some(1), "{doctor:?}");
+    assert!(doctor.stdout.contains("WRONG    server") && doctor.stdout.contains("standby"), "{doctor:?}");
+    assert!(!installation.run(&["doctor"]).await.stdout.contains("WRONG    server"));
 }

@@ -98,7 +98,7 @@ pub(crate) fn is_refused_for_now(answer: &Answer) -> bool {
 }
 
 /// A server, and a standby of it that has what the server had when it was copied, and receives nothing more.
-async fn server_and_standby(before_copy: impl AsyncFn(&Installation)) -> (Installation, Embedded, Embedded) {
+pub(crate) async fn server_and_standby(before_copy: impl AsyncFn(&Installation)) -> (Installation, Embedded, Embedded) {
     let options = cluster::options(false);
     let primary = start(&options).await;
     cluster::prepare(&primary).await;
@@ -116,7 +116,7 @@ async fn start(options: &Options) -> Embedded {
     Embedded::start(options.clone(), &mut |_| {}).await.unwrap()
 }
 
-fn socket(server: &Embedded) -> PathBuf {
+pub(crate) fn socket(server: &Embedded) -> PathBuf {
     server.admin_options("postgres").get_socket().unwrap().clone()
 }
 

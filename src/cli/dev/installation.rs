@@ -71,7 +71,9 @@ impl Installation {
     pub async fn prepare(&self) -> anyhow::Result<Service> {
         let source = Source::load(None)?.with_file(&self.env_file)?;
         let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
-        let config = Config::load(&source)?;
+        let mut config = Config::load(&source)?;
+        // `dev` listens where its options say, not its settings.
+        config.settings.leases.name = config::instance_name(&source, self.addresses()?.0)?;
         let state = postgres::migrate(owner.current()).await.context("the schema could not be brought up to date")?;
         tracing::info!(migration = state.applied, "schema is up to date");
         let older = rights::authenticate_older(owner.current(), &config.secrets.pepper).await;

@@ -119,6 +119,8 @@ struct Listening {
     connections: Arc<Connections>,
     patience: Patience,
     clock: Monotonic,
+    /// Counts the connections that got no place.
+    refused: metrics::Counter,
     stopped: watch::Receiver<bool>,
 }
 
@@ -133,7 +135,10 @@ impl Listening {
         };
         let connections = Connections::new(most, are_shared, settings.trusted_proxies.clone());
         let patience = Patience { idle: settings.connections.idle, stalled: settings.admission.request_timeout };
-        Self { tls, service, app: Arc::clone(app), connections, patience, clock: Monotonic::system(), stopped }
+        // There from the start, so that an alert sees the first of them.
+        let refused = metrics::counter!("credenza_connections_refused_total");
+        refused.increment(0);
+        Self { tls, service, app: Arc::clone(app), connections, patience, clock: Monotonic::system(), refused, stopped }
     }
 
     /// Serves until it is stopped, and returns when its connections have ended. They end with it, if it is aborted.
@@ -171,7 +176,7 @@ impl Listening {
     fn take(&self, stream: TcpStream, peer: SocketAddr, tasks: &mut JoinSet<()>) {
         let activity = Activity::new(&self.clock);
         let Some(place) = self.connections.enter(peer.ip(), &activity) else {
-            metrics::counter!("credenza_connections_refused_total").increment(1);
+            self.refused.increment(1);
             return;
         };
         // Answers are small and whole; waiting for more to send only delays them. A failure costs no more than that.

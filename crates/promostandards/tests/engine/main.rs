@@ -10,6 +10,7 @@ mod orders;
 mod parameters;
 mod quirks;
 mod samples;
+mod schemas;
 mod scrubbing;
 mod support;
 mod tables;

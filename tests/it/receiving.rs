@@ -111,7 +111,7 @@ async fn sub_accounts_have_their_parents_turns_and_not_a_set_each() {
     let requests = [&first, &second, &parent]
         .into_iter()
         .flat_map(|caller| [caller.request(Method::GET, PATH, None), caller.request(Method::POST, PATH, Some(pair()))]);
-    for answer in app.send_at_once(requests).await {
+    for answer in app.send_each_once(requests).await {
         answer.expect_error(429, TOO_MANY);
     }
     other.post(PATH, pair()).await.expect(201);

@@ -213,20 +213,34 @@ impl TestApp {
     /// Sends requests to the public listener without waiting in between; the answers come as they finish. Requests that
     /// found no room, as on a busy machine, are sent again, as `Retry-After` asks for.
     pub async fn send_at_once(&self, requests: impl IntoIterator<Item = Request<Body>>) -> Vec<Answer> {
+        self.send_at_once_within(PATIENCE, requests).await
+    }
+
+    /// The same, but requests that found no room are not sent again.
+    pub async fn send_each_once(&self, requests: impl IntoIterator<Item = Request<Body>>) -> Vec<Answer> {
+        self.send_at_once_within(Duration::ZERO, requests).await
+    }
+
+    async fn send_at_once_within(
+        &self,
+        patience: Duration,
+        requests: impl IntoIterator<Item = Request<Body>>,
+    ) -> Vec<Answer> {
+        let deadline = Instant::now() + patience;
         let mut tasks = JoinSet::new();
         for request in requests {
             let listener = self.public.clone();
             tasks.spawn(async move {
                 let (head, body) = request.into_parts();
                 let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-                let deadline = Instant::now() + PATIENCE;
                 loop {
                     let request = Request::from_parts(head.clone(), Body::from(body.clone()));
                     let answer = Answer::read(listener.clone().oneshot(request).await.unwrap()).await;
                     let found_no_room = matches!(answer.status.as_u16(), 429 | 503);
-                    if !found_no_room || answer.header("retry-after").is_none() || Instant::now() > deadline {
+                    if !found_no_room || answer.header("retry-after").is_none() || Instant::now() >= deadline {
                         return answer;
                     }
+                    a_moment().await;
                 }
             });
         }

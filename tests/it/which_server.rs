@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use credenza::postgres::bootstrap::DATABASE;
 use embedded_postgres::{Embedded, Options};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
-use sqlx::ConnectOptions;
+use sqlx::{ConnectOptions, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::history::proxy::Proxy;
@@ -300,4 +301,86 @@ async fn writes_that_hang_leave_connections_to_reads() {
     sqlx::raw_sql("rollback").execute(&mut admin).await.unwrap();
     service.public.with_key(&tenants[0]).post("/extra/v2/credentials", &body).await.expect(201);
     service.program.stop().await.done();
+}
+
+/// A process that was stopped, which goes on when this is dropped.
+struct Stopped(Pid);
+
+impl Stopped {
+    fn new(pid: i32) -> Self {
+        let pid = Pid::from_raw(pid).unwrap();
+        kill_process(pid, Signal::STOP).unwrap();
+        Self(pid)
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = kill_process(self.0, Signal::CONT);
+    }
+}
+
+/// Runs statements as the administrator of a server, one by one.
+async fn administer(server: &Embedded, statements: &[String]) -> PgConnection {
+    let mut admin = server.admin_options("postgres").connect().await.unwrap();
+    for statement in statements {
+        sqlx::raw_sql(in_tests(statement.clone())).execute(&mut admin).await.unwrap();
+    }
+    admin
+}
+
+#[tokio::test]
+async fn a_synchronous_standby_that_stalls_stops_writes_and_no_lists() {
+    let (installation, primary, standby) = server_and_standby(async |_| {}).await;
+    let source = format!("alter system set primary_conninfo = '{}'", primary.admin_url("postgres"));
+    let mut on_standby = administer(&standby, &[source, "select pg_reload_conf()".to_owned()]).await;
+    let database = installation.database.admin.get_database().unwrap();
+    let mut on_primary = administer(
+        &primary,
+        &[
+            "alter system set synchronous_standby_names = '*'".to_owned(),
+            "select pg_reload_conf()".to_owned(),
+            // The servers of tests do without.
+            format!("alter database {database} set synchronous_commit = on"),
+        ],
+    )
+    .await;
+    eventually("the standby is synchronous", async || {
+        let synchronous = "select exists (select from pg_stat_replication where sync_state = 'sync')";
+        sqlx::query_scalar(synchronous).fetch_one(&mut on_primary).await.unwrap()
+    })
+    .await;
+    let fixture = Fixture::on(installation, &socket(&primary)).await;
+    fixture.write("old").await.expect(201);
+    let other = fixture.installation.account("B").await;
+    let other = fixture.installation.key(&other, &["--scopes", "credentials:read"]).await;
+    let receiver =
+        sqlx::query_scalar::<_, i32>("select pid from pg_stat_wal_receiver").fetch_one(&mut on_standby).await;
+    let stopped = Stopped::new(receiver.unwrap());
+
+    let (public, key) = (fixture.service.public.clone(), fixture.key.clone());
+    let write = tokio::spawn(async move {
+        let body = json!({"supplier_code": "HIT", "production_username": "u", "production_password": "new"});
+        public.with_key(&key).post("/extra/v2/credentials", &body).await
+    });
+    eventually("the write waits for the standby", async || {
+        let waiting = "select exists (select from pg_stat_activity where wait_event = 'SyncRep')";
+        sqlx::query_scalar(waiting).fetch_one(&mut on_primary).await.unwrap()
+    })
+    .await;
+    // For as long as it waits, and with the lease gone as well.
+    while !write.is_finished() {
+        for key in [&fixture.key, &other] {
+            fixture.service.public.with_key(key).get("/extra/v2/credentials").await.expect(200);
+        }
+        assert_eq!(fixture.service.public.get("/readyz").await.status, 200);
+    }
+    assert!(is_refused_for_now(&write.await.unwrap()));
+    // Their evidence is not safe yet, and no password leaves without any.
+    eventually("resolves are refused", async || is_refused_for_now(&fixture.read().await)).await;
+    drop(stopped);
+    fixture.is_well().await;
+    eventually("writes go on", async || fixture.write("newer").await.status == 201).await;
+    fixture.reads("newer").await;
+    fixture.service.program.stop().await.done();
 }

@@ -1,7 +1,5 @@
 //! A role of the database that may only connect gets nothing, holds up nobody, and is believed nothing.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use sqlx::postgres::PgConnection;
 use sqlx::{ConnectOptions, Connection};
@@ -100,9 +98,8 @@ async fn locks_and_messages_of_a_stranger_change_nothing() {
     // The lock that all writes once took, and whatever else can be guessed.
     let mut reporter = connect(&url).await.unwrap();
     sqlx::raw_sql("select pg_advisory_lock(7310034283826791525)").execute(&mut reporter).await.unwrap();
-    let begun = Instant::now();
+    // A write that waited for it would be refused after ten seconds.
     write().await.expect(201);
-    assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 
     service.resolve(&key, &account, "HIT").await.expect(200);
     let instance: Uuid = sqlx::query_scalar("select id from instances").fetch_one(&mut admin).await.unwrap();

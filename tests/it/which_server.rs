@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use credenza::postgres::bootstrap::DATABASE;
 use embedded_postgres::{Embedded, Options};
@@ -251,13 +251,11 @@ async fn another_default_isolation_level_changes_nothing() {
 async fn connections_that_fell_silent_are_given_up() {
     let fixture = Fixture::new().await;
     fixture.write("old").await.expect(201);
-    let begun = Instant::now();
     for way in [&fixture.pool, &fixture.feed] {
         way.fall_silent();
     }
     // A client with patience, and more connections than one that are dead.
     within(Duration::from_secs(25), "writes go on", async || fixture.write("new").await.status == 201).await;
-    assert!(begun.elapsed() < Duration::from_secs(25), "{:?}", begun.elapsed());
     fixture.is_well().await;
     fixture.reads("new").await;
     fixture.service.program.stop().await.done();

@@ -60,6 +60,22 @@ async fn count(app: &App, request: &OAuthRequest, id: &str, secret: &SecretStrin
     Ok(counted?)
 }
 
+/// A client's request about a token of its own or of others.
+struct AboutOneToken<'a> {
+    client: ClientCredentials,
+    token: &'a str,
+}
+
+impl<'a> AboutOneToken<'a> {
+    /// Reads the client and the token, and counts the request.
+    async fn read(app: &App, request: &'a OAuthRequest) -> Result<Self, HttpError> {
+        let client = client(app, request)?;
+        let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
+        count(app, request, &client.id, &client.secret).await?;
+        Ok(Self { client, token })
+    }
+}
+
 /// The answer to a client's failure, which counts against its address like any other.
 fn refusal(app: &App, request: &OAuthRequest, error: IssueError) -> HttpError {
     match error {
@@ -134,9 +150,7 @@ pub async fn token(State(app): State<Arc<App>>, request: OAuthRequest) -> Result
     security(("client_basic" = []), ())
 )]
 pub async fn revoke(State(app): State<Arc<App>>, request: OAuthRequest) -> Result<StatusCode, HttpError> {
-    let ClientCredentials { id, secret } = client(&app, &request)?;
-    let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
-    count(&app, &request, &id, &secret).await?;
+    let AboutOneToken { client: ClientCredentials { id, secret }, token } = AboutOneToken::read(&app, &request).await?;
     let origin = Origin { request_id: request.request_id.clone(), client_address: request.client_address.clone() };
     let client = (id.as_str(), secret.expose_secret());
     let found = TokenToRevoke::find(&app.tokens, client, token, origin, app.clock.now()).await;
@@ -175,9 +189,7 @@ pub async fn introspect(
     State(app): State<Arc<App>>,
     request: OAuthRequest,
 ) -> Result<Json<IntrospectionBody>, HttpError> {
-    let ClientCredentials { id, secret } = client(&app, &request)?;
-    let token = request.parameter("token").ok_or(OAuthRefusal::InvalidRequest("token is required"))?;
-    count(&app, &request, &id, &secret).await?;
+    let AboutOneToken { client: ClientCredentials { id, secret }, token } = AboutOneToken::read(&app, &request).await?;
     let told = app.tokens.introspect(&id, secret.expose_secret(), token, app.clock.now()).await;
     told.map(|told| Json(told.into())).map_err(|error| refusal(&app, &request, error))
 }

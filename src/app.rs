@@ -14,6 +14,10 @@ use crate::api_credentials::LastUse;
 use crate::api_key::Pepper;
 use crate::audit::{AuditKey, RecordSettings, Resolves};
 use crate::auth::{self, Authenticator, FailedAttempts};
+use crate::calls::health::LoginHealth;
+use crate::calls::kept::KeptAnswers;
+use crate::calls::transport::TransportSettings;
+use crate::calls::{self, Calls};
 use crate::clock::{Clock, Monotonic};
 use crate::cluster::{Cluster, Leases, Limits, Role, feed};
 use crate::context::Context;
@@ -23,6 +27,7 @@ use crate::oauth::{self, OutsideIssuer, OutsideSettings, Tokens};
 use crate::postgres::{Pool, SchemaState, Servers};
 use crate::recent::Recent;
 use crate::resolver::Resolver;
+use crate::suppliers::endpoints::Endpoints;
 use crate::vault::{Keyring, Retirement, Vault};
 
 /// Longest time to give up the lease and the connections when the service stops. A request that was cut off may hold its
@@ -60,6 +65,10 @@ pub struct Settings {
     pub retirement: Retirement,
     /// How resolves are recorded.
     pub audit: RecordSettings,
+    /// Most bytes of suppliers' answers that are kept; none with 0.
+    pub call_cache_bytes: u64,
+    /// Authorities of suppliers' certificates that are trusted with the system's, in PEM.
+    pub supplier_authorities: Option<Vec<u8>>,
 }
 
 /// The context, and what answers from memory on top of it. Dereferences to the context, so that a handler passes `&app` to a
@@ -81,7 +90,13 @@ pub struct App {
     /// Why a call uses the pair that it uses.
     pub resolver: Resolver,
     /// The choice and opening of pairs.
-    pub disclosure: Disclosure,
+    pub disclosure: Arc<Disclosure>,
+    /// The endpoints of suppliers.
+    pub endpoints: Endpoints,
+    /// Whether logins work.
+    pub health: LoginHealth,
+    /// Calls to suppliers.
+    pub calls: Calls,
     /// The records of resolves.
     pub recorder: Resolves,
     /// The operator's settings.
@@ -161,7 +176,19 @@ impl App {
         let (resolver, opener) =
             Resolver::new(pool.clone(), Arc::clone(&pepper), vault.clone(), statuses.clone(), &cluster, settings.cache);
         let recorder = Resolves::new(settings.audit, secrets.audit_key.clone(), clock.clone());
-        let disclosure = Disclosure::new(opener, recorder.clone(), statuses.clone(), clock.clone());
+        let disclosure = Arc::new(Disclosure::new(opener, recorder.clone(), statuses.clone(), clock.clone()));
+        let endpoints = Endpoints::new(pool.clone(), Arc::clone(&pepper), &cluster, small(4));
+        let health = LoginHealth::new(pool.clone(), clock.clone(), &cluster, small(8));
+        let calls = Calls::new(calls::Parts {
+            clock: clock.clone(),
+            endpoints: endpoints.clone(),
+            resolver: resolver.clone(),
+            disclosure: Arc::clone(&disclosure),
+            authenticator: authenticator.clone(),
+            health: health.clone(),
+            kept: KeptAnswers::new(settings.call_cache_bytes),
+            transport: TransportSettings { authorities: settings.supplier_authorities.clone(), lookup: None },
+        });
         let context = Context { pool, clock, cluster, vault, audit_key: secrets.audit_key, pepper };
         Self {
             context,
@@ -173,6 +200,9 @@ impl App {
             authenticator,
             resolver,
             disclosure,
+            endpoints,
+            health,
+            calls,
             recorder,
             settings,
             stopping: Stopping::default(),
@@ -190,6 +220,8 @@ impl App {
             self.recorder.clone().run(self.cluster.database().servers(), &listener),
             self.last_use.clone().run(self.pool.clone()),
             self.failed_attempts.clone().run(),
+            self.health.clone().run(),
+            self.calls.run(),
             self.admission.run(),
             idempotency::run(self.pool.clone(), self.clock.clone()),
         );
@@ -199,6 +231,9 @@ impl App {
     /// time itself; the rest has [`CLOSE`].
     pub async fn close(&self) {
         let rest = async {
+            if let Err(error) = Box::pin(self.health.write()).await {
+                tracing::warn!(error = &error as &dyn std::error::Error, "the health of logins is not written");
+            }
             self.cluster.leave().await;
             self.last_use.write(&self.pool).await;
             self.pool.close().await;

@@ -3,13 +3,16 @@
 //! Only [`Disclosure`] owns an [`Opener`], which opens the pair of a call (`passwords_leave_through_one_door`). Callers of
 //! the internal listener come through here, and so does any other code that needs a pair for a call.
 
+use std::sync::Arc;
+
 use crate::accounts::AccountStatuses;
 use crate::audit::{Action, Event, Outcome, Resolve, Resolves};
 use crate::clock::Clock;
 use crate::error::{Denied, Error, Missing};
 use crate::principal::{Actor, Principal, Scope};
-use crate::resolver::{Call, Opener, Resolved};
-use crate::types::{AccountId, HalfPair};
+use crate::resolver::precedence::Level;
+use crate::resolver::{Call, Chosen, Opener, Resolved};
+use crate::types::{AccountId, HalfPair, Pair};
 
 /// Most calls whose pairs are handed over together.
 pub const BATCH_LIMIT: usize = 100;
@@ -29,6 +32,15 @@ impl Recipient {
             Some(_) => Ok(Self(actor)),
         }
     }
+}
+
+/// The call to a supplier for which the service itself uses a pair.
+#[derive(Clone, Debug)]
+pub struct Errand {
+    /// The operation, for the record.
+    pub operation: Arc<str>,
+    /// Whether a shared login of the operator's may not be used.
+    pub own_only: bool,
 }
 
 /// Hands out pairs, each after the record of who was given it.
@@ -57,6 +69,27 @@ impl Disclosure {
         answer
     }
 
+    /// Hands over the pair that the service uses for a call to a supplier, as [`Disclosure::disclose`] does. The pair goes into
+    /// the request to the supplier, and nowhere else.
+    pub async fn disclose_for(
+        &self,
+        actor: Actor,
+        call: &Call,
+        request: &HalfPair,
+        errand: &Errand,
+    ) -> Result<(Chosen, Pair), Error> {
+        let resolve = async || self.opener.resolve_for_call(call, request, errand.own_only).await;
+        let (answer, mut record) = self.recorded(actor, call, resolve, |(chosen, _)| chosen.source).await;
+        record.event.operation = Some(Arc::clone(&errand.operation));
+        self.recorder.record(record).await?;
+        answer
+    }
+
+    /// Records the end of a call to a supplier. The pair is on record already.
+    pub async fn record_call(&self, actor: Actor, account: AccountId, event: Event) -> Result<(), Error> {
+        self.recorder.record(Resolve { account, actor, occurred_at: self.clock.now(), event }).await
+    }
+
     /// Hands over the pairs of several calls, in their order, after the records of all of them.
     pub async fn disclose_all(
         &self,
@@ -82,13 +115,24 @@ impl Disclosure {
 
     /// The answer to a call, and the record that has to be made before the answer leaves.
     async fn answer(&self, actor: Actor, call: &Call, request: &HalfPair) -> (Result<Resolved, Error>, Resolve) {
+        self.recorded(actor, call, async || self.opener.resolve(call, request).await, |resolved| resolved.source).await
+    }
+
+    /// The answer of a resolve that the actor may ask for, or the refusal, with the record of it.
+    async fn recorded<T>(
+        &self,
+        actor: Actor,
+        call: &Call,
+        resolve: impl AsyncFnOnce() -> Result<T, Error>,
+        source: impl Fn(&T) -> Level,
+    ) -> (Result<T, Error>, Resolve) {
         let own_account = own_account(&actor);
         let may = match &actor.principal {
             Some(principal) => self.require_right(principal, call.account).await,
             None => Err(Denied::NotAuthenticated.into()),
         };
         let (answer, account) = match may {
-            Ok(()) => match self.opener.resolve(call, request).await {
+            Ok(()) => match resolve().await {
                 Err(error @ Error::NotFound { what: Missing::Account, .. }) => (Err(error), own_account),
                 answer => (answer, call.account),
             },
@@ -105,7 +149,7 @@ impl Disclosure {
             service: Some(call.service),
             environment: Some(call.environment),
             outcome: answer.as_ref().map_or_else(Outcome::from, |_| Outcome::Done),
-            source: answer.as_ref().ok().map(|resolved| resolved.source.as_str()),
+            source: answer.as_ref().ok().map(|answer| source(answer).as_str()),
             asked_account: (account != call.account).then_some(call.account),
             ..Event::new(Action::CredentialsResolved)
         };

@@ -33,13 +33,14 @@ pub mod oauth;
 pub mod resolver;
 pub mod suppliers;
 
-pub mod calls;
 pub mod disclosure;
 pub mod preview;
 pub mod rotation;
 
 pub mod admission;
 pub mod auth;
+
+pub mod calls;
 
 pub mod app;
 pub mod config;

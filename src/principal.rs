@@ -25,26 +25,33 @@ pub enum Scope {
     ApiKeysManage,
     /// Read the audit events.
     AuditRead,
+    /// Call suppliers for what they publish and report.
+    SuppliersCall,
+    /// Send orders to suppliers. No key has it unless it was asked for.
+    OrdersSend,
 }
 
 impl Scope {
     /// Every scope.
-    pub const ALL: [Scope; 6] = [
+    pub const ALL: [Scope; 8] = [
         Scope::CredentialsRead,
         Scope::CredentialsWrite,
         Scope::CredentialsResolve,
         Scope::SubaccountsManage,
         Scope::ApiKeysManage,
         Scope::AuditRead,
+        Scope::SuppliersCall,
+        Scope::OrdersSend,
     ];
 
-    /// The scopes of a private key that is made without a list: everything except being given passwords.
-    pub const DEFAULT: [Scope; 5] = [
+    /// The scopes of a private key that is made without a list: everything except being given passwords and sending orders.
+    pub const DEFAULT: [Scope; 6] = [
         Scope::CredentialsRead,
         Scope::CredentialsWrite,
         Scope::SubaccountsManage,
         Scope::ApiKeysManage,
         Scope::AuditRead,
+        Scope::SuppliersCall,
     ];
 
     /// The scope's name on the wire.
@@ -56,6 +63,8 @@ impl Scope {
             Scope::SubaccountsManage => "subaccounts:manage",
             Scope::ApiKeysManage => "api-keys:manage",
             Scope::AuditRead => "audit:read",
+            Scope::SuppliersCall => "suppliers:call",
+            Scope::OrdersSend => "orders:send",
         }
     }
 

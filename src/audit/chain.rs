@@ -79,6 +79,7 @@ pub(super) fn parts<T: AsRef<str>>(account: AccountId, previous: &[u8], record: 
     let mut parts = Parts::of(match record.format {
         1 => "credenza audit event 1",
         2 => "credenza audit event 2",
+        3 => "credenza audit event 3",
         _ => return None,
     });
     parts.add(Some(previous));
@@ -100,10 +101,12 @@ pub(super) fn parts<T: AsRef<str>>(account: AccountId, previous: &[u8], record: 
         parts.add_text(record.source.as_ref());
         parts.add_number(record.asked_account_id.map(|account| account.0));
         parts.add_number(record.since.map(|since| since.timestamp_micros()));
-    } else if !record.fits_first_format() {
-        return None;
     }
-    Some(parts)
+    if record.format > 2 {
+        parts.add_text(record.operation.as_ref());
+        parts.add_number(record.took_ms);
+    }
+    record.fits_format().then_some(parts)
 }
 
 /// Computes the MAC of a record that follows `previous`. The MAC that it carries does not count.

@@ -1,5 +1,7 @@
 //! Lists the events that are recorded.
 
+use std::sync::Arc;
+
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
@@ -20,6 +22,9 @@ pub enum Action {
     DefaultCredentialsRemoved,
     SupplierCreated,
     SupplierUpdated,
+    SupplierEndpointSet,
+    SupplierEndpointRemoved,
+    SupplierCalled,
     AccountCreated,
     AccountUpdated,
     AccountActivated,
@@ -45,7 +50,7 @@ pub enum Action {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Action; 31] = [
+    pub const ALL: [Action; 34] = [
         Action::CredentialsCreated,
         Action::CredentialsUpdated,
         Action::CredentialsDeleted,
@@ -56,6 +61,9 @@ impl Action {
         Action::DefaultCredentialsRemoved,
         Action::SupplierCreated,
         Action::SupplierUpdated,
+        Action::SupplierEndpointSet,
+        Action::SupplierEndpointRemoved,
+        Action::SupplierCalled,
         Action::AccountCreated,
         Action::AccountUpdated,
         Action::AccountActivated,
@@ -92,6 +100,9 @@ impl Action {
             Action::DefaultCredentialsRemoved => "default_credentials.removed",
             Action::SupplierCreated => "supplier.created",
             Action::SupplierUpdated => "supplier.updated",
+            Action::SupplierEndpointSet => "supplier_endpoint.set",
+            Action::SupplierEndpointRemoved => "supplier_endpoint.removed",
+            Action::SupplierCalled => "supplier.called",
             Action::AccountCreated => "account.created",
             Action::AccountUpdated => "account.updated",
             Action::AccountActivated => "account.activated",
@@ -143,6 +154,10 @@ pub struct Event {
     pub asked_account: Option<AccountId>,
     /// Of a gap: everything until then is on record.
     pub since: Option<DateTime<Utc>>,
+    /// Of a call to a supplier, and of the resolve for it: the operation, such as `INV/2.0.0/getInventoryLevels`.
+    pub operation: Option<Arc<str>>,
+    /// Of a call to a supplier: how long it took, in milliseconds.
+    pub took_ms: Option<i64>,
 }
 
 impl Event {
@@ -158,6 +173,8 @@ impl Event {
             source: None,
             asked_account: None,
             since: None,
+            operation: None,
+            took_ms: None,
         }
     }
 

@@ -23,8 +23,12 @@ pub enum Outcome {
     TooMany,
     /// Something is broken.
     Failed,
+    /// A supplier answered with something that is no answer.
+    BadAnswer,
     /// Something that is needed cannot be reached just now.
     Unavailable,
+    /// A supplier took too long.
+    TimedOut,
 }
 
 impl Outcome {
@@ -40,7 +44,9 @@ impl Outcome {
             Outcome::KeyReused => 422,
             Outcome::TooMany => 429,
             Outcome::Failed => 500,
+            Outcome::BadAnswer => 502,
             Outcome::Unavailable => 503,
+            Outcome::TimedOut => 504,
         }
     }
 }

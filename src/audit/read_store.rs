@@ -51,6 +51,10 @@ pub struct EventSummary {
     pub subject_id: Option<Uuid>,
     /// Of a gap: everything until then is on record.
     pub since: Option<DateTime<Utc>>,
+    /// Of a call to a supplier, and of the resolve for it: the operation.
+    pub operation: Option<String>,
+    /// Of a call to a supplier: how long it took, in milliseconds.
+    pub took_ms: Option<i64>,
     /// The request's id.
     pub request_id: Option<String>,
     /// The address from which the request came.

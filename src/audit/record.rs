@@ -13,8 +13,10 @@ use super::event::Event;
 use crate::principal::Actor;
 use crate::types::AccountId;
 
-/// Format of new records.
+/// Format of new records that are about no call to a supplier.
 const FORMAT: i16 = 2;
+/// Format of records about calls to suppliers, which has more columns.
+const FORMAT_OF_CALLS: i16 = 3;
 
 /// Makes from the list of columns: the record, records column by column, and the lists of names and of parameters that
 /// statements need. The account is the first column and parameter of all of them.
@@ -97,7 +99,9 @@ columns! {
     16 since: Option<DateTime<Utc>> as "timestamptz",
     17 request_id: Option<T> as "text",
     18 client_address: Option<T> as "text",
-    19 mac: Vec<u8> as "bytea",
+    19 operation: Option<T> as "text",
+    20 took_ms: Option<i64> as "bigint",
+    21 mac: Vec<u8> as "bytea",
 }
 
 impl<'a> Record<Cow<'a, str>> {
@@ -105,7 +109,7 @@ impl<'a> Record<Cow<'a, str>> {
     pub fn new(sequence: i64, actor: &'a Actor, occurred_at: DateTime<Utc>, event: &'a Event) -> Self {
         let principal = actor.principal.as_deref();
         Self {
-            format: FORMAT,
+            format: if event.operation.is_some() { FORMAT_OF_CALLS } else { FORMAT },
             sequence,
             occurred_at,
             action: event.action.as_str().into(),
@@ -122,14 +126,23 @@ impl<'a> Record<Cow<'a, str>> {
             since: event.since,
             request_id: actor.request_id.as_deref().map(Into::into),
             client_address: actor.client_address.as_ref().map(|address| address.to_string().into()),
+            operation: event.operation.as_deref().map(Into::into),
+            took_ms: event.took_ms,
             mac: Vec::new(),
         }
     }
 }
 
 impl<T> Record<T> {
-    /// Returns whether all columns are null that the first format does not authenticate.
-    pub fn fits_first_format(&self) -> bool {
-        self.outcome.is_none() && self.source.is_none() && self.asked_account_id.is_none() && self.since.is_none()
+    /// Returns whether all columns are null that its format does not authenticate.
+    pub fn fits_format(&self) -> bool {
+        let is_no_call = self.operation.is_none() && self.took_ms.is_none();
+        let is_change =
+            self.outcome.is_none() && self.source.is_none() && self.asked_account_id.is_none() && self.since.is_none();
+        match self.format {
+            1 => is_change && is_no_call,
+            2 => is_no_call,
+            _ => true,
+        }
     }
 }

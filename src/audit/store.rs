@@ -152,12 +152,12 @@ pub(super) async fn append_one(
     record: &Record<Cow<'_, str>>,
 ) -> Result<(), sqlx::Error> {
     let query = sqlx::query(concat!(
-        "with heads as (update audit_heads set sequence = $3, mac = $19 where account_id = $1)
+        "with heads as (update audit_heads set sequence = $3, mac = $21 where account_id = $1)
          insert into audit_events (",
         names!(),
         ") select ",
         values!(),
-        " where $3 = 1 or $20 = (select mac from audit_events where account_id = $1 and sequence = $3 - 1)"
+        " where $3 = 1 or $22 = (select mac from audit_events where account_id = $1 and sequence = $3 - 1)"
     ));
     let appended = record.bind(account, query).bind(&before.mac).execute(connection).await?;
     if appended.rows_affected() == 0 { Err(BrokenChain.into()) } else { Ok(()) }
@@ -168,14 +168,14 @@ pub(super) async fn append(connection: &mut PgConnection, batch: Batch<'_>) -> R
     let query = sqlx::query(concat!(
         "with heads as (
              update audit_heads set sequence = head.sequence, mac = head.mac
-             from unnest($20::bigint[], $21::bigint[], $22::bytea[]) as head (account_id, sequence, mac)
+             from unnest($22::bigint[], $23::bigint[], $24::bytea[]) as head (account_id, sequence, mac)
              where audit_heads.account_id = head.account_id)
          insert into audit_events (",
         names!(),
         ") select * from unnest(",
         arrays!(),
         ") where not exists (
-             select from unnest($23::bigint[], $24::bigint[], $25::bytea[]) as before (account_id, sequence, mac)
+             select from unnest($25::bigint[], $26::bigint[], $27::bytea[]) as before (account_id, sequence, mac)
              where before.mac is distinct from (
                  select mac from audit_events
                  where account_id = before.account_id and sequence = before.sequence))"

@@ -47,6 +47,18 @@ pub(super) fn read_key_pair(encoded: &str) -> Result<(Uuid, ApiKey), &'static st
 }
 
 impl Authenticator {
+    /// Authenticates by a bearer token, and takes no notice of any other content of the header.
+    pub(super) async fn by_bearer_alone(&self, presented: &Presented<'_>) -> Result<Option<Arc<Principal>>, Error> {
+        match presented.authorization.as_slice() {
+            [header] => match read(header) {
+                Authorization::Bearer(token) => Box::pin(self.by_bearer(token)).await.map(Some),
+                Authorization::Nothing | Authorization::KeyPair(_) => Ok(None),
+            },
+            [] => Ok(None),
+            _ => Err(Denied::BadToken("two Authorization headers").into()),
+        }
+    }
+
     pub(super) async fn by_authorization(&self, presented: &Presented<'_>) -> Result<Option<Arc<Principal>>, Error> {
         let header = match presented.authorization.as_slice() {
             [] => return Ok(None),

@@ -56,6 +56,8 @@ pub enum Scheme {
     ApiKey,
     /// The `Authorization` header: a bearer token, or a key in the reseller's form.
     Authorization,
+    /// The `Authorization` header where only a bearer token is a caller: anything else in it is somebody else's login.
+    Bearer,
 }
 
 /// Which kinds of keys an operation takes.
@@ -158,6 +160,7 @@ impl Authenticator {
             match scheme {
                 Scheme::ApiKey => by_key = self.by_api_key(presented, accepts).await?,
                 Scheme::Authorization => by_authorization = self.by_authorization(presented).await?,
+                Scheme::Bearer => by_authorization = self.by_bearer_alone(presented).await?,
             }
         }
         let by_key_principal = by_key.as_ref().map(|known| Arc::clone(&known.principal));

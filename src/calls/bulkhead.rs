@@ -174,6 +174,11 @@ impl Bulkheads {
         }
     }
 
+    /// Counts the calls that wait for a place.
+    pub fn waiting(&self) -> usize {
+        self.lock().by_name.values().map(Host::waiting).sum()
+    }
+
     fn lock(&self) -> MutexGuard<'_, Hosts> {
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }

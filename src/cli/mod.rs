@@ -23,6 +23,7 @@ mod serve;
 mod signals;
 mod signing_keys;
 mod startup;
+mod supplier_endpoints;
 mod suppliers;
 mod user;
 mod verify;

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::signals::Signals;
 use crate::app::App;
+use crate::calls;
 use crate::clock::Clock;
 use crate::config::{Config, Source};
 use crate::http::server::{Certificates, Listeners};
@@ -27,6 +28,8 @@ pub(super) async fn run(source: &Source) -> anyhow::Result<()> {
     connection.close().await?;
     super::startup::require_same_secrets(&app).await?;
     super::startup::require_a_key_that_opens(&app).await?;
+    calls::standard::standard().context("the tables of the standard do not fit together")?;
+    app.calls.prepare().context("the connections to suppliers cannot be set up")?;
     let certificates = Certificates::load(config.tls, config.internal_tls).context("TLS cannot be set up")?;
     let listeners = Listeners::bind(config.listen, config.internal_listen).await?.with_tls(certificates.clone());
     let (public, internal) = listeners.addresses()?;

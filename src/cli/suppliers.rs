@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
+use super::supplier_endpoints;
 use crate::app::App;
 use crate::principal::Actor;
 use crate::suppliers::{self, import};
@@ -28,10 +29,14 @@ pub(super) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Set, list and remove the endpoints of suppliers: where each version of their services is reached
+    #[command(subcommand)]
+    Endpoints(supplier_endpoints::Command),
 }
 
 pub(super) async fn run(command: Command, app: &App) -> anyhow::Result<()> {
     match command {
+        Command::Endpoints(command) => supplier_endpoints::run(command, app).await,
         Command::Import { file, json } => {
             let tell = |done, of| super::progress(&format!("{done} of {of} suppliers"));
             let entries = if file.as_os_str() == "-" {

@@ -2,6 +2,7 @@
 
 mod aliases;
 mod audit;
+mod calls;
 mod database;
 mod distinct;
 mod error;
@@ -112,6 +113,8 @@ impl Config {
                 outside_issuer: outside::outside_issuer(source)?,
                 retirement: Retirement::default(),
                 audit: audit::audit(source)?,
+                call_cache_bytes: calls::cache_bytes(source)?,
+                supplier_authorities: calls::authorities(source)?,
             },
         })
     }

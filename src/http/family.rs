@@ -3,7 +3,13 @@
 //! To add one: a variant and its prefixes here (the compiler then names what else it needs), a file in `dialect/`, a folder
 //! with its handlers, and a line in `routes.rs`.
 
+use std::time::Duration;
+
 use crate::auth::Scheme;
+use crate::suppliers::endpoints::LONGEST_TIMEOUT;
+
+/// Longer than any call to a supplier.
+const LONGEST_CALL: Duration = LONGEST_TIMEOUT.saturating_add(Duration::from_mins(1));
 
 /// A family of paths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,14 +18,23 @@ pub(super) enum Family {
     Native,
     /// The token endpoints (RFC 6749, 7009, 7662).
     OAuth,
+    /// Calls to suppliers, which take as long as a supplier does.
+    Calls,
 }
 
 /// The prefixes of every family but the native one. A prefix ends at a slash or at the path's end.
-const PREFIXES: [(&str, Family); 1] = [("/oauth", Family::OAuth)];
+const PREFIXES: [(&str, Family); 6] = [
+    ("/oauth", Family::OAuth),
+    ("/v1.0.0", Family::Calls),
+    ("/v1.1.0", Family::Calls),
+    ("/v1.2.1", Family::Calls),
+    ("/v2.0.0", Family::Calls),
+    ("/v2", Family::Calls),
+];
 
 impl Family {
     /// Every family.
-    pub const ALL: [Family; 2] = [Family::Native, Family::OAuth];
+    pub const ALL: [Family; 3] = [Family::Native, Family::OAuth, Family::Calls];
 
     /// Returns the family of a path, also of one that does not exist.
     pub fn of(path: &str) -> Self {
@@ -33,6 +48,7 @@ impl Family {
         match self {
             Family::Native => "native",
             Family::OAuth => "oauth",
+            Family::Calls => "calls",
         }
     }
 
@@ -42,6 +58,17 @@ impl Family {
             Family::Native => &[Scheme::ApiKey, Scheme::Authorization],
             // A client presents itself, in a request of its own form.
             Family::OAuth => &[],
+            // HTTP Basic is a login for the supplier.
+            Family::Calls => &[Scheme::ApiKey, Scheme::Bearer],
+        }
+    }
+
+    /// The longest time for one of its requests, body included; the operator's setting unless it has its own.
+    pub const fn time_limit(self, setting: Duration) -> Duration {
+        match self {
+            Family::Native | Family::OAuth => setting,
+            // Each call ends by the time of its endpoint.
+            Family::Calls => LONGEST_CALL,
         }
     }
 }

@@ -50,6 +50,8 @@ pub enum Fault {
     NotEntityTags,
     /// A condition that the operation does not take.
     ConditionNotTaken,
+    /// Half a pair, where only whole pairs can be tried at the supplier.
+    HalfPairToVerify,
     /// Not a parameter of the operation.
     UnknownParameter,
     /// A value that the parameter cannot have.

@@ -5,8 +5,11 @@
 //! - `extract`: reads callers, bodies, queries and conditions, as types that a handler asks for.
 //! - `native`, `oauth`, `internal`: handlers and bodies, one folder for each family of paths.
 //! - `dialect`: writes errors, for each family; [`words`] has the sentences.
+//! - `demo_supplier`: a supplier to call, for a first walk.
 //! - `openapi`: makes the document from the router, and the page from the document.
 
+mod calls;
+pub mod demo_supplier;
 mod dialect;
 mod edge;
 mod error;

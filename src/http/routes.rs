@@ -14,7 +14,7 @@ use super::edge::{self, Edge, cors};
 use super::listener::Listener;
 use super::openapi::operations::{Operations, Tag, below};
 use super::openapi::{self as document, Reference, SharedReference};
-use super::{error, health, internal, native, oauth};
+use super::{calls, error, health, internal, native, oauth};
 use crate::app::App;
 use crate::error::{Error, Missing};
 
@@ -22,15 +22,18 @@ use crate::error::{Error, Missing};
 const SERVICE: Tag = Tag { prefix: "/", name: "Service", about: "Health, discovery, and this reference." };
 
 static PUBLIC: LazyLock<Reference> = LazyLock::new(|| {
-    let operations = public_operations(|directory| directory);
-    Reference::new(Listener::Public, operations, &[native::TAGS, oauth::TAGS, &[SERVICE]].concat())
+    let operations = public_operations(|open| open);
+    Reference::new(Listener::Public, operations, &[native::TAGS, calls::TAGS, oauth::TAGS, &[SERVICE]].concat())
 });
 static INTERNAL: LazyLock<Reference> =
     LazyLock::new(|| Reference::new(Listener::Internal, internal_operations(), &[internal::TAGS, &[SERVICE]].concat()));
 
 /// Everything on the public listener. The layer is for the operations that browsers may use as well.
-fn public_operations(browsers: impl FnOnce(Operations) -> Operations) -> Operations {
-    native::operations(browsers).merge(oauth::operations()).merge(service_operations(&PUBLIC))
+fn public_operations(browsers: impl Fn(Operations) -> Operations) -> Operations {
+    native::operations(&browsers)
+        .merge(calls::operations(&browsers))
+        .merge(oauth::operations())
+        .merge(service_operations(&PUBLIC))
 }
 
 /// Everything on the internal listener.
@@ -50,7 +53,7 @@ pub type ListenerService = MapRequest<Router, fn(Request) -> Request>;
 
 /// The public listener.
 pub fn public_router(app: Arc<App>) -> ListenerService {
-    let browsers = |directory: Operations| directory.layer(from_fn_with_state(Arc::clone(&app), cors::cors));
+    let browsers = |open: Operations| open.layer(from_fn_with_state(Arc::clone(&app), cors::cors));
     let operations = public_operations(browsers);
     finish(Listener::Public, operations, app)
 }
@@ -68,18 +71,22 @@ pub fn openapi(listener: Listener) -> &'static str {
     }
 }
 
-/// Removes one trailing slash, so that every path answers with and without it. The router is wrapped from outside, because
-/// the slash goes before anything is routed.
-fn without_trailing_slash(mut request: Request) -> Request {
+/// Removes one trailing slash, so that every path answers with and without it, and writes the short version of a call out. The
+/// router is wrapped from outside, because this comes before anything is routed.
+fn canonical(mut request: Request) -> Request {
     let path = request.uri().path();
-    if path.len() > 1 && path.ends_with('/') {
-        let trimmed = match request.uri().query() {
-            None => path[..path.len() - 1].to_owned(),
-            Some(query) => format!("{}?{query}", &path[..path.len() - 1]),
-        };
-        if let Ok(uri) = trimmed.parse() {
-            *request.uri_mut() = uri;
-        }
+    let trimmed = if path.len() > 1 { path.strip_suffix('/').unwrap_or(path) } else { path };
+    let short = trimmed.strip_prefix(calls::SHORT_PREFIX);
+    if trimmed.len() == path.len() && short.is_none() {
+        return request;
+    }
+    let (whole, rest) = short.map_or(("", trimmed), |rest| (calls::WHOLE_PREFIX, rest));
+    let canonical = match request.uri().query() {
+        None => format!("{whole}{rest}"),
+        Some(query) => format!("{whole}{rest}?{query}"),
+    };
+    if let Ok(uri) = canonical.parse() {
+        *request.uri_mut() = uri;
     }
     request
 }
@@ -95,5 +102,5 @@ fn finish(listener: Listener, operations: Operations, app: Arc<App>) -> Listener
         .fallback(async || error::HttpError::from(Error::missing(Missing::Path)))
         .layer(around)
         .with_state(app);
-    MapRequest::new(router, without_trailing_slash)
+    MapRequest::new(router, canonical)
 }

@@ -109,6 +109,13 @@ pub async fn keep(
     Ok(store::keep(connection, request.account, (&request.id, &request.fingerprint), outcome, now).await?)
 }
 
+/// Forgets a request, so that its key is free again: nothing came of it after all.
+pub async fn forget(pool: &PgPool, request: &Request) -> Result<(), Error> {
+    let mut transaction = postgres::begin(pool, request.account).await?;
+    store::remove(&mut transaction, request.account, &request.id).await?;
+    Ok(transaction.commit().await?)
+}
+
 /// Removes the outcomes of every account that are too old; how many there were.
 pub async fn remove_old(pool: &PgPool, now: DateTime<Utc>) -> Result<u64, sqlx::Error> {
     let mut removed = 0;

@@ -77,6 +77,16 @@ pub(super) async fn keep(
     Ok(())
 }
 
+/// Removes what was stored under a key.
+pub(super) async fn remove(connection: &mut PgConnection, account: AccountId, id: &[u8]) -> Result<(), sqlx::Error> {
+    sqlx::query("delete from idempotency_keys where account_id = $1 and id = $2")
+        .bind(account)
+        .bind(id)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// Removes outcomes that were stored before this moment, the oldest first and no more than so many; how many there were.
 /// Those that another instance is just removing are left to it.
 pub(super) async fn remove_old(

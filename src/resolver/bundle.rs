@@ -90,6 +90,10 @@ impl AccountBundle {
         self.services.iter().find(|pair| pair.service == service && pair.environment == environment)
     }
 
+    pub fn services(&self, environment: Environment) -> impl Iterator<Item = &ServicePair> {
+        self.services.iter().filter(move |pair| pair.environment == environment)
+    }
+
     /// Bytes in memory, nearly.
     pub fn weight(&self) -> usize {
         let base = self.staging.len_bytes() + self.production.len_bytes();

@@ -24,6 +24,7 @@ use crate::accounts::AccountStatuses;
 use crate::api_key::Pepper;
 use crate::cluster::{Cluster, Coherent, Limits, Owner, Readings, stale};
 use crate::error::{Denied, Error, Missing};
+use crate::sealed_pair::StoredPair;
 use crate::suppliers;
 use crate::types::{AccountId, Environment, HalfPair, Pair, Service, SupplierCode};
 use crate::vault::{DataKeys, Vault};
@@ -55,6 +56,34 @@ pub struct Resolved {
     /// For how long this process could not know whether the pair is current; `None` if it is
     /// (`CREDENZA_SERVE_STALE_FOR`).
     pub stale_for: Option<Duration>,
+}
+
+/// A state of a stored pair: another one after every write of the pair, alike on every instance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct LoginVersion(pub [u8; 16]);
+
+/// The login that a call to a supplier uses, without the login itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chosen {
+    /// The level that it comes from.
+    pub source: Level,
+    /// The state of the stored pair; none if it came with the request.
+    pub version: Option<LoginVersion>,
+    /// The supplier's display name.
+    pub supplier_name: String,
+}
+
+/// A whole pair that is stored, without the pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The level that it answers at.
+    pub level: Level,
+    /// The service, if it is for one.
+    pub service: Option<Service>,
+    /// The environment.
+    pub environment: Environment,
+    /// Its state.
+    pub version: LoginVersion,
 }
 
 /// Why a call uses what it uses. Holds no password.
@@ -97,6 +126,20 @@ impl Opener {
     /// an error and never a reason to try the next level.
     pub(crate) async fn resolve(&self, call: &Call, request: &HalfPair) -> Result<Resolved, Error> {
         self.0.resolve(call, request).await
+    }
+
+    /// The pair that a call to a supplier uses, in plain, with its state. With `own_only` a shared login of the operator's is
+    /// no login.
+    ///
+    /// # Errors
+    /// As [`Opener::resolve`].
+    pub(crate) async fn resolve_for_call(
+        &self,
+        call: &Call,
+        request: &HalfPair,
+        own_only: bool,
+    ) -> Result<(Chosen, Pair), Error> {
+        self.0.resolve_for_call(call, request, own_only).await
     }
 
     /// Whether the directory has a supplier.
@@ -170,6 +213,54 @@ impl Resolver {
         });
         let (level, offer) = winner?;
         Ok((level, offer.open(call, level, &keys)?))
+    }
+
+    /// Every whole pair that an account has stored for a supplier, and the shared logins that may answer for it. Opens nothing.
+    pub async fn stored(&self, account: AccountId, supplier: &SupplierCode) -> Result<Vec<Stored>, Error> {
+        let (entry, supplier) = self.bundles(&mut Readings::default(), account, supplier).await?;
+        let mut stored = Vec::new();
+        for environment in Environment::ALL {
+            for pair in entry.bundle.services(environment) {
+                let (level, service) = (Level::Service, Some(pair.service));
+                stored.push(Stored { level, service, environment, version: Offer::Service(pair).version()? });
+            }
+            if let StoredPair::Whole(pair) = entry.bundle.base(environment) {
+                let (level, version) = (Level::Account, Offer::Stored(pair).version()?);
+                stored.push(Stored { level, service: None, environment, version });
+            }
+            let allowed = Service::ALL.iter().find_map(|service| {
+                supplier.default_pair(*service, environment).filter(|(_, allowed)| *allowed).map(|(pair, _)| pair)
+            });
+            if let Some(pair) = allowed {
+                let (level, version) = (Level::Default, Offer::Stored(pair).version()?);
+                stored.push(Stored { level, service: None, environment, version });
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Which login a call to a supplier uses. Opens nothing.
+    ///
+    /// # Errors
+    /// As [`Opener::resolve`], apart from those of opening.
+    pub async fn choose(&self, call: &Call, request: &HalfPair, own_only: bool) -> Result<Chosen, Error> {
+        let (entry, supplier) = self.bundles(&mut Readings::default(), call.account, &call.supplier).await?;
+        let (source, offer) = win_for_call(call, request, &entry, &supplier, own_only)?;
+        chosen(source, offer, &supplier)
+    }
+
+    async fn resolve_for_call(&self, call: &Call, request: &HalfPair, own_only: bool) -> Result<(Chosen, Pair), Error> {
+        let mut readings = Readings::default();
+        let (entry, supplier) = self.bundles(&mut readings, call.account, &call.supplier).await?;
+        let result = async {
+            let (source, offer) = win_for_call(call, request, &entry, &supplier, own_only)?;
+            let keys = self.keys(&mut readings, call, source, offer).await?;
+            Ok((chosen(source, offer, &supplier)?, source, offer.open(call, source, &keys)?))
+        };
+        let result: Result<_, Error> = result.await;
+        let result = result.map(|(chosen, source, pair)| (source, (chosen, pair)));
+        self.counted.note(&result);
+        result.map(|(_, login)| login)
     }
 
     /// Fetches the data keys of an offer.
@@ -300,4 +391,24 @@ impl Resolver {
             Err(error) => error.into(),
         }
     }
+}
+
+fn win_for_call<'a>(
+    call: &Call,
+    request: &'a HalfPair,
+    entry: &'a Entry,
+    supplier: &'a SupplierBundle,
+    own_only: bool,
+) -> Result<(Level, Offer<'a>), Error> {
+    match win(call, request, &entry.bundle, supplier)? {
+        (Level::Default, _) if own_only => {
+            Err(Error::OwnCredentialsRequired { supplier_name: supplier.name.clone(), service: call.service })
+        }
+        winner => Ok(winner),
+    }
+}
+
+fn chosen(source: Level, offer: Offer<'_>, supplier: &SupplierBundle) -> Result<Chosen, Error> {
+    let version = if source == Level::Request { None } else { Some(offer.version()?) };
+    Ok(Chosen { source, version, supplier_name: supplier.name.clone() })
 }

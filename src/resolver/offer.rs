@@ -1,8 +1,10 @@
 //! The offers of the levels for a call, which offer wins, and how it is opened.
 
-use super::Call;
+use sha2::{Digest, Sha256};
+
 use super::bundle::{AccountBundle, ServicePair, SupplierBundle, UsernameAndSealed};
 use super::precedence::{Candidate, Level, choose};
+use super::{Call, LoginVersion};
 use crate::error::{Error, OpenError};
 use crate::sealed_pair::{Place, SealedPair, Storage, StoredPair};
 use crate::suppliers::defaults;
@@ -79,6 +81,21 @@ impl<'a> Offer<'a> {
             Offer::Stored(sealed) => sealed.as_ref().map_err(|damage| *damage)?.halves().map(Some),
         };
         Ok(values.into_iter().flatten())
+    }
+
+    /// The state of the stored pair. A sealed value is another one after every write, so no two states are alike.
+    pub fn version(self) -> Result<LoginVersion, OpenError> {
+        let mut digest = Sha256::new();
+        if let Offer::Service(stored) = self {
+            digest.update(stored.pair.as_ref().map_err(|damage| *damage)?.username.expose());
+        }
+        for value in self.sealed()? {
+            digest.update((value.as_bytes().len() as u64).to_be_bytes());
+            digest.update(value.as_bytes());
+        }
+        let mut version = [0; 16];
+        version.copy_from_slice(&digest.finalize()[..16]);
+        Ok(LoginVersion(version))
     }
 
     /// The pair, in plain.

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 /// A level of the hierarchy, highest priority first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// The pair that came with the request itself.

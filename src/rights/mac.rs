@@ -42,6 +42,11 @@ impl RightsMac {
         }
     }
 
+    pub fn optional_text(&mut self, text: Option<&str>) {
+        self.flag(text.is_some());
+        self.bytes(text.unwrap_or_default().as_bytes());
+    }
+
     pub fn flag(&mut self, flag: bool) {
         self.bytes(&[u8::from(flag)]);
     }

@@ -23,7 +23,8 @@ pub use manifest::{Emptied, Manifest, Places, make_manifest};
 pub(crate) use manifest::{begin as begin_manifest, empty, fill, fill_many};
 pub use store::are_authenticated;
 pub(crate) use store::{
-    ACCOUNTS, API_KEYS, DEFAULT_CREDENTIALS, OAUTH_CLIENT_SECRETS, OAUTH_CLIENTS, SIGNING_KEYS, Table, USERS,
+    ACCOUNTS, API_KEYS, DEFAULT_CREDENTIALS, OAUTH_CLIENT_SECRETS, OAUTH_CLIENTS, SIGNING_KEYS, SUPPLIER_ENDPOINTS,
+    Table, USERS,
 };
 
 /// The version of the MACs that brought manifests.

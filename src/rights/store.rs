@@ -179,6 +179,23 @@ pub(crate) static DEFAULT_CREDENTIALS: Table = table!(
     }
 );
 
+/// Where logins are sent.
+pub(crate) static SUPPLIER_ENDPOINTS: Table = table!(
+    "supplier_endpoints",
+    2,
+    "0::bigint",
+    "supplier_code || ' ' || service || ' ' || version || ' ' || environment",
+    "url, soap_action, timeout_seconds, concurrency, allow_private",
+    |mac, row| {
+        mac.bytes(row.try_get::<&str, _>("url")?.as_bytes());
+        mac.optional_text(row.try_get("soap_action")?);
+        mac.number(Some(row.try_get::<i32, _>("timeout_seconds")?.into()));
+        mac.number(Some(row.try_get::<i32, _>("concurrency")?.into()));
+        mac.flag(row.try_get("allow_private")?);
+        Ok(())
+    }
+);
+
 /// The moments between which a signing key signs and verifies. Its seal binds the rest.
 pub(crate) static SIGNING_KEYS: Table =
     table!("signing_keys", 3, "0::bigint", "kid", "created_at, retired_at, expires_at", |mac, row| {
@@ -189,8 +206,16 @@ pub(crate) static SIGNING_KEYS: Table =
     });
 
 /// Every table whose rows give rights.
-pub(super) static TABLES: [&Table; 7] =
-    [&ACCOUNTS, &USERS, &API_KEYS, &OAUTH_CLIENTS, &OAUTH_CLIENT_SECRETS, &DEFAULT_CREDENTIALS, &SIGNING_KEYS];
+pub(super) static TABLES: [&Table; 8] = [
+    &ACCOUNTS,
+    &USERS,
+    &API_KEYS,
+    &OAUTH_CLIENTS,
+    &OAUTH_CLIENT_SECRETS,
+    &DEFAULT_CREDENTIALS,
+    &SIGNING_KEYS,
+    &SUPPLIER_ENDPOINTS,
+];
 
 impl Table {
     /// The MAC of a row whose columns were read.

@@ -1,6 +1,7 @@
 //! The operator's supplier directory: which suppliers exist, and the default credentials of each.
 
 pub mod defaults;
+pub mod endpoints;
 #[cfg(any(test, fuzzing))]
 pub mod fuzz;
 mod hint;

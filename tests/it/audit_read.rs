@@ -74,7 +74,7 @@ async fn an_event_is_listed_with_all_its_fields() {
         "sequence": 11, "occurred_at": "2026-01-02T03:04:05Z", "action": "credentials.resolved", "outcome": 403,
         "acting_account_id": caller.account, "user_email": "devs@platform.example", "key_id": null,
         "supplier_code": "HIT", "service": "INV", "environment": "PROD", "source": null, "asked_account_id": null,
-        "subject_id": null, "since": null, "request_id": "request-1", "client_address": "192.0.2.1",
+        "subject_id": null, "since": null, "operation": null, "took_ms": null, "request_id": "request-1", "client_address": "192.0.2.1",
     });
     assert_eq!(event, expected);
 }

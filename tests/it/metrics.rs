@@ -12,12 +12,16 @@ use crate::support::installation::{Installation, Service};
 use crate::support::program::eventually;
 
 /// Metrics that a service counts only when something is wrong, or when there are several.
-const RARE: [&str; 6] = [
+const RARE: [&str; 10] = [
     "credenza_acknowledgement_wait_seconds",
     "credenza_cache_drops_total",
     "credenza_call_wait_seconds",
     "credenza_calls_in_flight",
     "credenza_calls_rejected_total",
+    "credenza_login_verdicts_total",
+    "credenza_logins",
+    "credenza_supplier_call_seconds",
+    "credenza_supplier_calls_total",
     "credenza_stale_answers_total",
 ];
 

@@ -96,7 +96,8 @@ async fn unknown_parameters_are_refused_where_a_key_is_needed_and_ignored_elsewh
     let parent = app.account("devs@platform.example").await.with_scopes(&Scope::ALL).await;
     app.subaccount(&parent, "c-1").await;
     let nobody = app.nobody();
-    for operation in operations::all() {
+    // Calls to suppliers take no notice of what they do not know, like the vendor's API.
+    for operation in operations::all().into_iter().filter(|one| !one.route.starts_with("/v")) {
         let path = operation.path(&Target::nothing());
         let more = format!("{path}?nothing=1");
         let body = || operation.has_body().then(|| json!({}));

@@ -2,7 +2,7 @@
 
 use tokio::process::Command;
 
-use crate::support::dev::Folder;
+use crate::support::dev::{Dev, Folder};
 use crate::support::program::run;
 use crate::support::skip::skip;
 
@@ -22,7 +22,9 @@ async fn the_walk_works_when_pasted() {
         return;
     }
     let folder = Folder::existing().await;
-    let dev = folder.dev().await;
+    let mut command = folder.command();
+    command.args(["--json", "--demo-supplier"]);
+    let dev = Dev::start(command).await;
     let url = |name: &str| dev.ready[name].as_str().unwrap().to_owned();
     // One shell for the whole walk, because it sets variables; a line after each command tells the answers apart.
     let mut script = String::from("set -e\n");

@@ -6,15 +6,20 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 use sqlx::{ConnectOptions, Connection, PgConnection, query_scalar};
 
+use credenza::calls::health::Login;
+use credenza::calls::health::state::Verdict;
 use credenza::postgres::bootstrap::APPLICATION;
-use credenza::types::AccountId;
+use credenza::resolver::LoginVersion;
+use credenza::resolver::precedence::Level;
+use credenza::types::{AccountId, Environment};
 
+use crate::support::app::code;
 use crate::support::cluster::{PASSWORD, in_tests, server};
 use crate::support::installation::Installation;
 use crate::support::{Caller, TestApp};
 
 /// Tables of no tenant.
-const OF_NO_TENANT: [(&str, &str); 12] = [
+const OF_NO_TENANT: [(&str, &str); 13] = [
     ("_sqlx_migrations", "which migrations were applied"),
     ("audit_former_writers", "which instances recorded resolves before an upgrade"),
     ("audit_writers", "which instances record resolves"),
@@ -26,13 +31,15 @@ const OF_NO_TENANT: [(&str, &str); 12] = [
     ("membership", "a lock without rows"),
     ("secret_fingerprints", "which secrets this database was used with"),
     ("signing_keys", "the operator's own; the private halves sealed"),
+    ("supplier_endpoints", "the operator's own; authenticated"),
     ("suppliers", "the directory, which everybody reads"),
 ];
 
 /// Keys of tenants' tables that start with another column than the account.
-const OTHER_KEYS: [(&str, &str); 3] = [
+const OTHER_KEYS: [(&str, &str); 4] = [
     ("accounts_parent_fkey", "the table of accounts is small and the same everywhere: a reference table"),
     ("accounts_pkey", "the same"),
+    ("login_health_supplier_fkey", "the directory is a reference table"),
     ("supplier_credentials_supplier_fkey", "the directory is a reference table as well"),
 ];
 
@@ -127,6 +134,16 @@ async fn fill(app: &TestApp, caller: &Caller<'_>) {
     let token = app.token(&client).await;
     app.revoke_token(&client, &token).await;
     app.app.last_use.write(&app.app.pool).await;
+    let login = Login {
+        account: caller.account,
+        supplier: code("HIT"),
+        level: Level::Account,
+        service: None,
+        environment: Environment::Production,
+        version: LoginVersion([7; 16]),
+    };
+    app.app.health.note(login, Verdict::Accepted);
+    app.app.health.write().await.unwrap();
 }
 
 /// Begins a transaction of the application's role on the rows of an account.
@@ -235,6 +252,7 @@ async fn a_hot_read_leaves_the_tenant_as_it_was() {
         "why_rights_ended(1, 1, null, null, null, '{}', now())",
         "claim_idempotency_key(1, '', 1, now())",
         "why_rights_ended(1, 1, null, null, null, '{}', now())",
+        "login_health_of(1, 'HIT')",
         "keep_outcome(0, sha256(''), sha256(''), 201::smallint, null, '{}', now())",
     ] {
         let read = format!("select * from {read}");
@@ -248,7 +266,7 @@ async fn a_hot_read_leaves_the_tenant_as_it_was() {
     }
     let ours = "select proname::text from pg_proc where pronamespace = 'public'::regnamespace and prosrc ~ 'set_config'
          and prosrc ~ 'credenza.(account_id|every_account)'";
-    assert_eq!(names(&mut connection, ours).await.len(), 13, "a new one needs its case here");
+    assert_eq!(names(&mut connection, ours).await.len(), 14, "a new one needs its case here");
 }
 
 #[tokio::test]

@@ -169,6 +169,8 @@ async fn every_operation_on_an_account_is_tried_here_or_in_the_other_page() {
             on_accounts().any(|other| other.route == route),
             route.starts_with("/extra/v2/credentials") || route.starts_with("/internal/"),
             ABOUT_NO_ACCOUNT.contains(&route),
+            // In `calls_rights.rs`.
+            route.contains("/suppliers/{supplier_code}/"),
             // In `audit_read.rs`.
             route == "/extra/v2/audit-events",
         ];

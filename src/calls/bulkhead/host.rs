@@ -102,6 +102,11 @@ impl<T> Host<T> {
         was_waiting
     }
 
+    /// Counts the calls that wait.
+    pub fn waiting(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.waiting).sum()
+    }
+
     /// Whether no call is under way or waiting.
     pub(super) fn is_idle(&self) -> bool {
         self.lanes.is_empty()

@@ -13,11 +13,13 @@ use super::database::Database;
 use super::demo::Demo;
 use super::env_file;
 use super::secrets::DevSecrets;
+use super::supplier;
 use crate::app::App;
 use crate::cli::signals::Signals;
 use crate::cli::{connect, progress, startup};
 use crate::clock::Clock;
 use crate::config::{self, Config, Shutdown, Source};
+use crate::http::demo_supplier::DemoSupplier;
 use crate::http::server::Listeners;
 use crate::postgres::{self, Servers};
 use crate::rights;
@@ -42,6 +44,8 @@ pub(super) struct Service {
     listener_database: Servers,
     /// The demo account and its keys.
     pub demo: Demo,
+    /// The supplier on this machine, if one was asked for. It ends with the service.
+    pub supplier: Option<DemoSupplier>,
 }
 
 impl Installation {
@@ -68,7 +72,7 @@ impl Installation {
     }
 
     /// Brings the schema up to date, composes the application, and makes the demo account at the first start.
-    pub async fn prepare(&self) -> anyhow::Result<Service> {
+    pub async fn prepare(&self, demo_supplier: bool) -> anyhow::Result<Service> {
         let source = Source::load(None)?.with_file(&self.env_file)?;
         let owner = config::database(&source, "CREDENZA_MIGRATION_DATABASE_URL")?;
         let mut config = Config::load(&source)?;
@@ -87,7 +91,8 @@ impl Installation {
         connection.close().await?;
         startup::require_same_secrets(&app).await?;
         let demo = Demo::load_or_make(&app, &self.data_dir).await?;
-        Ok(Service { app, listener_database: config.listener_database, demo })
+        let supplier = if demo_supplier { Some(supplier::start(&app).await?) } else { None };
+        Ok(Service { app, listener_database: config.listener_database, demo, supplier })
     }
 
     /// Returns the addresses of the public and the internal listener.
@@ -112,7 +117,7 @@ impl Installation {
 
     /// Serves until the first signal, or until the database has ended by itself; then closes everything.
     pub async fn serve(mut self, service: Service, signals: &Signals) -> anyhow::Result<()> {
-        let Service { app, listener_database, demo: _ } = service;
+        let Service { app, listener_database, demo: _, supplier: _supplier } = service;
         let metrics = tokio::spawn(telemetry::keep_metrics());
         let background = tokio::spawn(Arc::clone(&app).run_in_background(listener_database));
         let mut database_ended = false;

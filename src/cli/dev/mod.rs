@@ -6,12 +6,12 @@ mod env_file;
 mod installation;
 mod screen;
 mod secrets;
+mod supplier;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use demo::Demo;
-use installation::Installation;
+use installation::{Installation, Service};
 use screen::Screen;
 
 use super::signals::Signals;
@@ -31,23 +31,26 @@ pub(super) struct Options {
     /// Print one line of JSON on standard output when ready, and nothing more there
     #[arg(long)]
     json: bool,
+    /// Start a small supplier on this machine as well, and make it the one that calls to HIT reach
+    #[arg(long)]
+    demo_supplier: bool,
 }
 
 pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()> {
     let signals = Signals::listen()?;
-    let Options { listen, internal_listen, data_dir, json } = options;
+    let Options { listen, internal_listen, data_dir, json, demo_supplier } = options;
     let installation = tokio::select! {
         installation = Installation::open(&data_dir, listen, internal_listen, source) => installation?,
         () = signals.first() => return Ok(()),
     };
     let prepared = tokio::select! {
-        prepared = installation.prepare() => prepared,
+        prepared = installation.prepare(demo_supplier) => prepared,
         () = signals.first() => return installation.close().await,
     };
     match prepared {
         Ok(service) => {
-            show(&installation, &service.demo, json)?;
-            installation.serve(service, &signals).await
+            show(&installation, &service, json)?;
+            Box::pin(installation.serve(service, &signals)).await
         }
         Err(error) => {
             installation.close().await?;
@@ -57,12 +60,13 @@ pub(super) async fn run(options: Options, source: &Source) -> anyhow::Result<()>
 }
 
 /// Prints that everything is ready, and where.
-fn show(installation: &Installation, demo: &Demo, json: bool) -> anyhow::Result<()> {
+fn show(installation: &Installation, service: &Service, json: bool) -> anyhow::Result<()> {
     let (public, internal) = installation.addresses()?;
     let screen = Screen {
         url: format!("http://{public}"),
         internal_url: format!("http://{internal}"),
-        demo,
+        demo: &service.demo,
+        has_supplier: service.supplier.is_some(),
         database_url: installation.database().admin_url(),
         env_file: installation.env_file(),
         data_dir: installation.data_dir(),

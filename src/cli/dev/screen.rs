@@ -12,6 +12,8 @@ pub(super) struct Screen<'a> {
     pub url: String,
     pub internal_url: String,
     pub demo: &'a Demo,
+    /// Whether there is a supplier to call on this machine.
+    pub has_supplier: bool,
     pub database_url: &'a str,
     pub env_file: &'a Path,
     pub data_dir: &'a Path,
@@ -45,6 +47,20 @@ impl Screen<'_> {
         })
     }
 
+    /// The call that the walk ends with, if there is somebody to call.
+    fn call(&self) -> String {
+        if !self.has_supplier {
+            return String::new();
+        }
+        let (url, key) = (&self.url, &self.demo.keys.api_key);
+        format!(
+            "
+  Call the supplier with it (a small one on this machine; the password `wrong` is refused):
+    curl -i '{url}/v2/suppliers/HIT/inventory/PRODUCT123?environment=PROD' -H 'X-API-Key: {key}'
+"
+        )
+    }
+
     /// For people.
     pub fn print(&self) {
         let bold = |text: &str| {
@@ -75,7 +91,7 @@ impl Screen<'_> {
 
   Be given that login, as a program that talks to suppliers:
     curl {internal_url}/internal/v1/resolve -H 'X-API-Key: {resolver_key}' -H 'Content-Type: application/json' -d '{{"account_id": {account}, "supplier_code": "HIT", "service": "INV", "environment": "PROD"}}'
-
+{supplier}
 This is for development: the secrets lie beside the data. Stop with Ctrl-C; the same folder starts with the same data.
 "#,
             title = bold("Credenza is ready."),
@@ -88,6 +104,7 @@ This is for development: the secrets lie beside the data. Stop with Ctrl-C; the 
             public_key = keys.public_key,
             data_dir = self.data_dir.display(),
             env_file = self.env_file.display(),
+            supplier = self.call(),
         );
         // A reader that went away is no reason to stop.
         let _ = std::io::stdout().write_all(text.as_bytes());

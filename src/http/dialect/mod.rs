@@ -1,5 +1,6 @@
 //! Dialects: how an error looks, and how a caller is refused, in each family of paths. One file a family.
 
+pub(super) mod calls;
 mod native;
 pub mod oauth;
 pub mod words;
@@ -40,6 +41,7 @@ impl Family {
         match self {
             Family::Native => native::write(error),
             Family::OAuth => oauth::write(error),
+            Family::Calls => calls::write(error),
         }
     }
 
@@ -47,7 +49,7 @@ impl Family {
     pub(super) const fn error_form(self) -> &'static ErrorForm {
         match self {
             // A refusal of the token endpoint stands at its operation.
-            Family::Native | Family::OAuth => &native::FORM,
+            Family::Native | Family::OAuth | Family::Calls => &native::FORM,
         }
     }
 }

@@ -89,7 +89,7 @@ fn request_answer(refused: RequestError) -> (StatusCode, ErrorBody) {
     plain_with(refused.status(), detail)
 }
 
-fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
+pub(super) fn domain_answer(error: &Error) -> (StatusCode, ErrorBody) {
     let detail = |status, detail: &str| (status, ErrorBody { detail: detail.to_owned(), hint: None, errors: vec![] });
     match error {
         Error::HalfPairs(missing) => validation(missing.iter().copied().map(words::half_pair)),

@@ -133,6 +133,9 @@ fn fault(fault: &Fault) -> Message {
         Fault::NotAnIdempotencyKey(most) => format!("must be one text of 1 to {most} printable ASCII characters"),
         Fault::NotEntityTags => "must be `*` or entity tags such as `\"5f1c\"`".to_owned(),
         Fault::ConditionNotTaken => "is a condition that this operation does not take".to_owned(),
+        Fault::HalfPairToVerify => {
+            "tries whole pairs: a user name and a password for each environment of the request".to_owned()
+        }
         Fault::UnknownParameter => "is not a parameter of this operation".to_owned(),
         Fault::UnreadableParameter => "has a value of the wrong form".to_owned(),
         Fault::GivenTwice => "is given twice".to_owned(),

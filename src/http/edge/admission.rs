@@ -1,7 +1,5 @@
 //! Admits requests: by the rate of their key, the turns of their account, and the bytes of their body.
 
-use std::sync::OnceLock;
-
 use axum::http::Method;
 
 use super::context::RequestContext;
@@ -55,14 +53,21 @@ pub(in crate::http) async fn wait_for_turn(
     account: AccountId,
 ) -> Result<(), Error> {
     let limits = if method.is_safe() { &app.admission.reads } else { &app.admission.writes };
-    take_turn(context, app, limits, account, &context.admitted.turn).await
+    if let Some(turn) = take_turn(context, app, limits, account).await? {
+        context.admitted.keep_turn(turn);
+    }
+    Ok(())
 }
 
 /// Waits for the turn of an import before its file is received, which limits the files of an account in memory.
 pub(in crate::http) async fn wait_to_import(context: &RequestContext, app: &App) -> Result<(), Error> {
     let Some(principal) = context.principal.get() else { return Ok(()) };
     let limits = &app.admission.imports;
-    take_turn(context, app, limits, principal.acting_account, &context.admitted.import).await
+    if let Some(turn) = take_turn(context, app, limits, principal.acting_account).await? {
+        // A request has one.
+        let _ = context.admitted.import.set(turn);
+    }
+    Ok(())
 }
 
 async fn take_turn(
@@ -70,18 +75,13 @@ async fn take_turn(
     app: &App,
     limits: &ConcurrencyLimits,
     account: AccountId,
-    turn: &OnceLock<ConcurrencyPermit>,
-) -> Result<(), Error> {
+) -> Result<Option<ConcurrencyPermit>, Error> {
     if context.listener == Listener::Internal {
-        return Ok(());
+        return Ok(None);
     }
     let payer = app.statuses.payer(account).await?;
     match limits.acquire(payer).await {
-        Ok(taken) => {
-            // A request has one turn.
-            let _ = turn.set(taken);
-            Ok(())
-        }
+        Ok(turn) => Ok(Some(turn)),
         Err(denied) => {
             app.admission.delay_refusal().await;
             Err(denied.into())

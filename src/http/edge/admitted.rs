@@ -15,7 +15,7 @@ pub(in crate::http) struct Admitted {
     in_flight: InFlight,
     permit: Mutex<Option<InFlightPermit>>,
     pub(super) allowance: OnceLock<Allowance>,
-    pub(super) turn: OnceLock<ConcurrencyPermit>,
+    turn: Mutex<Option<ConcurrencyPermit>>,
     pub(super) import: OnceLock<ConcurrencyPermit>,
     bytes: OnceLock<ReservedBytes>,
 }
@@ -27,7 +27,7 @@ impl Admitted {
             in_flight: in_flight.clone(),
             permit: Mutex::new(permit),
             allowance: OnceLock::new(),
-            turn: OnceLock::new(),
+            turn: Mutex::default(),
             import: OnceLock::new(),
             bytes: OnceLock::new(),
         }
@@ -43,6 +43,18 @@ impl Admitted {
         let permit = self.in_flight.acquire().ok_or(Error::Overloaded)?;
         self.permit.lock().unwrap_or_else(PoisonError::into_inner).replace(permit);
         Ok(())
+    }
+
+    /// Keeps the turn of the account.
+    pub(super) fn keep_turn(&self, turn: ConcurrencyPermit) {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).replace(turn);
+    }
+
+    /// Gives the permit of the listener and the turn of the account back, for work that has limits of its own and may take
+    /// long.
+    pub fn release(&self) {
+        self.pause();
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Keeps the bytes of the body, which is read once.

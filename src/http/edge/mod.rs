@@ -103,7 +103,7 @@ pub(in crate::http) async fn edge(State(edge): State<Arc<Edge>>, mut request: Re
         let answer =
             background::holding(Arc::<RequestContext>::clone(&context), next.run(request).instrument(span.clone()));
         let answer = standstill::limited(STATEMENT_LIMIT, answer);
-        match timeout(app.settings.admission.request_timeout, answer).await {
+        match timeout(context.family.time_limit(app.settings.admission.request_timeout), answer).await {
             Ok(Some(response)) => response,
             Ok(None) => {
                 app.cluster.trust().doubt_connections();

@@ -19,7 +19,7 @@ use crate::http::edge::admission;
 use crate::http::edge::context::RequestContext;
 use crate::http::error::HttpError;
 use crate::http::family::Family;
-use crate::principal::{Actor, Principal, Scope};
+use crate::principal::{Actor, AuthMethod, Principal, Scope};
 use crate::types::AccountId;
 
 pub(in crate::http) static X_ACCOUNT_ID: HeaderName = HeaderName::from_static("x-account-id");
@@ -30,6 +30,8 @@ pub trait Right: Send + Sync {
     const SCOPE: Option<Scope>;
     /// Whether a parent can use it for a sub-account, by `X-Account-Id`.
     const FOR_OTHERS: bool = false;
+    /// Which kinds of keys have it. A public key has it without the scope, for its own account.
+    const ACCEPTS: Accepts = Accepts::Private;
 }
 
 /// May see what is configured.
@@ -44,6 +46,12 @@ pub struct ReadAudit;
 pub struct ManageKeys;
 /// May manage sub-accounts, if the account has any; see [`Parent`].
 pub struct ManageSubaccounts;
+/// May call suppliers.
+pub struct CallSuppliers;
+/// May call suppliers for what they publish: also a browser with a public key, from an allowed origin.
+pub struct BrowseSuppliers;
+/// May send orders to suppliers.
+pub struct SendOrders;
 /// Is somebody.
 pub struct Anybody;
 
@@ -67,6 +75,19 @@ impl Right for ManageKeys {
 }
 impl Right for ManageSubaccounts {
     const SCOPE: Option<Scope> = Some(Scope::SubaccountsManage);
+}
+impl Right for CallSuppliers {
+    const SCOPE: Option<Scope> = Some(Scope::SuppliersCall);
+    const FOR_OTHERS: bool = true;
+}
+impl Right for BrowseSuppliers {
+    const SCOPE: Option<Scope> = Some(Scope::SuppliersCall);
+    const FOR_OTHERS: bool = true;
+    const ACCEPTS: Accepts = Accepts::PublicToo;
+}
+impl Right for SendOrders {
+    const SCOPE: Option<Scope> = Some(Scope::OrdersSend);
+    const FOR_OTHERS: bool = true;
 }
 impl Right for Anybody {
     const SCOPE: Option<Scope> = None;
@@ -105,9 +126,11 @@ impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
     type Rejection = HttpError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, HttpError> {
-        let own = authenticate(parts, app, Accepts::Private).await?;
+        let own = authenticate(parts, app, R::ACCEPTS).await?;
+        let is_public = own.method == AuthMethod::PublicKey;
         let acting = match account_named(&parts.headers) {
             Ok(None) => Ok(Arc::clone(&own)),
+            Ok(Some(_)) if is_public => Err(Denied::NotForOthers.into()),
             Ok(Some(account)) if R::FOR_OTHERS => auth::act_for(&own, account, &app.statuses).await,
             Ok(Some(_)) => Err(Denied::NotForOthers.into()),
             Err(error) => Err(error),
@@ -122,6 +145,7 @@ impl<R: Right> FromRequestParts<Arc<App>> for Caller<R> {
         let principal = noted;
         if let Some(scope) = R::SCOPE
             && !principal.has(scope)
+            && !is_public
         {
             return Err(Error::Denied(Denied::MissingScope(scope)).into());
         }

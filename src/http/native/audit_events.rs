@@ -60,6 +60,8 @@ pub struct Parameters {
     "asked_account_id": null,
     "subject_id": null,
     "since": null,
+    "operation": null,
+    "took_ms": null,
     "request_id": "7f1c9a11",
     "client_address": "198.51.100.7",
 }))]
@@ -104,6 +106,12 @@ pub struct EventBody {
     /// Of a gap: what was recorded until then is there.
     #[schema(required)]
     since: Option<DateTime<Utc>>,
+    /// Of a call to a supplier, and of the resolve for it: the operation.
+    #[schema(required)]
+    operation: Option<String>,
+    /// Of a call to a supplier: how long it took, in milliseconds.
+    #[schema(required)]
+    took_ms: Option<i64>,
     /// The request.
     #[schema(required)]
     request_id: Option<String>,
@@ -139,6 +147,8 @@ impl From<EventSummary> for EventBody {
             asked_account_id: event.asked_account_id,
             subject_id: event.subject_id,
             since: event.since,
+            operation: event.operation,
+            took_ms: event.took_ms,
             request_id: event.request_id,
             client_address: event.client_address,
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -14,6 +15,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::credentials::{self, AuditTrail, BaseCredentials, BaseUpdate, ServiceAuditTrail, Stamps, Tags};
 use crate::error::{Error, Missing};
+use crate::http::edge::context::RequestContext;
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, ReadCredentials, WriteCredentials};
@@ -27,6 +29,7 @@ use crate::http::extract::write::{Instead, Made, Write};
 use crate::http::native::listing::Listing;
 use crate::http::native::services::ServiceCredentialBody;
 use crate::http::native::supplier_path::supplier_in_path;
+use crate::http::native::verified::Storing;
 use crate::http::openapi::schemas;
 use crate::types::{Environment, HalfPair, Password, Service, SupplierCode, Username};
 
@@ -198,11 +201,15 @@ pub async fn list(
     post,
     path = "",
     operation_id = "upsert_credentials",
-    params(Manner, Caller<WriteCredentials>, Given, Keyed),
+    params(Storing, Caller<WriteCredentials>, Given, Keyed),
     request_body = UpsertBody,
     responses(
         (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
-        (status = 201, description = "Stored", body = BaseCredentialsBody),
+        (
+            status = 201, description = "Stored", body = BaseCredentialsBody,
+            headers(("X-Login-State" = Option<String>, description = "With `verify`: what the supplier said of each pair, such as `PROD=accepted`.")),
+        ),
+        (status = 422, description = "The supplier refused this login, or this Idempotency-Key was used for another request"),
         (status = 404, description = "Supplier not found"),
     ),
     security(("oauth2" = ["credentials:write"]))
@@ -210,15 +217,19 @@ pub async fn list(
 pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
-    Query(manner): Query<Manner>,
+    Query(storing): Query<Storing>,
+    Extension(context): Extension<Arc<RequestContext>>,
     Given(conditions): Given,
     Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<UpsertBody>>>,
 ) -> Result<Response, Instead> {
-    let (account, update) = (caller.account(), body.parse()?);
+    let (account, update, manner) = (caller.account(), body.parse()?, storing.manner());
+    let pairs = [(Environment::Production, update.production.clone()), (Environment::Staging, update.staging.clone())];
+    let states = storing.verified(&app, &caller, &context, &update.supplier, None, pairs).await?;
     let sealer = if update.brings_values() { Some(manner.sealer(&app, account).await?) } else { None };
     let mut write = Write::to_credentials(&app, &caller, &update.supplier, manner, keyed).await?;
     let stored = credentials::upsert_base(write.work(), update, sealer.as_ref(), &conditions).await;
-    write.created(stored, |(stored, tag)| (Some(tag), BaseCredentialsBody::from(stored))).await
+    let answer = write.created(stored, |(stored, tag)| (Some(tag), BaseCredentialsBody::from(stored))).await?;
+    Ok(states.on(answer))
 }
 
 /// Get the credentials for a supplier

@@ -18,6 +18,7 @@ use crate::http::native::listing::Listing;
 use crate::http::native::supplier_path::supplier_in_path;
 use crate::http::openapi::schemas;
 use crate::suppliers;
+use crate::suppliers::endpoints::Endpoint;
 use crate::types::{Environment, Service};
 
 /// Suppliers in one page, unless the caller asks for another number; and the most that they can ask for.
@@ -75,6 +76,7 @@ pub struct ServiceBody {
     "supplier_name": "Hit Promotional Products",
     "services": [{
         "code": "MED", "description": Service::Med.description(), "default_environments": [Environment::Production],
+        "versions": [{ "version": "1.1.0", "environments": [Environment::Production] }],
     }],
 }))]
 pub struct SupplierServices {
@@ -93,6 +95,30 @@ pub struct SupplierService {
     /// The environments in which calls are answered without credentials of one's own.
     #[schema(value_type = Vec<schemas::EnvironmentCode>)]
     default_environments: Vec<Environment>,
+    /// The versions that can be called, in their order.
+    versions: Vec<CallableVersion>,
+}
+
+/// A version of a service that can be called.
+#[derive(Serialize, ToSchema)]
+pub struct CallableVersion {
+    #[schema(example = "2.0.0")]
+    version: String,
+    /// The environments in which it can be called.
+    #[schema(value_type = Vec<schemas::EnvironmentCode>)]
+    environments: Vec<Environment>,
+}
+
+/// The versions of a service that a supplier has endpoints for, which are listed by service and version.
+fn versions(endpoints: &[Endpoint], service: Service) -> Vec<CallableVersion> {
+    let of_service: Vec<_> = endpoints.iter().filter(|endpoint| endpoint.place.service == service.as_str()).collect();
+    let by_version = of_service.chunk_by(|one, next| one.place.version == next.place.version);
+    by_version
+        .map(|group| CallableVersion {
+            version: group[0].place.version.clone(),
+            environments: group.iter().map(|endpoint| endpoint.place.environment).collect(),
+        })
+        .collect()
 }
 
 /// List the supplier directory
@@ -160,10 +186,12 @@ pub async fn services(
 ) -> Result<Json<SupplierServices>, HttpError> {
     let supplier = supplier_in_path(&code, Missing::Supplier)?;
     let (supplier_name, defaults) = app.resolver.defaults(&supplier).await?;
+    let endpoints = app.endpoints.of(&supplier).await?;
     let services = defaults.into_iter().map(|(service, default_environments)| SupplierService {
         code: service.as_str(),
         description: service.description(),
         default_environments,
+        versions: versions(&endpoints, service),
     });
     Ok(Json(SupplierServices { supplier_code: supplier.to_string(), supplier_name, services: services.collect() }))
 }

@@ -6,6 +6,7 @@ pub mod credentials;
 pub mod directory;
 pub mod import;
 pub mod listing;
+pub mod login_health;
 pub mod me;
 pub mod oauth_clients;
 pub mod resolution;
@@ -15,6 +16,7 @@ pub mod services;
 pub mod subaccount_api_keys;
 pub mod subaccounts;
 mod supplier_path;
+mod verified;
 
 use utoipa_axum::routes;
 
@@ -65,7 +67,9 @@ pub(super) fn operations(browsers: impl FnOnce(Operations) -> Operations) -> Ope
             ("/import", with_body_limit(routes!(import::import), MOST_BYTES)),
             ("/{supplier_code}", routes!(credentials::find, credentials::delete)),
             ("/{supplier_code}/audit", routes!(credentials::audit_trail)),
+            ("/{supplier_code}/health", routes!(login_health::health)),
             ("/{supplier_code}/resolution", routes!(resolution::explain)),
+            ("/{supplier_code}/verify", routes!(login_health::verify)),
             ("/{supplier_code}/services", routes!(services::upsert)),
             ("/{supplier_code}/services/{service}/{environment}", routes!(services::delete)),
         ],

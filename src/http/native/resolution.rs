@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::app::App;
+use crate::calls::health::Login;
+use crate::calls::health::state::State as LoginState;
 use crate::error::Missing;
 use crate::http::error::HttpError;
 use crate::http::extract::caller::{Caller, ReadCredentials};
@@ -15,6 +18,7 @@ use crate::http::extract::fields::FieldErrors;
 use crate::http::extract::path::Path;
 use crate::http::extract::query::Query;
 use crate::http::fields::Fault;
+use crate::http::native::login_health::HealthBody;
 use crate::http::native::supplier_path::supplier_in_path;
 use crate::http::openapi::schemas;
 use crate::resolver::Explanation;
@@ -42,6 +46,11 @@ pub struct Parameters {
     "environment": "PROD",
     "source": "service",
     "username": "hit_inv_user",
+    "health": {
+        "level": "service", "service": "INV", "environment": "PROD", "state": "accepted",
+        "since": "2026-01-02T03:04:05Z", "last_accepted_at": "2026-01-02T03:04:05Z", "last_refused_at": null,
+        "refused_code": null, "retry_after": null,
+    },
     "trace": [
         { "level": "request", "outcome": "not_provided" },
         { "level": "service", "outcome": "used" },
@@ -64,6 +73,9 @@ pub struct ExplanationBody {
     username: Option<String>,
     /// All four levels, from the highest.
     trace: Vec<Step>,
+    /// Whether the pair that answers works; null if no level has one.
+    #[schema(required)]
+    health: Option<HealthBody>,
     /// As in the answer of a resolve.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
@@ -92,7 +104,13 @@ pub enum OneOrMany {
 }
 
 impl ExplanationBody {
-    fn new(supplier: &SupplierCode, explanation: Explanation) -> Self {
+    fn new(
+        supplier: &SupplierCode,
+        explanation: Explanation,
+        known: &[(Login, Option<LoginState>)],
+        now: DateTime<Utc>,
+    ) -> Self {
+        let health = HealthBody::of_answer(&explanation, known, now);
         let steps = Level::ALL.into_iter().zip(explanation.outcomes);
         Self {
             supplier_code: supplier.to_string(),
@@ -101,6 +119,7 @@ impl ExplanationBody {
             source: explanation.source,
             username: explanation.username,
             trace: steps.map(|(level, outcome)| Step { level, outcome }).collect(),
+            health,
             stale_for: explanation.stale_for.map(|time| time.as_secs()),
         }
     }
@@ -134,7 +153,9 @@ pub async fn explain(
         .flat_map(|service| environments.iter().map(move |environment| (*service, *environment)))
         .collect();
     let explanations = app.resolver.explain(caller.account(), &supplier, &calls).await?;
-    let mut bodies = explanations.into_iter().map(|explanation| ExplanationBody::new(&supplier, explanation));
+    let (known, now) = (app.calls.health_of(caller.account(), &supplier).await?, app.clock.now());
+    let mut bodies =
+        explanations.into_iter().map(|explanation| ExplanationBody::new(&supplier, explanation, &known, now));
     let one = if parameters.service.is_some() && parameters.environment.is_some() { bodies.next() } else { None };
     Ok(Json(one.map_or_else(|| OneOrMany::Many(bodies.collect()), OneOrMany::One)))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use secrecy::SecretString;
@@ -11,6 +12,7 @@ use utoipa::ToSchema;
 use crate::app::App;
 use crate::credentials::{self, ServiceCredential, ServiceUpdate};
 use crate::error::{Error, Missing};
+use crate::http::edge::context::RequestContext;
 use crate::http::error::HttpError;
 use crate::http::extract::body::{JsonBody, Object};
 use crate::http::extract::caller::{Caller, WriteCredentials};
@@ -22,8 +24,9 @@ use crate::http::extract::preview::{Manner, PreviewBody};
 use crate::http::extract::query::Query;
 use crate::http::extract::write::{Instead, Made, Write};
 use crate::http::native::supplier_path::supplier_in_path;
+use crate::http::native::verified::Storing;
 use crate::http::openapi::schemas;
-use crate::types::{Environment, Pair, Password, Service, Username};
+use crate::types::{Environment, HalfPair, Pair, Password, Service, Username};
 
 /// A pair for one service and environment.
 #[derive(Deserialize, ToSchema)]
@@ -91,11 +94,15 @@ impl UpsertBody {
     post,
     path = "",
     operation_id = "upsert_service_credentials",
-    params(Manner, Caller<WriteCredentials>, Given, Keyed),
+    params(Storing, Caller<WriteCredentials>, Given, Keyed),
     request_body = UpsertBody,
     responses(
         (status = 200, description = "With `dry_run`: what would change", body = PreviewBody),
-        (status = 201, description = "Stored", body = ServiceCredentialBody),
+        (
+            status = 201, description = "Stored", body = ServiceCredentialBody,
+            headers(("X-Login-State" = Option<String>, description = "With `verify`: what the supplier said of each pair, such as `PROD=accepted`.")),
+        ),
+        (status = 422, description = "The supplier refused this login, or this Idempotency-Key was used for another request"),
         (status = 404, description = "Parent credentials must exist first"),
     ),
     security(("oauth2" = ["credentials:write"]))
@@ -104,15 +111,21 @@ pub async fn upsert(
     caller: Caller<WriteCredentials>,
     State(app): State<Arc<App>>,
     Path(code): Path<String>,
-    Query(manner): Query<Manner>,
+    Query(storing): Query<Storing>,
+    Extension(context): Extension<Arc<RequestContext>>,
     Given(conditions): Given,
     Once(keyed, JsonBody(Object(body))): Once<JsonBody<Object<UpsertBody>>>,
 ) -> Result<Response, Instead> {
-    let update = body.parse(&code)?;
+    let (update, manner) = (body.parse(&code)?, storing.manner());
+    let Pair { username, password } = update.pair.clone();
+    let pair = HalfPair { username: Some(username), password: Some(password) };
+    let pairs = [(update.environment, pair)];
+    let states = storing.verified(&app, &caller, &context, &update.supplier, Some(update.service), pairs).await?;
     let sealer = manner.sealer(&app, caller.account()).await?;
     let mut write = Write::to_credentials(&app, &caller, &update.supplier, manner, keyed).await?;
     let stored = credentials::upsert_service(write.work(), update, &sealer, &conditions).await;
-    write.created(stored, |(stored, tag)| (Some(tag), ServiceCredentialBody::from(stored))).await
+    let answer = write.created(stored, |(stored, tag)| (Some(tag), ServiceCredentialBody::from(stored))).await?;
+    Ok(states.on(answer))
 }
 
 /// Delete service credentials

@@ -16,7 +16,7 @@ Credenza keeps supplier credentials and answers which pair a PromoStandards call
 
 Every path answers with and without one trailing slash. Bodies are JSON, except where it is said. An operation that asks \
 for a key or a token refuses what it does not know: fields, query parameters, and a second value for either. All others \
-take no notice of what they do not know.
+take no notice of what they do not know; nor do calls to suppliers of unknown query parameters.
 
 {errors}
 

@@ -88,13 +88,23 @@ fn add_key(operation: &mut Value, success: &str) {
         parameters.push(header("Idempotency-Key", about, &schema));
     }
     for (status, sentence) in [("409", IN_PROGRESS), ("422", KEY_REUSED)] {
-        operation["responses"][status] = json!({ "description": sentence });
+        // An order has more to say about both.
+        if operation["responses"].get(status).is_none() {
+            operation["responses"][status] = json!({ "description": sentence });
+        }
     }
-    operation["responses"][success]["headers"]["Idempotent-Replayed"] = json!({
+    let replayed = json!({
         "description": "There if the request was carried out before, and this is the answer of that time.",
         "required": false,
         "schema": { "const": "true" },
     });
+    let mut replaying = vec![success];
+    if operation["responses"]["409"].get("headers").is_some() {
+        replaying.push("409");
+    }
+    for status in replaying {
+        operation["responses"][status]["headers"]["Idempotent-Replayed"] = replayed.clone();
+    }
 }
 
 fn header(name: &str, about: &str, schema: &Value) -> Value {

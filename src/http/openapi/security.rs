@@ -33,11 +33,14 @@ impl Protection {
 
     /// Every way to present oneself to a listener, each with the scopes that the annotation names.
     pub(super) fn requirements(self, operation: &Value, family: Family, listener: Listener) -> Value {
-        let scopes = operation.pointer("/security/0/oauth2").cloned().unwrap_or(json!([]));
+        let named = operation["security"].as_array().into_iter().flatten().find_map(|scheme| scheme.get("oauth2"));
+        let scopes = named.cloned().unwrap_or(json!([]));
         let schemes: &[&str] = match (self, family, listener) {
             (Protection::Open, ..) => &[],
             // The client may stand in the body.
             (Protection::Client, ..) => return json!([{ "client_basic": [] }, {}]),
+            (Protection::Private, Family::Calls, _) => &["api_key", "oauth2", "outside_issuer"],
+            (Protection::PublicToo, Family::Calls, _) => &["api_key", "public_api_key", "oauth2", "outside_issuer"],
             (_, Family::Native | Family::OAuth, Listener::Internal) => &["api_key", "access_token", "reseller"],
             (Protection::Private, Family::Native | Family::OAuth, _) => {
                 &["api_key", "oauth2", "outside_issuer", "reseller"]
@@ -115,5 +118,7 @@ fn meaning(scope: Scope) -> &'static str {
         Scope::SubaccountsManage => "Manage sub-accounts.",
         Scope::ApiKeysManage => "Manage keys and clients.",
         Scope::AuditRead => "Read the audit events.",
+        Scope::SuppliersCall => "Call suppliers, by the routes that only read.",
+        Scope::OrdersSend => "Send orders to suppliers. Nobody has it who was not given it by name.",
     }
 }

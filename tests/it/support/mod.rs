@@ -42,6 +42,8 @@ pub mod sources;
 pub mod sql;
 /// Parents and their sub-accounts.
 pub mod subaccounts;
+/// A supplier on loopback, which records what it receives and answers from a script.
+pub mod supplier;
 /// A key service with the transit API, which can be made to fail.
 pub mod transit;
 /// HTTP over a real connection.

@@ -46,6 +46,7 @@ impl Operation {
             _ => &target.key,
         };
         let path = self.route.replace("{id}", id).replace("{key_id}", &target.subaccount_key);
+        let path = path.replace("{product_id}", "1").replace("{issue_id}", "1");
         path.replace("{supplier_code}", "HIT").replace("{service}", "INV").replace("{environment}", "PROD")
     }
 
@@ -68,7 +69,9 @@ pub fn all() -> Vec<Operation> {
         ("GET", "/extra/v2/credentials/{supplier_code}", Some(Read)),
         ("DELETE", "/extra/v2/credentials/{supplier_code}", Some(Write)),
         ("GET", "/extra/v2/credentials/{supplier_code}/audit", Some(Read)),
+        ("GET", "/extra/v2/credentials/{supplier_code}/health", Some(Read)),
         ("GET", "/extra/v2/credentials/{supplier_code}/resolution", Some(Read)),
+        ("POST", "/extra/v2/credentials/{supplier_code}/verify", Some(Write)),
         ("POST", "/extra/v2/credentials/{supplier_code}/services", Some(Write)),
         ("DELETE", "/extra/v2/credentials/{supplier_code}/services/{service}/{environment}", Some(Write)),
         ("GET", "/extra/v2/subaccounts", Some(Subaccounts)),
@@ -107,7 +110,21 @@ pub fn all() -> Vec<Operation> {
         ("POST", "/internal/v1/resolve/batch", Some(Resolve)),
     ]
     .map(|(method, route, needs)| Operation { method: method.parse().unwrap(), route, needs })
-    .into()
+    .into_iter()
+    .chain(calls())
+    .collect()
+}
+
+/// The calls to suppliers, which are those of the standard's tables.
+fn calls() -> Vec<Operation> {
+    let standard = credenza::calls::standard::standard().unwrap();
+    let described = standard.routes().iter().flat_map(|route| {
+        let paths = route.paths().iter().filter(|path| !path.alias);
+        let (method, needs) =
+            if route.is_order() { (Method::POST, Scope::OrdersSend) } else { (Method::GET, Scope::SuppliersCall) };
+        paths.map(move |path| Operation { method: method.clone(), route: &path.template, needs: Some(needs) })
+    });
+    described.collect()
 }
 
 /// Compares the list with the router: its paths and scopes with the documents that the routers make of themselves, its

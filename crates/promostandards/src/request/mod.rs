@@ -33,6 +33,7 @@ pub(crate) enum Node {
 }
 
 /// The values of one call, without the login.
+#[derive(Clone)]
 pub struct Request {
     pub(crate) variant: Arc<Variant>,
     /// The fields of the request element, without its first three.

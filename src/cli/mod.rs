@@ -112,16 +112,15 @@ pub fn command() -> clap::Command {
 
 /// Runs the program.
 pub fn run() -> ExitCode {
+    if !hardening::has_address_space() {
+        return ExitCode::FAILURE;
+    }
     let cli = match Cli::from_arg_matches(&command().get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
     if let Err(error) = hardening::protect_memory() {
         return fail(&anyhow::Error::new(error).context("the memory of this process cannot be protected"));
-    }
-    // Before there are threads, each of which takes a part of it.
-    if let Err(error) = hardening::require_address_space() {
-        return fail(&error);
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

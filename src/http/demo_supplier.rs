@@ -73,7 +73,10 @@ fn said(standard: &Standard, request: &ReadRequest) -> Option<String> {
         return sample::message(standard, called, 105, "Authentication Credentials failed");
     }
     match contents(request) {
-        Some(contents) => sample::compose(standard, called, &contents.to_string()).ok(),
+        Some(contents) => match sample::compose(standard, called, &contents.to_string()) {
+            Ok(answer) => Some(answer),
+            Err(faults) => Some(sample::fault(&format!("the demo supplier has a fault: {faults:?}"))),
+        },
         None => sample::message(standard, called, 125, "Not supported by the demo supplier"),
     }
 }
@@ -112,6 +115,16 @@ fn contents(request: &ReadRequest) -> Option<Value> {
                 "productName": "Ceramic mug",
                 "description": ["A mug of 11 ounces.", for_whom],
                 "export": true,
+                "ProductPriceGroupArray": { "ProductPriceGroup": [{
+                    "ProductPriceArray": { "ProductPrice": [
+                        { "quantityMin": 72, "quantityMax": 143, "price": "4.30", "discountCode": "R" },
+                    ] },
+                    "groupName": "Mugs",
+                    "currency": "USD",
+                }] },
+                "FobPointArray": { "FobPoint": [{
+                    "fobId": "1", "fobCity": "Dallas", "fobState": "TX", "fobPostalCode": "75201", "fobCountry": "US",
+                }] },
                 "lastChangeDate": "2026-01-02T03:04:05Z",
                 "creationDate": "2025-01-02T03:04:05Z",
                 "ProductPartArray": { "ProductPart": [{

@@ -52,6 +52,8 @@ pub enum Fault {
     ConditionNotTaken,
     /// Half a pair, where only whole pairs can be tried at the supplier.
     HalfPairToVerify,
+    /// A parameter that cannot stand together with `page` and `page_size`.
+    NotWithPage,
     /// Not a parameter of the operation.
     UnknownParameter,
     /// A value that the parameter cannot have.

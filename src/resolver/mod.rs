@@ -215,26 +215,28 @@ impl Resolver {
         Ok((level, offer.open(call, level, &keys)?))
     }
 
-    /// Every whole pair that an account has stored for a supplier, and the shared logins that may answer for it. Opens nothing.
+    /// Every whole pair that an account has stored for a supplier, and the shared logins that may answer for it. Opens nothing;
+    /// leaves out a pair that cannot be one.
     pub async fn stored(&self, account: AccountId, supplier: &SupplierCode) -> Result<Vec<Stored>, Error> {
         let (entry, supplier) = self.bundles(&mut Readings::default(), account, supplier).await?;
         let mut stored = Vec::new();
         for environment in Environment::ALL {
+            let mut found = Vec::new();
             for pair in entry.bundle.services(environment) {
-                let (level, service) = (Level::Service, Some(pair.service));
-                stored.push(Stored { level, service, environment, version: Offer::Service(pair).version()? });
+                found.push((Level::Service, Some(pair.service), Offer::Service(pair)));
             }
             if let StoredPair::Whole(pair) = entry.bundle.base(environment) {
-                let (level, version) = (Level::Account, Offer::Stored(pair).version()?);
-                stored.push(Stored { level, service: None, environment, version });
+                found.push((Level::Account, None, Offer::Stored(pair)));
             }
             let allowed = Service::ALL.iter().find_map(|service| {
                 supplier.default_pair(*service, environment).filter(|(_, allowed)| *allowed).map(|(pair, _)| pair)
             });
-            if let Some(pair) = allowed {
-                let (level, version) = (Level::Default, Offer::Stored(pair).version()?);
-                stored.push(Stored { level, service: None, environment, version });
-            }
+            found.extend(allowed.map(|pair| (Level::Default, None, Offer::Stored(pair))));
+            let with_version = |(level, service, offer): (Level, Option<Service>, Offer<'_>)| {
+                let version = offer.version().ok()?;
+                Some(Stored { level, service, environment, version })
+            };
+            stored.extend(found.into_iter().filter_map(with_version));
         }
         Ok(stored)
     }

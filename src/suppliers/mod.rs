@@ -21,6 +21,8 @@ use crate::types::{Service, SupplierCode};
 /// An entry of the directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Supplier {
+    /// A number that stays.
+    pub id: i64,
     /// Its exact code.
     pub code: SupplierCode,
     /// Its display name.

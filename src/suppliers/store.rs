@@ -12,6 +12,7 @@ use crate::vault::Sealed;
 impl FromRow<'_, PgRow> for Supplier {
     fn from_row(row: &PgRow) -> Result<Self, sqlx::Error> {
         Ok(Self {
+            id: row.try_get("id")?,
             code: SupplierCode::try_from(row.try_get::<String, _>("code")?).map_err(decode)?,
             name: row.try_get("name")?,
             excluded_services: row.try_get("excluded_services")?,
@@ -29,7 +30,7 @@ fn decode(error: impl std::error::Error + Send + Sync + 'static) -> sqlx::Error 
 }
 
 pub(super) async fn find(executor: impl PgExecutor<'_>, code: &SupplierCode) -> Result<Option<Supplier>, sqlx::Error> {
-    sqlx::query_as("select code, name, excluded_services from suppliers where code = $1")
+    sqlx::query_as("select id, code, name, excluded_services from suppliers where code = $1")
         .bind(code.as_str())
         .fetch_optional(executor)
         .await
@@ -37,17 +38,18 @@ pub(super) async fn find(executor: impl PgExecutor<'_>, code: &SupplierCode) -> 
 
 /// The whole directory, by code.
 pub async fn list(executor: impl PgExecutor<'_>) -> Result<Vec<Supplier>, sqlx::Error> {
-    sqlx::query_as("select code, name, excluded_services from suppliers order by code").fetch_all(executor).await
+    sqlx::query_as("select id, code, name, excluded_services from suppliers order by code").fetch_all(executor).await
 }
 
 /// A page of the directory, by code, and how many suppliers there are in all.
 pub async fn page(pool: &PgPool, limit: i64, offset: i64) -> Result<(usize, Vec<Supplier>), sqlx::Error> {
     let count: i64 = sqlx::query_scalar("select count(*) from suppliers").fetch_one(pool).await?;
-    let page = sqlx::query_as("select code, name, excluded_services from suppliers order by code limit $1 offset $2")
-        .bind(limit)
-        .bind(offset)
-        .fetch_all(pool)
-        .await?;
+    let page =
+        sqlx::query_as("select id, code, name, excluded_services from suppliers order by code limit $1 offset $2")
+            .bind(limit)
+            .bind(offset)
+            .fetch_all(pool)
+            .await?;
     Ok((usize::try_from(count).unwrap_or(0), page))
 }
 

@@ -68,7 +68,7 @@ async fn a_wrong_page_is_refused_by_name() {
         ("limit=", "limit: has a value of the wrong form"),
         ("limit=9223372036854775808", "limit: has a value of the wrong form"),
         ("offset=1.5", "offset: has a value of the wrong form"),
-        ("page=2", "page: is not a parameter of this operation"),
+        ("pages=2", "pages: is not a parameter of this operation"),
         ("limit=1&limit=2", "The query has a parameter that this operation does not take, or one twice"),
     ] {
         caller.get(&format!("{SUPPLIERS}?{query}")).await.expect_error(400, detail);

@@ -59,6 +59,7 @@ async fn all_is_well() {
             "server",
             "settings",
             "statements",
+            "suppliers",
             "tls",
             "walls"
         ]
@@ -76,7 +77,7 @@ async fn all_is_well() {
 
     let text = installation.run(&["doctor"]).await;
     let lines: Vec<_> = text.done().lines().collect();
-    assert_eq!(lines.len(), 14, "{text:?}");
+    assert_eq!(lines.len(), 15, "{text:?}");
     assert_eq!(lines[0], "ok       settings     complete, and every one can be used");
     assert!(lines.contains(&"ok       instances    none is running"), "{text:?}");
     assert!(lines.contains(&"ok       pepper       the one that this database has been used with"), "{text:?}");

@@ -127,6 +127,7 @@ mod tls;
 mod traces;
 mod updates;
 mod users;
+mod vendor_clients;
 mod verification;
 mod walls;
 mod walls_up;

@@ -99,7 +99,7 @@ async fn a_backup_is_restored_into_an_empty_cluster() {
     let looked = shell.paste(look).await;
     let findings: Vec<_> = looked.done().lines().filter(|line| line.starts_with("ok ")).collect();
     // All of them, after a line of `migrate`.
-    assert_eq!(findings.len(), 14, "{looked:?}");
+    assert_eq!(findings.len(), 15, "{looked:?}");
     assert!(looked.stdout.contains("instances    none is running"), "{looked:?}");
 
     let service = shell.installation.serve().await;

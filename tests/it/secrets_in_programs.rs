@@ -135,8 +135,10 @@ impl Session<'_> {
             "client_id": client["client_id"], "client_secret": client["client_secret"],
         });
         let token = self.post("/oauth/token", ask).await["access_token"].clone();
-        let (mut deleting, others): (Vec<_>, Vec<_>) =
-            operations::all().into_iter().partition(|operation| operation.method == Method::DELETE);
+        // Calls need a supplier, and are in `calls_failures.rs`.
+        let calls = |operation: &Operation| operation.route.starts_with("/v") || operation.route.ends_with("/verify");
+        let ours = operations::all().into_iter().filter(|operation| !calls(operation));
+        let (mut deleting, others): (Vec<_>, Vec<_>) = ours.partition(|operation| operation.method == Method::DELETE);
         for operation in &others {
             let body = self.body(operation, &client, &token);
             self.send(&operation.method, &operation.path(&kept), body).await;

@@ -2,6 +2,7 @@
 
 use credenza::types::Environment;
 use serde_json::{Value, json};
+use sqlx::ConnectOptions;
 
 use crate::support::TestApp;
 use crate::support::installation::{Installation, file};
@@ -148,4 +149,26 @@ async fn an_address_that_the_database_was_given_by_somebody_else_is_not_called()
         caller.get("/v1.0.0/suppliers/HIT/fob-points/1").await.expect(404);
     }
     assert_eq!((real.received().len(), thief.received().len()), (1, 0));
+}
+
+#[tokio::test]
+async fn doctor_names_endpoints_that_somebody_else_wrote() {
+    let installation = Installation::new().await;
+    let import = ["suppliers", "endpoints", "import", "-"];
+    let rows = format!("{HEADER}\nHIT,INV,2.0.0,PROD,https://a.example/\nHIT,PO,1.0.0,PROD,https://a.example/po\n");
+    installation.run_with(&import, &rows).await.done();
+    let found = async || {
+        let findings: Value = serde_json::from_str(&installation.run(&["doctor", "--json"]).await.stdout).unwrap();
+        let finding = findings.as_array().unwrap().iter().find(|finding| finding["check"] == "suppliers").unwrap();
+        (finding["status"].clone(), finding["found"].as_str().unwrap().to_owned())
+    };
+    assert_eq!(found().await, (json!("ok"), "2 endpoints of 1 suppliers; no login is suspended".to_owned()));
+    let mut admin = installation.database.admin.connect().await.unwrap();
+    let stolen = "update supplier_endpoints set url = 'https://thief.example/' where service = 'PO'";
+    sqlx::query(stolen).execute(&mut admin).await.unwrap();
+    let (status, text) = found().await;
+    assert_eq!(status, "wrong", "{text}");
+    assert!(text.starts_with("1 of 2 endpoints are not as they were authenticated"), "{text}");
+    installation.run_with(&import, &rows).await.done();
+    assert_eq!(found().await.0, "ok");
 }

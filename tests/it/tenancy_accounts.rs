@@ -13,7 +13,9 @@ use crate::support::{Answer, Caller, TestApp};
 const KEYS: &str = "/extra/v2/api-keys";
 
 /// Operations that answer without looking at any account's rows, or only name the caller is.
-const ABOUT_NO_ACCOUNT: [&str; 14] = [
+const ABOUT_NO_ACCOUNT: [&str; 16] = [
+    "/service-codes",
+    "/services/{supplier_code}",
     "/extra/v2/suppliers",
     "/extra/v2/service-codes",
     "/extra/v2/services/{supplier_code}",

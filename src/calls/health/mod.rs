@@ -145,6 +145,14 @@ impl LoginHealth {
         Ok(states)
     }
 
+    /// When a call of each service of a supplier was accepted last, by any account.
+    pub async fn last_accepted_calls(
+        &self,
+        supplier: &SupplierCode,
+    ) -> Result<Vec<(Service, Environment, DateTime<Utc>)>, Error> {
+        Ok(store::last_accepted_calls(&self.0.pool, supplier).await?)
+    }
+
     /// Writes verdicts until the task is dropped.
     pub async fn run(self) {
         tokio::join!(self.write_again_and_again(), self.count_again_and_again());
@@ -186,7 +194,8 @@ impl LoginHealth {
         change.commit().await
     }
 
-    async fn count(&self) -> Result<Vec<(String, &'static str, i64)>, sqlx::Error> {
+    /// Counts logins by supplier and state, after removing states that nobody has asked about for long.
+    pub async fn count(&self) -> Result<Vec<(String, &'static str, i64)>, sqlx::Error> {
         let mut transaction = postgres::begin(&self.0.pool, Tenant::Every).await?;
         store::remove_old(&mut transaction, self.0.clock.now()).await?;
         let counts = store::count(&mut transaction).await?;

@@ -11,7 +11,7 @@ use super::state::State;
 use super::{Login, Verdicts, after};
 use crate::resolver::LoginVersion;
 use crate::resolver::precedence::Level;
-use crate::types::{AccountId, Service, SupplierCode};
+use crate::types::{AccountId, Environment, Service, SupplierCode};
 
 /// How long the state of a version stays that nobody may use any more.
 const KEPT: TimeDelta = TimeDelta::days(30);
@@ -68,6 +68,17 @@ pub(super) async fn of(
     .fetch_all(pool)
     .await?;
     Ok(known.into_iter().map(|Known { login, state }| (login, state)).collect())
+}
+
+/// When a call of each service of a supplier was accepted last, by any account.
+pub(super) async fn last_accepted_calls(
+    pool: &PgPool,
+    supplier: &SupplierCode,
+) -> Result<Vec<(Service, Environment, DateTime<Utc>)>, sqlx::Error> {
+    sqlx::query_as("select service, environment, at from last_accepted_calls($1)")
+        .bind(supplier.as_str())
+        .fetch_all(pool)
+        .await
 }
 
 /// Writes verdicts.

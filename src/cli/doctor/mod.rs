@@ -5,6 +5,7 @@ mod database;
 mod finding;
 mod secrets;
 mod settings;
+mod suppliers;
 
 use anyhow::ensure;
 use sqlx::Connection;
@@ -40,6 +41,7 @@ const BEHIND_SETTINGS: &[&str] = &[
     "pepper",
     "listener",
     "instances",
+    "suppliers",
 ];
 
 pub(super) async fn run(options: &Options, source: &Source) -> anyhow::Result<()> {
@@ -104,4 +106,5 @@ async fn behind_settings(config: Config, key: Option<&secrecy::SecretString>, fi
     findings.extend(secrets::check(&app, key).await);
     findings.push(database::listener(&app, &listener_database).await);
     findings.push(database::instances(&app).await);
+    findings.push(suppliers::check(&app).await);
 }

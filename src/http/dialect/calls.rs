@@ -15,6 +15,7 @@ use super::native;
 use crate::calls::failure::{Failed, Failure, LoginHalf, SupplierFailure, Suspended};
 use crate::calls::transport::TransportError;
 use crate::http::error::{HttpError, Refusal};
+use crate::http::extract::body::is_field_path;
 
 /// The level of the login that a call used.
 pub(in crate::http) static X_CREDENTIAL_SOURCE: HeaderName = HeaderName::from_static("x-credential-source");
@@ -73,7 +74,7 @@ impl Refusal for CallRefusal {
     fn response(&self) -> Response {
         match self {
             CallRefusal::Parameters(faults) => wrong(
-                faults.iter().map(|fault| json!({ "loc": fault.location, "msg": fault.message, "type": fault.kind })),
+                faults.iter().map(|fault| json!({ "loc": place(fault), "msg": fault.message, "type": fault.kind })),
             ),
             CallRefusal::Header(why) => {
                 let fault = json!({ "loc": ["header", "authorization"], "msg": why.sentence(), "type": "value_error" });
@@ -86,6 +87,11 @@ impl Refusal for CallRefusal {
             }
         }
     }
+}
+
+/// The place of a fault. A name that is nobody's field may be a value by mistake, and is not repeated.
+fn place(fault: &Fault) -> Vec<&str> {
+    fault.location.iter().map(|step| if is_field_path(step) { step.as_str() } else { "?" }).collect()
 }
 
 fn wrong(faults: impl IntoIterator<Item = Value>) -> Response {

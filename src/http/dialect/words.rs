@@ -136,6 +136,7 @@ fn fault(fault: &Fault) -> Message {
         Fault::HalfPairToVerify => {
             "tries whole pairs: a user name and a password for each environment of the request".to_owned()
         }
+        Fault::NotWithPage => "must not be given together with page or page_size".to_owned(),
         Fault::UnknownParameter => "is not a parameter of this operation".to_owned(),
         Fault::UnreadableParameter => "has a value of the wrong form".to_owned(),
         Fault::GivenTwice => "is given twice".to_owned(),

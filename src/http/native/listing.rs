@@ -25,11 +25,6 @@ impl<T> Listing<T> {
     pub(in crate::http) fn new(results: Vec<T>) -> Self {
         Self { count: results.len(), results }
     }
-
-    /// Returns a page of it; `count` is the number of all.
-    pub(in crate::http) fn part_of(count: usize, results: Vec<T>) -> Self {
-        Self { count, results }
-    }
 }
 
 /// As [`Json`] answers, which writes into a `BytesMut`. JSON is written in very small pieces, and a long listing is done in a

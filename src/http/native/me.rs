@@ -24,6 +24,11 @@ use crate::types::AccountId;
     "parent_id": null,
     "auth_method": "api_key",
     "scopes": ["credentials:read", "credentials:write"],
+    "email": "demo@example.com",
+    "user_id": null,
+    "username": "demo@example.com",
+    "first_name": null,
+    "last_name": null,
 }))]
 pub struct Me {
     #[schema(value_type = schemas::AccountNumber)]
@@ -38,6 +43,17 @@ pub struct Me {
     auth_method: &'static str,
     #[schema(value_type = Vec<schemas::ScopeName>)]
     scopes: Vec<&'static str>,
+    /// The e-mail address of the user who owns the key or client.
+    email: String,
+    /// Always null: users have no number here. For clients of the vendor's API, like the names.
+    #[schema(required)]
+    user_id: Option<i64>,
+    /// As `email`.
+    username: String,
+    #[schema(required)]
+    first_name: Option<String>,
+    #[schema(required)]
+    last_name: Option<String>,
 }
 
 /// Tell who the caller is
@@ -61,5 +77,10 @@ pub async fn me(
         parent_id: account.parent_id,
         auth_method: caller.principal.method.as_str(),
         scopes: caller.principal.scopes.iter().map(|scope| scope.as_str()).collect(),
+        email: caller.principal.user_email.clone(),
+        user_id: None,
+        username: caller.principal.user_email.clone(),
+        first_name: None,
+        last_name: None,
     }))
 }

@@ -16,6 +16,7 @@ pub mod services;
 pub mod subaccount_api_keys;
 pub mod subaccounts;
 mod supplier_path;
+mod vendor_directory;
 mod verified;
 
 use utoipa_axum::routes;
@@ -52,6 +53,11 @@ pub(super) const TAGS: &[Tag] = &[
     },
     Tag {
         prefix: "/extra/v2/",
+        name: "Directory",
+        about: "Suppliers and service codes. Browsers may read them with a public key.",
+    },
+    Tag {
+        prefix: "/service",
         name: "Directory",
         about: "Suppliers and service codes. Browsers may read them with a public key.",
     },
@@ -108,6 +114,13 @@ pub(super) fn operations(browsers: impl FnOnce(Operations) -> Operations) -> Ope
             ("/services/{supplier_code}", routes!(directory::services)),
         ],
     );
+    let vendor = below(
+        "",
+        [
+            ("/service-codes", routes!(vendor_directory::service_codes)),
+            ("/services/{supplier_code}", routes!(vendor_directory::services)),
+        ],
+    );
     let me = below("/me", [("", routes!(me::me))]);
     credentials
         .merge(subaccounts)
@@ -115,5 +128,6 @@ pub(super) fn operations(browsers: impl FnOnce(Operations) -> Operations) -> Ope
         .merge(oauth_clients)
         .merge(audit_events)
         .merge(browsers(directory))
+        .merge(vendor)
         .merge(me)
 }

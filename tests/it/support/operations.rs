@@ -95,6 +95,8 @@ pub fn all() -> Vec<Operation> {
         ("GET", "/extra/v2/suppliers", None),
         ("GET", "/extra/v2/service-codes", None),
         ("GET", "/extra/v2/services/{supplier_code}", None),
+        ("GET", "/service-codes", None),
+        ("GET", "/services/{supplier_code}", None),
         ("GET", "/me", None),
         ("POST", "/oauth/token", None),
         ("POST", "/oauth/revoke", None),

@@ -11,20 +11,6 @@ use crate::vault::{Binding, OpenError, Resealed, SealedRow, SealedTable, Span};
 /// The base pairs of one environment.
 pub struct BasePairs(pub Environment);
 
-/// A statement for each environment, whose columns are named alike.
-macro_rules! for_environment {
-    ($environment:expr, $($part:tt),+) => {
-        match $environment {
-            Environment::Staging => for_environment!(@ "staging", $($part),+),
-            Environment::Production => for_environment!(@ "production", $($part),+),
-        }
-    };
-    (@ $prefix:literal, $($part:tt),+) => { concat!($(for_environment!(@@ $prefix, $part)),+) };
-    (@@ $prefix:literal, "USERNAME") => { concat!($prefix, "_username") };
-    (@@ $prefix:literal, "PASSWORD") => { concat!($prefix, "_password") };
-    (@@ $prefix:literal, $part:tt) => { $part };
-}
-
 impl SealedTable for BasePairs {
     fn name(&self) -> &'static str {
         "supplier_credentials"
@@ -44,14 +30,18 @@ impl SealedTable for BasePairs {
     }
 
     async fn count(&self, connection: &mut PgConnection, span: &Span<'_>) -> Result<i64, sqlx::Error> {
-        sqlx::query_scalar(for_environment!(
-            self.0,
-            "select count(*) from supplier_credentials where account_id between $1 and $2 and (",
-            "USERNAME",
-            " is not null or ",
-            "PASSWORD",
-            " is not null)"
-        ))
+        sqlx::query_scalar(match self.0 {
+            Environment::Staging => {
+                "select count(*) from supplier_credentials
+                 where account_id between $1 and $2
+                     and (staging_username is not null or staging_password is not null)"
+            }
+            Environment::Production => {
+                "select count(*) from supplier_credentials
+                 where account_id between $1 and $2
+                     and (production_username is not null or production_password is not null)"
+            }
+        })
         .bind(span.first)
         .bind(span.last)
         .fetch_one(connection)
@@ -65,19 +55,22 @@ impl SealedTable for BasePairs {
         limit: i64,
     ) -> Result<Vec<SealedRow>, sqlx::Error> {
         let (account, key) = span.position(1);
-        let rows = sqlx::query(for_environment!(
-            self.0,
-            "select account_id, supplier_code, ",
-            "USERNAME",
-            " as username, ",
-            "PASSWORD",
-            " as password from supplier_credentials
-             where (account_id, supplier_code) > ($1, $2) and account_id <= $3 and (",
-            "USERNAME",
-            " is not null or ",
-            "PASSWORD",
-            " is not null) order by account_id, supplier_code limit $4"
-        ))
+        let rows = sqlx::query(match self.0 {
+            Environment::Staging => {
+                "select account_id, supplier_code, staging_username as username, staging_password as password
+                 from supplier_credentials
+                 where (account_id, supplier_code) > ($1, $2) and account_id <= $3
+                     and (staging_username is not null or staging_password is not null)
+                 order by account_id, supplier_code limit $4"
+            }
+            Environment::Production => {
+                "select account_id, supplier_code, production_username as username, production_password as password
+                 from supplier_credentials
+                 where (account_id, supplier_code) > ($1, $2) and account_id <= $3
+                     and (production_username is not null or production_password is not null)
+                 order by account_id, supplier_code limit $4"
+            }
+        })
         .bind(account)
         .bind(key[0])
         .bind(span.last)
@@ -97,21 +90,24 @@ impl SealedTable for BasePairs {
     }
 
     async fn replace(&self, connection: &mut PgConnection, rows: &[Resealed]) -> Result<u64, sqlx::Error> {
-        let updated = sqlx::query(for_environment!(
-            self.0,
-            "update supplier_credentials stored set ",
-            "USERNAME",
-            " = n.username, ",
-            "PASSWORD",
-            " = n.password
-             from unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
-                 as n (account_id, supplier_code, old_username, old_password, username, password)
-             where stored.account_id = n.account_id and stored.supplier_code = n.supplier_code and stored.",
-            "USERNAME",
-            " = n.old_username and stored.",
-            "PASSWORD",
-            " = n.old_password"
-        ))
+        let updated = sqlx::query(match self.0 {
+            Environment::Staging => {
+                "update supplier_credentials stored
+                 set staging_username = n.username, staging_password = n.password
+                 from unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
+                     as n (account_id, supplier_code, old_username, old_password, username, password)
+                 where stored.account_id = n.account_id and stored.supplier_code = n.supplier_code
+                     and stored.staging_username = n.old_username and stored.staging_password = n.old_password"
+            }
+            Environment::Production => {
+                "update supplier_credentials stored
+                 set production_username = n.username, production_password = n.password
+                 from unnest($1::bigint[], $2::text[], $3::bytea[], $4::bytea[], $5::bytea[], $6::bytea[])
+                     as n (account_id, supplier_code, old_username, old_password, username, password)
+                 where stored.account_id = n.account_id and stored.supplier_code = n.supplier_code
+                     and stored.production_username = n.old_username and stored.production_password = n.old_password"
+            }
+        })
         .bind(column(rows, |row| row.row.account.0))
         .bind(column(rows, |row| row.row.key[0].clone()))
         .bind(column(rows, |row| row.row.sealed[0].clone()))

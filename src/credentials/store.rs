@@ -7,40 +7,14 @@ use uuid::Uuid;
 
 use super::{AuditTrail, BaseCredentials, ServiceAuditTrail, ServiceCredential, Stamps, Tag};
 use crate::sealed_pair::{SealedPair, StoredPair};
-use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
+use crate::types::{AccountId, Environment, PerEnvironment, Service, SupplierCode, Username};
 use crate::vault::Sealed;
 
 /// Sealed base pairs, to be stored; what is `None` is kept.
-#[derive(Default)]
-pub(super) struct SealedPairs {
-    staging: Option<SealedPair>,
-    production: Option<SealedPair>,
-}
-
-impl SealedPairs {
-    pub fn of_mut(&mut self, environment: Environment) -> &mut Option<SealedPair> {
-        match environment {
-            Environment::Staging => &mut self.staging,
-            Environment::Production => &mut self.production,
-        }
-    }
-}
+pub(super) type SealedPairs = PerEnvironment<Option<SealedPair>>;
 
 /// The stored base pairs.
-#[derive(Default)]
-pub(super) struct StoredPairs {
-    staging: StoredPair,
-    production: StoredPair,
-}
-
-impl StoredPairs {
-    pub fn of(&self, environment: Environment) -> &StoredPair {
-        match environment {
-            Environment::Staging => &self.staging,
-            Environment::Production => &self.production,
-        }
-    }
-}
+pub(super) type StoredPairs = PerEnvironment<StoredPair>;
 
 /// The stored base pairs, locked until the end of the transaction; none if there is no base row.
 pub(super) async fn lock_pairs(

@@ -62,7 +62,7 @@ pub async fn upsert_base(
         match (half.username.clone(), half.password.clone()) {
             (None, None) => {}
             (Some(username), Some(password)) => complete.push((place, Pair { username, password })),
-            (username, password) => match stored.of(environment) {
+            (username, password) => match &stored[environment] {
                 StoredPair::Whole(pair) => {
                     let pair = pair.as_ref().map_err(|damage| *damage)?;
                     let keys = context.vault.data_keys(account, pair.halves()).await?;
@@ -82,7 +82,7 @@ pub async fn upsert_base(
     let mut pairs = store::SealedPairs::default();
     if let Some(sealer) = sealer {
         for (place, pair) in &complete {
-            *pairs.of_mut(place.environment) = Some(place.seal(sealer, pair)?);
+            pairs[place.environment] = Some(place.seal(sealer, pair)?);
         }
     }
     let created =

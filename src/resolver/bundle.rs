@@ -13,14 +13,13 @@ use crate::error::Error;
 use crate::rights::{self, Manifest, Places};
 use crate::sealed_pair::{SealedPair, StoredPair};
 use crate::suppliers::defaults;
-use crate::types::{AccountId, Environment, Service, SupplierCode, Username};
+use crate::types::{AccountId, Environment, PerEnvironment, Service, SupplierCode, Username};
 use crate::vault::{OpenError, Sealed, WeakDataKeys};
 
 /// The credentials of one account for one supplier. Empty if nothing: absence is cached as well.
 #[derive(Default)]
 pub(super) struct AccountBundle {
-    staging: StoredPair,
-    production: StoredPair,
+    base: PerEnvironment<StoredPair>,
     services: Vec<ServicePair>,
 }
 
@@ -64,10 +63,7 @@ impl AccountBundle {
     /// Puts an error into each of these places that is empty.
     fn require(&mut self, places: Places, why: OpenError) {
         for environment in Environment::ALL {
-            let base = match environment {
-                Environment::Staging => &mut self.staging,
-                Environment::Production => &mut self.production,
-            };
+            let base = &mut self.base[environment];
             if places.has(Places::base(environment)) && !matches!(base, StoredPair::Whole(_)) {
                 *base = StoredPair::Whole(Err(why));
             }
@@ -80,10 +76,7 @@ impl AccountBundle {
     }
 
     pub fn base(&self, environment: Environment) -> &StoredPair {
-        match environment {
-            Environment::Staging => &self.staging,
-            Environment::Production => &self.production,
-        }
+        &self.base[environment]
     }
 
     pub fn service(&self, service: Service, environment: Environment) -> Option<&ServicePair> {
@@ -96,7 +89,7 @@ impl AccountBundle {
 
     /// Bytes in memory, nearly.
     pub fn weight(&self) -> usize {
-        let base = self.staging.len_bytes() + self.production.len_bytes();
+        let base = self.base.staging.len_bytes() + self.base.production.len_bytes();
         let services: usize = self
             .services
             .iter()
@@ -203,8 +196,8 @@ pub(super) async fn load_account(
         }
         let row = AccountRow::from_row(&row)?;
         // Every row repeats the base columns.
-        bundle.staging = StoredPair::from_columns(row.staging.0, row.staging.1);
-        bundle.production = StoredPair::from_columns(row.production.0, row.production.1);
+        bundle.base.staging = StoredPair::from_columns(row.staging.0, row.staging.1);
+        bundle.base.production = StoredPair::from_columns(row.production.0, row.production.1);
         if let Some(columns) = row.service {
             let username = Username::parse(columns.username.into()).map_err(|_| OpenError::NotText)?;
             let pair = Sealed::parse(columns.password).map(|password| UsernameAndSealed { username, password });

@@ -4,6 +4,7 @@
 mod client_address;
 mod origin;
 mod pair;
+mod per_environment;
 mod range;
 mod service;
 mod text;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 pub use client_address::ClientAddress;
 pub use origin::Origin;
 pub use pair::{HalfPair, Pair, Password, Username};
+pub use per_environment::PerEnvironment;
 pub use range::parse_range;
 pub use service::{DEFAULT_SERVICES, Environment, Service};
 pub use text::{Email, InvalidText, MAX_CHARS, MAX_NOTES_CHARS, Name, Notes, SupplierCode};

@@ -7,6 +7,7 @@ use super::rows::{Key, Row};
 use super::store::{self, BaseColumns, NewBaseRows, Stamp};
 use crate::audit::{Action, Event};
 use crate::credentials::BaseUpdate;
+use crate::credentials::store::SealedPairs;
 use crate::credentials::upsert_base::missing_half;
 use crate::error::{Error, Missing, MissingHalf, SealError};
 use crate::rights::Places;
@@ -16,13 +17,6 @@ use crate::vault::{SealBudget, Vault};
 
 /// New pairs of a row; those of the other environments are kept.
 pub(super) type Pairs = Vec<(Environment, Pair)>;
-
-/// The same, sealed.
-#[derive(Default)]
-pub(super) struct SealedPairs {
-    staging: Option<SealedPair>,
-    production: Option<SealedPair>,
-}
 
 impl BaseUpdate {
     fn place(&self, environment: Environment) -> Place<'_> {
@@ -97,9 +91,8 @@ impl Importable for BaseUpdate {
     }
 
     fn fills(&self, pairs: &SealedPairs) -> Places {
-        let pairs = [(Environment::Staging, &pairs.staging), (Environment::Production, &pairs.production)];
-        let filled = pairs.into_iter().filter(|(_, pair)| pair.is_some());
-        filled.fold(Places::default(), |places, (environment, _)| places.with(Places::base(environment)))
+        let filled = Environment::ALL.into_iter().filter(|environment| pairs[*environment].is_some());
+        filled.fold(Places::default(), |places, environment| places.with(Places::base(environment)))
     }
 
     fn seals(pairs: &Pairs) -> u64 {
@@ -113,11 +106,7 @@ impl Importable for BaseUpdate {
     fn seal(&self, pairs: &Pairs, sealers: &mut SealBudget) -> Result<SealedPairs, SealError> {
         let mut sealed = SealedPairs::default();
         for (environment, pair) in pairs {
-            let one = self.place(*environment).seal(sealers.take(2)?, pair)?;
-            match environment {
-                Environment::Staging => sealed.staging = Some(one),
-                Environment::Production => sealed.production = Some(one),
-            }
+            sealed[*environment] = Some(self.place(*environment).seal(sealers.take(2)?, pair)?);
         }
         Ok(sealed)
     }

@@ -19,8 +19,9 @@ use crate::principal::AuthMethod;
 use crate::types::ClientAddress;
 
 /// Headers of an answer that a page may read.
-const READABLE: HeaderValue =
-    HeaderValue::from_static("X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After");
+const READABLE: HeaderValue = HeaderValue::from_static(
+    "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, Retry-After, X-Credential-Source, Age",
+);
 
 /// Answers a browser's preflight, and lets the page read the answers to requests that are allowed.
 pub(in crate::http) async fn cors(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use crate::sealed_pair::{Place, Storage};
 use crate::types::{Environment, Service, SupplierCode, Username};
-use crate::vault::{Binding, OpenError, Resealed, SealedRow, SealedTable, Span};
+use crate::vault::{Binding, OpenError, Resealed, SealedRow, SealedTable, Span, column};
 
 /// The base pairs of one environment.
 pub struct BasePairs(pub Environment);
@@ -203,8 +203,4 @@ impl SealedTable for ServicePasswords {
 
 fn supplier_code(text: &str) -> Result<SupplierCode, OpenError> {
     SupplierCode::parse(text).map_err(|_| OpenError::Malformed)
-}
-
-fn column<T>(rows: &[Resealed], value: impl Fn(&Resealed) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }

@@ -6,7 +6,7 @@ use sqlx::{PgConnection, Row};
 
 use super::defaults::place;
 use crate::types::{AccountId, Environment, SupplierCode};
-use crate::vault::{Binding, OpenError, Resealed, SealedRow, SealedTable, Span};
+use crate::vault::{Binding, OpenError, Resealed, SealedRow, SealedTable, Span, column};
 
 /// The pairs of default credentials. They belong to the operator's own account.
 pub struct DefaultPairs;
@@ -83,8 +83,4 @@ impl SealedTable for DefaultPairs {
         .await?;
         Ok(updated.rows_affected())
     }
-}
-
-fn column<T>(rows: &[Resealed], value: impl Fn(&Resealed) -> T) -> Vec<T> {
-    rows.iter().map(value).collect()
 }

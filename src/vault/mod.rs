@@ -41,7 +41,7 @@ pub use retirement::Retirement;
 pub use rewrap::{KekStatus, Rewrapped};
 pub use sealed::Sealed;
 pub use sealer::{SealBudget, Sealer};
-pub use table::{Resealed, SealedRow, SealedTable, Span};
+pub use table::{Resealed, SealedRow, SealedTable, Span, column};
 pub use transit::{Transit, TransitSettings};
 
 use crate::cluster::{Cluster, Coherent, Limits, Memo, Owner, Readings};

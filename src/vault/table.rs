@@ -50,6 +50,11 @@ impl Span<'_> {
     }
 }
 
+/// Returns one value of each row, to be bound as one parameter.
+pub fn column<T>(rows: &[Resealed], value: impl Fn(&Resealed) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
 /// A table, or a part of one, with sealed columns.
 pub trait SealedTable: Sync {
     /// Its name, and the part of it, for people.

@@ -17,7 +17,12 @@ REFUSED_BY_STATE = {
     "external_customer_id is already in use",
     "expires_at: must be in the future",
     "The client does not have one of these scopes",
+    "verify: tries whole pairs: a user name and a password for each environment of the request",
 }
+# A schema cannot say which parameters exclude each other.
+NOT_TOGETHER = "must not be given together with page or page_size"
+# The zones of RFC 3339 that XML Schema lacks: its go to fourteen hours.
+FAR_ZONE = re.compile(r"(?<=\d)[+-](1[4-9]|2\d):\d\d$")
 # As the document has it.
 TAGS = re.compile(r'\*|(W/)?"[!#-~]*"( ?, ?(W/)?"[!#-~]*")*')
 CONDITIONS = {"if-match", "if-none-match"}
@@ -46,6 +51,9 @@ def before_call(context, case, **kwargs):
         case.headers["X-Account-Id"] = os.environ["SUBACCOUNT"]
     if case.path.endswith("/credentials/import") and isinstance(case.body, str):
         case.body = FILES[len(case.body) % len(FILES)]
+    for name, value in (case.query or {}).items():
+        if isinstance(value, str):
+            case.query[name] = FAR_ZONE.sub("Z", value)
     # The coverage phase takes `0` for an example of any pattern that it cannot take apart.
     for name in ("If-Match", "If-None-Match"):
         if case.headers and name in case.headers and not TAGS.fullmatch(case.headers[name]):
@@ -64,7 +72,7 @@ def valid_data_acceptance(ctx, response, case):
             detail = response.json()["detail"]
         except (ValueError, LookupError):
             detail = ""
-        if detail in REFUSED_BY_STATE or detail.endswith(HALF_A_PAIR):
+        if detail in REFUSED_BY_STATE or detail.endswith((*HALF_A_PAIR, NOT_TOGETHER)):
             return None
     # A condition that the state does not meet.
     if response.status_code in (304, 412) and CONDITIONS & {name.lower() for name in case.headers or {}}:

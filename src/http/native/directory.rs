@@ -91,6 +91,7 @@ pub struct SupplierPage {
     /// By code.
     results: Vec<SupplierBody>,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = VendorPage)]
     vendor: Option<VendorPage>,
 }
 
@@ -99,16 +100,22 @@ pub struct SupplierPage {
 #[schema(as = VendorSupplierPage)]
 pub struct VendorPage {
     /// The number of the page.
+    #[schema(required = false)]
     page: i64,
     /// Suppliers in each page.
+    #[schema(required = false)]
     page_size: i64,
     /// How many pages there are.
+    #[schema(required = false)]
     total_pages: i64,
     /// The number of the page after it.
+    #[schema(required = false)]
     next: Option<i64>,
     /// The number of the page before it.
+    #[schema(required = false)]
     previous: Option<i64>,
     /// The suppliers of `results`.
+    #[schema(required = false)]
     suppliers: Vec<VendorSupplier>,
 }
 

@@ -173,6 +173,10 @@ impl Parameter {
             _ if self.location == Location::Body => serde_json::json!({"type": "object"}),
             _ => serde_json::json!({"type": "string"}),
         };
+        // A parameter that is blank counts as absent.
+        if self.required && schema.get("pattern").is_some() {
+            schema["pattern"] = shape::CARRIED_NOT_BLANK.into();
+        }
         let allowed = self.allowed();
         if let (Some(object), false) =
             (schema.as_object_mut(), allowed.is_empty() || self.kind() != ParameterKind::Text)

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::model::Simple;
 
 pub(crate) use build::build;
-pub(crate) use schema::{digest_schema, or_type, schema, simple_schema};
+pub(crate) use schema::{CARRIED_NOT_BLANK, digest_schema, or_type, schema, simple_schema};
 
 /// An object of the JSON, and the element that it is made from.
 #[derive(Debug)]

@@ -119,6 +119,12 @@ pub(crate) fn or_type(mut schema: Value, kind: &str) -> Value {
     schema
 }
 
+/// The texts that XML 1.0 can carry, section 2.2.
+pub(crate) const CARRIED: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]*$";
+
+/// The same with a character that is not blank.
+pub(crate) const CARRIED_NOT_BLANK: &str = r"^[^\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]*[^\s\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF][^\u0000-\u0008\u000B\u000C\u000E-\u001F\uFFFE\uFFFF]*$";
+
 /// The schema of a value that a client sends.
 pub(crate) fn simple_schema(simple: &Simple) -> Value {
     let mut schema = Map::new();
@@ -140,13 +146,18 @@ pub(crate) fn simple_schema(simple: &Simple) -> Value {
     }
     if let Some(values) = simple.values.as_ref().filter(|values| !values.open && kind == "string") {
         schema.insert("enum".into(), json!(values.all));
-    } else if kind == "string" {
+    } else if kind == "string" && !schema.contains_key("format") {
+        schema.insert("pattern".into(), CARRIED.into());
         if simple.min_length > 0 {
             schema.insert("minLength".into(), simple.min_length.into());
         }
         if let Some(most) = simple.max_length {
             schema.insert("maxLength".into(), most.into());
         }
+    }
+    if simple.base == Base::Int {
+        schema.insert("minimum".into(), i32::MIN.into());
+        schema.insert("maximum".into(), i32::MAX.into());
     }
     if simple.positive {
         schema.insert("exclusiveMinimum".into(), 0.into());

@@ -266,3 +266,19 @@ fn parameters_tell_what_the_document_needs() {
     assert_eq!(sellable.schema(), serde_json::json!({"type": "boolean", "default": true}));
     assert!(route("getProductV200").request("9.9.9", &[], &[], None).is_err());
 }
+
+#[test]
+fn the_schema_of_a_parameter_says_what_is_refused() {
+    let schema = |id: &str, name: &str| {
+        let route = route(id);
+        let parameters = route.parameters(route.versions().last().unwrap());
+        parameters.iter().find(|parameter| parameter.name() == name).unwrap().schema()
+    };
+    let location = schema("getDecorationColors", "location_id");
+    assert_eq!((&location["minimum"], &location["maximum"]), (&i32::MIN.into(), &i32::MAX.into()));
+    assert!(schema("getProductDateModifiedV200", "since").get("pattern").is_none());
+    // A required text is not blank; any other may be.
+    let currency = schema("getConfigurationAndPricing", "currency");
+    assert!(currency["pattern"].as_str().unwrap().contains(r"[^\s"), "{currency}");
+    assert_eq!(faults("getConfigurationAndPricing", &[("currency", " ")])[0], "query.currency missing");
+}

@@ -268,7 +268,7 @@ fn parameters_tell_what_the_document_needs() {
 }
 
 #[test]
-fn the_schema_of_a_parameter_says_what_is_refused() {
+fn a_schema_of_a_parameter_allows_only_values_that_are_taken() {
     let schema = |id: &str, name: &str| {
         let route = route(id);
         let parameters = route.parameters(route.versions().last().unwrap());
